@@ -1,0 +1,74 @@
+import { PageTableError } from './errors.ts';
+
+/** Bytes in a 4-KiB frame, the unit in which frames and pages are numbered everywhere. */
+export const FRAME_BYTES = 4096;
+/** 32-bit words in a frame. */
+export const FRAME_WORDS = 1024;
+/** `log2` of {@link FRAME_BYTES}. */
+export const FRAME_SHIFT = 12;
+
+/** 2 to the 32nd: what one unit of a high half counts. */
+export const TWO_32 = 0x1_0000_0000;
+
+const MAX_64 = 0xffff_ffff_ffff_ffffn;
+const OFFSET_MASK = 0xfffn;
+
+/**
+ * The page (or frame) number of a byte address: the address divided by 4096.
+ *
+ * @param address - byte address, 64 bits
+ * @returns an integer in `[0, 2^52)`, exact in a double
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if `address` is negative or wider than 64 bits
+ */
+export function pageOf(address: bigint): number {
+  if (address < 0n || address > MAX_64) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `address ${hex(address)} is outside [0, 2^64); expected an unsigned 64-bit byte address`,
+      { address },
+    );
+  }
+  // At most 52 bits are left after the shift.
+  return Number(address >> 12n);
+}
+
+/** The offset of a byte address inside its 4-KiB page, in `[0, 4096)`. */
+export function offsetOf(address: bigint): number {
+  // Twelve bits.
+  return Number(address & OFFSET_MASK);
+}
+
+/**
+ * The byte address of a page or frame number plus an offset.
+ *
+ * @param page - integer in `[0, 2^52)`
+ * @param offset - bytes, an integer in `[0, 2^53)`
+ */
+export function addressOf(page: number, offset = 0): bigint {
+  return (BigInt(page) << 12n) + BigInt(offset);
+}
+
+/**
+ * Joins the two halves of a 64-bit entry.
+ *
+ * @param low - bits 31:0, signed or unsigned
+ * @param high - bits 63:32, signed or unsigned
+ */
+export function joinHalves(low: number, high: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}
+
+/** `0x` and as many lower-case hexadecimal digits as the number needs; a minus sign where it is negative. */
+export function hex(value: bigint | number): string {
+  return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+}
+
+/** `0x` and exactly 16 hexadecimal digits. */
+export function hex64(value: bigint): string {
+  return `0x${value.toString(16).padStart(16, '0')}`;
+}
+
+/** Sixteen hexadecimal digits of the byte address of a page or frame number, without `0x`. */
+export function hexPage(page: number): string {
+  return `${page.toString(16).padStart(13, '0')}000`;
+}

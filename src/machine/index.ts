@@ -1,0 +1,1 @@
+export type { Architecture, Cpu, FrameRange, Machine, NamedRoot, Registers } from './machine.ts';
