@@ -1,0 +1,1 @@
+export { type CaptureOptions, capturePath, captureTables, type LinearBytes, readLinear } from './capture.ts';

@@ -1,0 +1,139 @@
+/**
+ * What a format's data table looks like. One table per format holds every field of every level; all code that encodes,
+ * decodes, checks, explains or draws entries reads it there.
+ */
+
+/** What a field does, for code; its name is for people. */
+export type FieldRole =
+  | 'present'
+  | 'write'
+  | 'user'
+  | 'execute-disable'
+  | 'write-through'
+  | 'cache-disable'
+  | 'accessed'
+  | 'dirty'
+  | 'page-size'
+  | 'pat'
+  | 'global'
+  | 'protection-key'
+  | 'address'
+  | 'address-high'
+  | 'ignored'
+  | 'reserved';
+
+/**
+ * A bit position: a number, or one that follows from the machine. `M` is the number of physical-address bits; `P` the
+ * number of them that a 4-MiB page can use.
+ */
+export type Bound = number | { readonly of: 'M' | 'P'; readonly plus: number };
+
+/** One field of one kind of entry, as the manual gives it. */
+export interface FieldFact {
+  /** The manual's name: `R/W`, `XD`. */
+  readonly name: string;
+  readonly high: Bound;
+  readonly low: Bound;
+  readonly role: FieldRole;
+  /** What it means, in a few words; for a single bit, what the clear and the set bit mean. */
+  readonly meaning: string | readonly [clear: string, set: string];
+  /** Names of the control states under which the field is this; without one of them it is `otherwise`. */
+  readonly when?: readonly string[];
+  /** What the bits are where no state of `when` holds. */
+  readonly otherwise?: 'ignored' | 'reserved';
+}
+
+/** One kind of entry that a table can hold. */
+export interface EntryFact {
+  /** What a present entry of this kind leads to. */
+  readonly leads: 'table' | 'page';
+  /** For a page: `log2` of its bytes. */
+  readonly pageShift?: number;
+  /** Value of the page-size bit that selects this kind, where there is more than one kind. */
+  readonly pageSize?: 0 | 1;
+  /** Control states of which one must hold for this kind to exist. */
+  readonly when?: readonly string[];
+  readonly fields: readonly FieldFact[];
+  /** Manual and section. */
+  readonly source: string;
+}
+
+/** One level of tables. */
+export interface LevelFact {
+  /** The manual's name of the table, for example `page directory`. */
+  readonly table: string;
+  /** The manual's name of its entries, for example `PDE`. */
+  readonly entry: string;
+  /** Highest and lowest bit of the linear address that select the entry. */
+  readonly indexHigh: number;
+  readonly indexLow: number;
+  /** Kinds of present entries; the first whose conditions hold is the one. */
+  readonly entries: readonly EntryFact[];
+}
+
+/** One page-table format. */
+export interface FormatFact {
+  /** Name by which users choose it: `4-level`. */
+  readonly name: string;
+  /** Full name, for people. */
+  readonly title: string;
+  readonly entryBytes: 4 | 8;
+  /** Width of a linear address that the tables translate. */
+  readonly vaBits: number;
+  /** Whether the bits above `vaBits` repeat its top bit (canonical addresses), or do not exist. */
+  readonly signExtended: boolean;
+  /** Root first. */
+  readonly levels: readonly LevelFact[];
+  readonly source: string;
+}
+
+/** A field with its place known: what {@link FieldFact} becomes on a given machine. */
+export interface Field {
+  readonly name: string;
+  readonly high: number;
+  readonly low: number;
+  readonly role: FieldRole;
+  readonly meaning: string | readonly [clear: string, set: string];
+}
+
+/** What of a machine decides how entries are read. */
+export interface FormatState {
+  /** Physical-address bits, in `[32, 52]`. */
+  readonly M: number;
+  /** Physical-address bits that a 4-MiB page can use, in `[32, 40]`. */
+  readonly P: number;
+  /** Control states that hold, by the names used in the tables: `EFER.NXE`. */
+  readonly states: ReadonlySet<string>;
+}
+
+/** The fields of an entry on a given machine, highest bits first. Fields that have no bits there are left out. */
+export function fieldsOf(entry: EntryFact, state: FormatState): Field[] {
+  const fields: Field[] = [];
+  for (const fact of entry.fields) {
+    const high = bit(fact.high, state);
+    const low = bit(fact.low, state);
+    if (high < low) continue;
+    const holds = fact.when === undefined || fact.when.some((name) => state.states.has(name));
+    fields.push(
+      holds
+        ? { name: fact.name, high, low, role: fact.role, meaning: fact.meaning }
+        : {
+            name: fact.name,
+            high,
+            low,
+            role: fact.otherwise ?? 'ignored',
+            meaning: `${fact.otherwise ?? 'ignored'} because ${fact.when?.join(' and ')} ${(fact.when?.length ?? 0) > 1 ? 'are' : 'is'} 0`,
+          },
+    );
+  }
+  return fields.sort((a, b) => b.high - a.high);
+}
+
+/** Whether a kind of entry exists on a given machine. */
+export function exists(entry: EntryFact, state: FormatState): boolean {
+  return entry.when === undefined || entry.when.some((name) => state.states.has(name));
+}
+
+function bit(bound: Bound, state: FormatState): number {
+  return typeof bound === 'number' ? bound : state[bound.of] + bound.plus;
+}

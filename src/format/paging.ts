@@ -1,0 +1,68 @@
+import type { CompiledFormat } from './compile.ts';
+import type { EntryFact, Field } from './format.ts';
+import type { Access } from './rights.ts';
+
+/** Where a root table lies. */
+export interface Root {
+  readonly frame: number;
+  /** Index of its first 32-bit word in that frame; 0 unless the format allows roots smaller than a frame. */
+  readonly word: number;
+}
+
+/** One entry of a walk, as far as its bits are concerned. */
+export interface EntryBits {
+  readonly depth: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How a walk ended, as far as faults are concerned. */
+export type WalkEnd = 'mapped' | 'not-present' | 'reserved' | 'not-in-memory' | 'non-canonical';
+
+/** What an access gets. */
+export type AccessResult =
+  | { readonly kind: 'allowed' }
+  /** The tables that would decide are not there. */
+  | { readonly kind: 'unknown' }
+  | {
+      readonly kind: 'fault';
+      /** `#PF` or `#GP`. */
+      readonly exception: string;
+      readonly errorCode: number;
+      /** Names of the error-code bits that are set: `P`, `W/R`, … */
+      readonly errorBits: readonly string[];
+      /** What caused it: `R/W = 0 in PTE`, `CR4.SMEP = 1`. */
+      readonly because: readonly string[];
+    };
+
+/** A memory type, as the tables choose it. */
+export interface MemoryType {
+  /** Index into the machine's table of types (x86: PAT entry). */
+  readonly index: number;
+  /** The type's name: `WB`. */
+  readonly name: string;
+}
+
+/**
+ * One set of page tables on one machine: the format, the root, and what the control registers make of the entries.
+ */
+export interface Paging {
+  readonly format: CompiledFormat;
+  readonly root: Root;
+  /**
+   * Effective rights of a page.
+   *
+   * @param and - bitwise AND of the rights bits of the entries that lead to its table
+   * @param or - bitwise OR of their execute-disable bits, high half
+   * @param low - low half of its entry
+   * @param high - high half
+   * @returns the bits of `rights.ts`
+   */
+  rights(and: number, or: number, low: number, high: number): number;
+  /** Memory type of a page whose entry stands at `depth`. */
+  memoryType(depth: number, low: number): MemoryType;
+  /** What one access gets at the end of a walk over `entries`. */
+  access(end: WalkEnd, entries: readonly EntryBits[], access: Access): AccessResult;
+  /** The kind of a present entry, and its fields, highest bits first. */
+  describe(bits: EntryBits): { readonly entry: EntryFact; readonly fields: readonly Field[] };
+}

@@ -1,0 +1,162 @@
+import { type CompiledFormat, compileFormat } from '../compile.ts';
+import type { FormatFact } from '../format.ts';
+import type { Root } from '../paging.ts';
+import { FORMAT_4_LEVEL, FORMAT_5_LEVEL, FORMAT_32_BIT, FORMAT_PAE } from './formats.ts';
+
+// Intel SDM vol. 3A, section "Control Registers"; vol. 4, IA32_EFER.
+
+/** CR0.WP: supervisor writes obey R/W. */
+export const CR0_WP = 1n << 16n;
+/** CR0.PG: paging is on. */
+export const CR0_PG = 1n << 31n;
+/** CR4.PSE: 4-MiB pages in 32-bit paging. */
+export const CR4_PSE = 1n << 4n;
+/** CR4.PAE: 8-byte entries. */
+export const CR4_PAE = 1n << 5n;
+/** CR4.PGE: global pages. */
+export const CR4_PGE = 1n << 7n;
+/** CR4.LA57: 5-level paging in long mode. */
+export const CR4_LA57 = 1n << 12n;
+/** CR4.PCIDE: CR3 bits 11:0 are a process-context identifier. */
+export const CR4_PCIDE = 1n << 17n;
+/** CR4.SMEP: no supervisor fetch from user pages. */
+export const CR4_SMEP = 1n << 20n;
+/** CR4.SMAP: no supervisor data access to user pages unless RFLAGS.AC is set. */
+export const CR4_SMAP = 1n << 21n;
+/** CR4.PKE: protection keys for user pages. */
+export const CR4_PKE = 1n << 22n;
+/** CR4.PKS: protection keys for supervisor pages. */
+export const CR4_PKS = 1n << 24n;
+/** EFER.LME: long mode when paging is on. */
+export const EFER_LME = 1n << 8n;
+/** EFER.LMA: long mode is on. */
+export const EFER_LMA = 1n << 10n;
+/** EFER.NXE: execute-disable. */
+export const EFER_NXE = 1n << 11n;
+
+/** IA32_PAT after reset: WB, WT, UC-, UC, twice. */
+export const PAT_RESET = 0x0007_0406_0007_0406n;
+
+/** Everything outside the tables that decides what they mean. Registers are unsigned 64-bit values. */
+export interface X86Control {
+  readonly cr0: bigint;
+  readonly cr3: bigint;
+  readonly cr4: bigint;
+  readonly efer: bigint;
+  readonly pat: bigint;
+  readonly pkru: bigint;
+  readonly pkrs: bigint;
+  /** MAXPHYADDR, in `[32, 52]`. */
+  readonly physBits: number;
+  /** CPUID 80000001H:EDX bit 26. */
+  readonly page1GB: boolean;
+  /** CPUID 1:EDX bit 17. */
+  readonly pse36: boolean;
+  /** Whether PML4E and PML5E bit 8 must be 0. */
+  readonly amd: boolean;
+}
+
+/** The names of {@link X86Control}, as users give them. */
+export type X86ControlName = keyof X86Control;
+
+/** A value that no source gave. */
+export interface Assumption {
+  readonly name: X86ControlName;
+  /** For people: the value, and what follows from it. */
+  readonly text: string;
+}
+
+/** Control state, and how much of it is assumed. */
+export interface ResolvedControl {
+  readonly control: X86Control;
+  readonly assumed: readonly Assumption[];
+}
+
+const CR0_DEFAULT = CR0_PG | CR0_WP;
+
+/**
+ * Completes control state from whatever is known, and lists what had to be assumed.
+ *
+ * Assumptions are those under which the fewest entries count as faulty: the widest physical addresses, 1-GiB pages.
+ *
+ * @param known - what the source or the user gives; fields may be missing
+ * @param longMode - whether EFER.LMA was 1, where the source says so
+ */
+export function resolveX86Control(
+  known: Partial<X86Control>,
+  longMode: boolean | undefined,
+): ResolvedControl {
+  const assumed: Assumption[] = [];
+  const assume = <N extends X86ControlName>(name: N, value: X86Control[N], text: string): X86Control[N] => {
+    const given = known[name];
+    if (given !== undefined) return given;
+    assumed.push({ name, text });
+    return value;
+  };
+  const long = longMode ?? true;
+  const cr0 = assume('cr0', CR0_DEFAULT, 'CR0: paging on (PG = 1), supervisor writes obey R/W (WP = 1)');
+  const cr3 = assume('cr3', 0n, 'CR3 = 0');
+  const cr4 = assume('cr4', CR4_PAE | CR4_PSE | CR4_PGE, 'CR4: PAE, PSE and PGE on; LA57, SMEP, SMAP, PKE, PKS off');
+  const efer = assume(
+    'efer',
+    long ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE,
+    `EFER.NXE = 1: bit 63 of an entry forbids fetches${long ? '; EFER.LMA = 1' : ''}`,
+  );
+  // The rest changes nothing for a format that does not use it: only what matters is said aloud.
+  const paging = modeOf(cr0, cr4, efer);
+  const wide = paging !== undefined && paging !== FORMAT_32_BIT;
+  const keys = (cr4 & (CR4_PKE | CR4_PKS)) !== 0n && wide && paging !== FORMAT_PAE;
+  const quiet = <N extends X86ControlName>(name: N, value: X86Control[N]): X86Control[N] => known[name] ?? value;
+  const control: X86Control = {
+    cr0,
+    cr3,
+    cr4,
+    efer,
+    pat: assume('pat', PAT_RESET, 'PAT at its reset value: WB, WT, UC-, UC, WB, WT, UC-, UC'),
+    pkru: keys ? assume('pkru', 0n, 'PKRU = 0: no user protection key denies anything') : quiet('pkru', 0n),
+    pkrs: keys ? assume('pkrs', 0n, 'PKRS = 0: no supervisor protection key denies anything') : quiet('pkrs', 0n),
+    physBits: wide
+      ? assume('physBits', 52, 'physical addresses have 52 bits: no address bit is reserved')
+      : quiet('physBits', 40),
+    page1GB: paging === FORMAT_4_LEVEL || paging === FORMAT_5_LEVEL ? quiet('page1GB', true) : false,
+    pse36: quiet('pse36', true),
+    amd: quiet('amd', false),
+  };
+  return { control, assumed };
+}
+
+/** The format that control registers select; `undefined` while paging is off. */
+export function modeOf(cr0: bigint, cr4: bigint, efer: bigint): FormatFact | undefined {
+  if ((cr0 & CR0_PG) === 0n) return undefined;
+  if ((cr4 & CR4_PAE) === 0n) return FORMAT_32_BIT;
+  if ((efer & EFER_LME) === 0n) return FORMAT_PAE;
+  return (cr4 & CR4_LA57) === 0n ? FORMAT_4_LEVEL : FORMAT_5_LEVEL;
+}
+
+/** An x86 format under given control state. */
+export function x86Format(fact: FormatFact, control: X86Control): CompiledFormat {
+  const states = new Set<string>();
+  const add = (name: string, holds: boolean) => holds && states.add(name);
+  add('CR4.PSE', (control.cr4 & CR4_PSE) !== 0n);
+  add('CR4.PGE', (control.cr4 & CR4_PGE) !== 0n);
+  add('CR4.PKE', (control.cr4 & CR4_PKE) !== 0n);
+  add('CR4.PKS', (control.cr4 & CR4_PKS) !== 0n);
+  add('EFER.NXE', (control.efer & EFER_NXE) !== 0n);
+  add('Page1GB', control.page1GB);
+  add('AMD', control.amd);
+  const P = control.pse36 ? Math.min(40, control.physBits) : 32;
+  return compileFormat(fact, { M: control.physBits, P, states });
+}
+
+/**
+ * The root table that CR3 names.
+ *
+ * @param cr3 - 64 bits; PCID, PWT, PCD and LAM bits are passed over
+ * @see Intel SDM vol. 3A, tables "Use of CR3" of each paging mode
+ */
+export function rootOf(fact: FormatFact, cr3: bigint, physBits: number): Root {
+  const address = BigInt.asUintN(fact.vaBits === 32 ? 32 : physBits, cr3);
+  // Frame numbers have at most 40 bits, the offset 12.
+  const frame = Number(address >> 12n);
+  return { frame, word: fact === FORMAT_PAE ? Number((address & 0xfe0n) >> 2n) : 0 };
+}

@@ -1,0 +1,156 @@
+import { addressOf, joinHalves, offsetOf, pageOf } from '../bits/index.ts';
+import {
+  type Access,
+  type AccessResult,
+  ACCESSES,
+  FACTS,
+  type Field,
+  GLOBAL,
+  type MemoryType,
+  type Paging,
+  RIGHTS_AND,
+  RIGHTS_OR,
+  type WalkEnd,
+} from '../format/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { type Step, Walker } from '../walk/index.ts';
+import { decodeLinuxX86, type LinuxEntry } from './linux.ts';
+
+/** One field of an entry, with what it holds. */
+export interface ExplainedField extends Field {
+  readonly value: bigint;
+  /** What this value means. */
+  readonly text: string;
+}
+
+/** One level of a walk. */
+export interface ExplainedLevel {
+  readonly depth: number;
+  /** The manual's names. */
+  readonly table: string;
+  readonly entry: string;
+  readonly index: number;
+  /** Physical byte address of the entry. */
+  readonly address: bigint;
+  readonly value: bigint;
+  /** What the entry is. `reserved`: present, with a reserved bit set. */
+  readonly leads: 'table' | 'page' | 'nowhere' | 'reserved';
+  /** Physical byte address of the next table or of the page. */
+  readonly target: bigint | undefined;
+  /** Highest bits first. For an entry that is not present, only the present bit means anything. */
+  readonly fields: readonly ExplainedField[];
+  /** Where the format's manual describes the entry. */
+  readonly source: string;
+  /** What this entry takes away from everything below it: `writes`, `user access`, `fetches`. */
+  readonly removes: readonly string[];
+  /** True if the entry leads to the very root: a recursive entry. */
+  readonly recursive: boolean;
+}
+
+/** What one kind of access gets. */
+export interface ExplainedAccess {
+  readonly access: Access;
+  readonly result: AccessResult;
+}
+
+/** Everything that can be said of one address. */
+export interface Explanation {
+  readonly address: bigint;
+  readonly format: string;
+  /** Physical byte address of the root table. */
+  readonly root: bigint;
+  readonly end: WalkEnd;
+  readonly levels: readonly ExplainedLevel[];
+  /** Physical byte address, where it translates. */
+  readonly physical: bigint | undefined;
+  /** Bytes of the page, where it translates. */
+  readonly pageBytes: bigint | undefined;
+  readonly memoryType: MemoryType | undefined;
+  readonly global: boolean | undefined;
+  /** Effective rights, the bits of `format/rights.ts`, where it translates. */
+  readonly rights: number | undefined;
+  readonly accesses: readonly ExplainedAccess[];
+  /** Physical byte address of the table that is missing, where one is. */
+  readonly missingTable: bigint | undefined;
+  /** What the deciding entry would be if the kernel is Linux. */
+  readonly linux: LinuxEntry | undefined;
+}
+
+/**
+ * Follows one address through the tables and says what every entry does.
+ *
+ * @param address - linear byte address, 64 bits
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if `address` is negative or wider than 64 bits
+ */
+export function explain(memory: PhysicalMemory, paging: Paging, address: bigint): Explanation {
+  const { fact, facts } = paging.format;
+  const { end, steps, frame, pageShift } = new Walker(memory, paging).path(pageOf(address));
+  const levels = steps.map((step, i) => explainLevel(paging, step, end, i === steps.length - 1));
+  const last = steps[steps.length - 1];
+  const mapped = end === 'mapped' && frame !== undefined && pageShift !== undefined;
+  let and = -1;
+  let or = 0;
+  for (const step of steps.slice(0, -1)) {
+    and &= step.low | ~facts[step.depth * FACTS + RIGHTS_AND];
+    or |= step.high & facts[step.depth * FACTS + RIGHTS_OR];
+  }
+  return {
+    address,
+    format: fact.title,
+    root: addressOf(paging.root.frame, paging.root.word * 4),
+    end,
+    levels,
+    physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
+    pageBytes: mapped ? 1n << BigInt(pageShift) : undefined,
+    memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
+    global: mapped ? (last.low & facts[last.depth * FACTS + GLOBAL]) !== 0 : undefined,
+    rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
+    accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
+    missingTable: end === 'not-in-memory' && frame !== undefined ? addressOf(frame) : undefined,
+    linux: end === 'not-present' ? decodeLinuxX86(fact, last.low, last.high) : undefined,
+  };
+}
+
+function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean): ExplainedLevel {
+  const { fact } = paging.format;
+  const level = fact.levels[step.depth];
+  const value = joinHalves(step.low, step.high);
+  const described = paging.describe(step);
+  const absent = isLast && end === 'not-present';
+  const faulty = isLast && end === 'reserved';
+  const shown = absent ? described.fields.filter((field) => field.role === 'present') : described.fields;
+  const fields = shown.map((field) => explainField(field, value));
+  const bitOf = (role: string) => fields.find((field) => field.role === role)?.value;
+  const removes: string[] = [];
+  if (!absent && !faulty) {
+    if (bitOf('user') === 0n) removes.push('user access');
+    if (bitOf('write') === 0n) removes.push('writes');
+    if (bitOf('execute-disable') === 1n) removes.push('fetches');
+  }
+  let target = 0n;
+  for (const field of fields) {
+    if (field.role === 'address') target |= field.value << BigInt(field.low);
+    if (field.role === 'address-high') target |= field.value << 32n;
+  }
+  const leads = absent ? 'nowhere' : faulty ? 'reserved' : described.entry.leads;
+  return {
+    depth: step.depth,
+    table: level.table,
+    entry: level.entry,
+    index: step.index,
+    address: step.address,
+    value,
+    leads,
+    target: absent || faulty ? undefined : target,
+    fields,
+    source: described.entry.source,
+    removes,
+    recursive: leads === 'table' && target === addressOf(paging.root.frame, paging.root.word * 4),
+  };
+}
+
+function explainField(field: Field, entry: bigint): ExplainedField {
+  const value = (entry >> BigInt(field.low)) & ((1n << BigInt(field.high - field.low + 1)) - 1n);
+  const text = typeof field.meaning === 'string' ? field.meaning : field.meaning[value === 0n ? 0 : 1];
+  return { ...field, value, text };
+}

@@ -1,0 +1,21 @@
+export { type Census, takeCensus } from './census.ts';
+export {
+  type ExplainedAccess,
+  type ExplainedField,
+  type ExplainedLevel,
+  type Explanation,
+  explain,
+} from './explain.ts';
+export { decodeLinuxX86, type LinuxEntry } from './linux.ts';
+export { printQemuMem, printQemuTlb } from './qemu-monitor.ts';
+export {
+  DEFAULT_MAX_ROWS,
+  type FaultyRegion,
+  listRegions,
+  type MappedRegion,
+  type MissingRegion,
+  type Region,
+  type RegionOptions,
+  type Repeat,
+  type SharedRegion,
+} from './regions.ts';

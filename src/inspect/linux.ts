@@ -1,0 +1,34 @@
+import { joinHalves } from '../bits/index.ts';
+import { FORMAT_4_LEVEL, FORMAT_5_LEVEL, type FormatFact } from '../format/index.ts';
+
+/** What Linux keeps in an entry that the processor takes as not present. */
+export type LinuxEntry =
+  /** Access was taken away (`PROT_NONE`, NUMA balancing); the page is still there. */
+  | { readonly kind: 'prot-none'; readonly frame: number }
+  /** Swapped out. */
+  | { readonly kind: 'swap'; readonly type: number; readonly offset: bigint }
+  /** A migration, hardware-poison or marker entry; which one depends on the kernel's version and configuration. */
+  | { readonly kind: 'special'; readonly type: number; readonly offset: bigint };
+
+/** Swap types from here on have other uses, in every configuration; types below it may have from 26. */
+const FIRST_SPECIAL_TYPE = 26;
+
+/**
+ * Decodes a not-present entry as a 64-bit x86 Linux kernel writes it. Whether the kernel is Linux, the caller knows.
+ *
+ * Bit 8 (the global bit) means PROT_NONE. Frames and swap offsets are stored inverted, so that a speculative access
+ * (L1TF) hits no memory: bits 51:12 of a PROT_NONE entry, bits 58:9 of a swap entry; bits 63:59 hold the swap type.
+ *
+ * @returns `undefined` for an entry of zeros, a present one, or a format of which the layout is another
+ * @see Linux arch/x86/include/asm/pgtable_64.h (swap layout), pgtable-invert.h
+ */
+export function decodeLinuxX86(format: FormatFact, low: number, high: number): LinuxEntry | undefined {
+  if (format !== FORMAT_4_LEVEL && format !== FORMAT_5_LEVEL) return undefined;
+  const entry = joinHalves(low, high);
+  if (entry === 0n || (entry & 1n) !== 0n) return undefined;
+  // 40 bits, 5 bits.
+  if ((entry & 0x100n) !== 0n) return { kind: 'prot-none', frame: Number((~entry >> 12n) & 0xff_ffff_ffffn) };
+  const type = Number(entry >> 59n);
+  const offset = (~entry >> 9n) & ((1n << 50n) - 1n);
+  return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset };
+}

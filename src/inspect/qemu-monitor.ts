@@ -1,0 +1,114 @@
+import { hexPage, PageTableError } from '../bits/index.ts';
+import {
+  FACTS,
+  PAGE_RESERVED_HIGH,
+  PAGE_RESERVED_LOW,
+  type Paging,
+  TABLE_RESERVED_HIGH,
+  TABLE_RESERVED_LOW,
+} from '../format/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { Cursor, DONE, PAGE } from '../walk/index.ts';
+
+/** Lines printed at most: a table that points at itself has more pages than anyone can read. */
+const MAX_LINES = 2 ** 24;
+
+/** QEMU's masks of the address in an entry, by format and `log2` of the page's bytes; its mistakes are kept. */
+const ADDRESS_MASKS: Readonly<Record<string, Readonly<Record<number, bigint>>>> = {
+  '32-bit': { 12: 0xffff_f000n, 22: 0xffe0_0000n },
+  PAE: { 12: 0xffff_ffff_ffff_f000n, 21: 0xffff_ffff_fff0_0000n },
+  '4-level': { 12: 0x3_ffff_ffff_f000n, 21: 0x3_ffff_ffe0_0000n, 30: 0x3_ffff_c000_0000n },
+  '5-level': { 12: 0x3_ffff_ffff_f000n, 21: 0x3_ffff_ffe0_0000n, 30: 0x3_ffff_c000_0000n },
+};
+
+const FLAGS = [
+  ['X', 63],
+  ['G', 8],
+  ['P', 7],
+  ['D', 6],
+  ['A', 5],
+  ['C', 4],
+  ['T', 3],
+  ['U', 2],
+  ['W', 1],
+] as const;
+
+/**
+ * What QEMU's monitor prints for `info tlb` on x86: a line per page.
+ *
+ * @param print - takes each line, without its line feed
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` after 16,777,216 lines
+ */
+export function printQemuTlb(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): void {
+  const { fact } = paging.format;
+  const masks = ADDRESS_MASKS[fact.name];
+  eachPage(memory, paging, (cursor) => {
+    const shift = cursor.order + 12;
+    const entry = (BigInt(cursor.high >>> 0) << 32n) | BigInt(cursor.low >>> 0);
+    const flags = FLAGS.map(([letter, bit]) => {
+      const shown = ((entry >> BigInt(bit)) & 1n) === 1n && !(bit === 7 && shift === 12);
+      return shown ? letter : '-';
+    });
+    const address = (entry & masks[shift]).toString(16).padStart(16, '0');
+    print(`${hexPage(cursor.page)}: ${address} ${flags.join('')}`);
+  });
+}
+
+/**
+ * What QEMU's monitor prints for `info mem` on x86: a line per range of equal U/S and R/W. Execute-disable plays no part,
+ * and a range may run over the hole between the halves. Of 5-level paging QEMU prints nothing; this prints the ranges.
+ *
+ * @param print - takes each line, without its line feed
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` after 16,777,216 pages
+ */
+export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): void {
+  const { vaBits, signExtended } = paging.format.fact;
+  const span = 2 ** (vaBits - 12);
+  let start = 0;
+  let end = 0;
+  let rights = 0;
+  const flush = () => {
+    if (rights === 0) return;
+    const text = [start, end, end - start].map((page) => hexPage(signExtended ? canonical(page, span) : page));
+    print(`${text[0]}-${text[1]} ${text[2]} ${rights & 4 ? 'u' : '-'}r${rights & 2 ? 'w' : '-'}`);
+  };
+  eachPage(memory, paging, (cursor) => {
+    const page = cursor.page % span;
+    const next = (cursor.and & cursor.low & 6) | 1;
+    if (page !== end || next !== rights) {
+      flush();
+      start = page;
+      rights = next;
+    }
+    end = page + 2 ** cursor.order;
+  });
+  flush();
+}
+
+/** Sign-extends a page number of which the tables translate `span` pages, as QEMU does: sizes too. */
+function canonical(page: number, span: number): number {
+  return page >= span / 2 && page < span ? page + 2 ** 52 - span : page;
+}
+
+/** Goes through all pages as QEMU does, which knows no reserved bits. */
+function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) => void): void {
+  const facts = paging.format.facts.slice();
+  for (let depth = 0; depth < paging.format.levels; depth += 1) {
+    const at = depth * FACTS;
+    for (const reserved of [TABLE_RESERVED_LOW, TABLE_RESERVED_HIGH, PAGE_RESERVED_LOW, PAGE_RESERVED_HIGH]) {
+      facts[at + reserved] = 0;
+    }
+  }
+  const cursor = new Cursor(memory, { ...paging, format: { ...paging.format, facts } });
+  let lines = 0;
+  for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
+    if (event !== PAGE) continue;
+    lines += 1;
+    if (lines > MAX_LINES) {
+      throw new PageTableError('LIMIT_EXCEEDED', `QEMU listing: more than ${MAX_LINES} pages; these tables repeat themselves`, {
+        maxLines: MAX_LINES,
+      });
+    }
+    see(cursor);
+  }
+}

@@ -1,0 +1,355 @@
+import { PageTableError } from '../bits/index.ts';
+import { ACCESSED, DIRTY, FACTS, GLOBAL, type MemoryType, type Paging, RIGHTS_AND, RIGHTS_OR } from '../format/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { ALL_PAGES, Cursor, DONE, FAULTY, MISSING, PAGE, type PageRange, TABLE } from '../walk/index.ts';
+
+/** How often a row stands again: `count` times in all, `stride` pages apart. */
+export interface Repeat {
+  readonly count: number;
+  readonly stride: number;
+}
+
+/**
+ * A range of pages that map to a range of frames, both contiguous, with equal effective rights, memory type and
+ * global bit.
+ */
+export interface MappedRegion extends Span {
+  readonly kind: 'mapped';
+  /** First frame. */
+  readonly frame: number;
+  /** Effective rights, the bits of `format/rights.ts`. */
+  readonly rights: number;
+  readonly memoryType: MemoryType;
+  readonly global: boolean;
+  /** `log2` of the bytes of each page size used, smallest first. */
+  readonly pageShifts: readonly number[];
+  /** Entries that map it, and how many of them are accessed and dirty. */
+  readonly leaves: number;
+  readonly accessed: number;
+  readonly dirty: number;
+}
+
+/** A range whose tables lead to a table that was listed before: its rows are the ones there. */
+export interface SharedRegion extends Span {
+  readonly kind: 'shared';
+  readonly depth: number;
+  /** Frame of the table. */
+  readonly frame: number;
+  /** First page of the range where its rows stand. */
+  readonly same: number;
+  /** Entries that map pages, in one copy. */
+  readonly leaves: number;
+}
+
+/** A range of which the table is not in the image: nobody knows what it maps. */
+export interface MissingRegion extends Span {
+  readonly kind: 'missing';
+  readonly depth: number;
+  /** Frame of the table. */
+  readonly frame: number;
+}
+
+/** A range whose entry has a reserved bit set: every access to it faults. */
+export interface FaultyRegion extends Span {
+  readonly kind: 'faulty';
+  readonly depth: number;
+  /** Halves of the entry. */
+  readonly low: number;
+  readonly high: number;
+}
+
+interface Span {
+  /** First page. */
+  readonly first: number;
+  /** One past the last page of the first copy. */
+  readonly end: number;
+  /** Present where the same stands more often. */
+  readonly repeat?: Repeat;
+}
+
+/** A row of {@link listRegions}. */
+export type Region = MappedRegion | SharedRegion | MissingRegion | FaultyRegion;
+
+/** What is listed. */
+export interface RegionOptions {
+  /** Pages to list; regions are cut to it. All by default. */
+  readonly range?: PageRange;
+  /** Lists every row by itself: no repetition folded, shared tables in full. */
+  readonly all?: boolean;
+  /** Rows at most; 1,000,000 by default. */
+  readonly maxRows?: number;
+}
+
+/** Rows that a list may have unless its maker says otherwise. */
+export const DEFAULT_MAX_ROWS = 1_000_000;
+
+/** Copies from which repetition is folded into one row: two alike may be chance. */
+const FOLD_FROM = 3;
+
+/**
+ * Lists what page tables map, in address order.
+ *
+ * Time and memory are bounded by the size of the tables, also where they point at themselves, unless `all` is set;
+ * then by `maxRows`.
+ *
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows
+ */
+export function listRegions(memory: PhysicalMemory, paging: Paging, options: RegionOptions = {}): Region[] {
+  return new Lister(memory, paging, options).list();
+}
+
+/** A table that was listed: where, how many leaves it leads to, and whether anything at all was said of it. */
+interface Seen {
+  readonly page: number;
+  readonly leaves: number;
+  readonly empty: boolean;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Row = Mutable<MappedRegion> | Mutable<SharedRegion> | Mutable<MissingRegion> | Mutable<FaultyRegion>;
+
+class Lister {
+  private readonly memory: PhysicalMemory;
+  private readonly paging: Paging;
+  private readonly range: PageRange;
+  private readonly all: boolean;
+  private readonly maxRows: number;
+  /** Tables met, by frame, depth and inherited rights. */
+  private readonly seen = new Map<string, Seen>();
+  /** Rows of tables that are met again and consist of one row; `undefined` for those of several. */
+  private readonly single = new Map<string, MappedRegion | undefined>();
+
+  constructor(memory: PhysicalMemory, paging: Paging, options: RegionOptions) {
+    this.memory = memory;
+    this.paging = paging;
+    this.range = options.range ?? ALL_PAGES;
+    this.all = options.all ?? false;
+    this.maxRows = options.maxRows ?? DEFAULT_MAX_ROWS;
+  }
+
+  list(): Region[] {
+    const cursor = new Cursor(this.memory, this.paging, this.range);
+    const rows = new RowList(this.range, this.all, this.maxRows);
+    this.visit(cursor, rows);
+    return rows.finish();
+  }
+
+  /** Adds everything that a cursor still has to visit. */
+  private visit(cursor: Cursor, rows: RowList): void {
+    const { facts } = this.paging.format;
+    /** Tables being read: their key, where they begin, and the leaves listed before them. */
+    const open: { key: string; depth: number; page: number; leaves: number; added: number }[] = [];
+    const close = (depth: number) => {
+      for (let last = open[open.length - 1]; last !== undefined && last.depth > depth; last = open[open.length - 1]) {
+        open.pop();
+        const leaves = rows.leaves - last.leaves;
+        this.seen.set(last.key, { page: last.page, leaves, empty: rows.added === last.added });
+      }
+    };
+    for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
+      const { depth, page, order, frame, low, high } = cursor;
+      const fact = depth * FACTS;
+      const end = page + 2 ** order;
+      close(depth);
+      switch (event) {
+        case PAGE: {
+          const rights = this.paging.rights(cursor.and, cursor.or, low, high);
+          const memoryType = this.paging.memoryType(depth, low);
+          rows.addPage(page, order, frame, rights, memoryType, low, facts, fact);
+          break;
+        }
+        case MISSING:
+          rows.add({ kind: 'missing', first: page, end, depth, frame });
+          break;
+        case FAULTY:
+          rows.add({ kind: 'faulty', first: page, end, depth, low, high });
+          break;
+        case TABLE: {
+          if (this.all || page < this.range.first || end > this.range.end) break;
+          const and = cursor.and & (low | ~facts[fact + RIGHTS_AND]);
+          const or = cursor.or | (high & facts[fact + RIGHTS_OR]);
+          const key = `${frame} ${depth + 1} ${and} ${or}`;
+          const seen = this.seen.get(key);
+          if (seen === undefined) {
+            open.push({ key, depth: depth + 1, page, leaves: rows.leaves, added: rows.added });
+            break;
+          }
+          cursor.skip();
+          if (seen.empty) break;
+          const single = this.singleRow(key, frame, depth + 1, and, or);
+          if (single !== undefined) rows.addCopy(single, page);
+          else rows.addShared({ kind: 'shared', first: page, end, depth: depth + 1, frame, same: seen.page, leaves: seen.leaves });
+          break;
+        }
+      }
+    }
+    close(-1);
+  }
+
+  /** The row of a table that consists of one, relative to its first page. */
+  private singleRow(key: string, frame: number, depth: number, and: number, or: number): MappedRegion | undefined {
+    if (this.single.has(key)) return this.single.get(key);
+    // A table that leads to itself is several rows, as far as this is asked meanwhile.
+    this.single.set(key, undefined);
+    const cursor = new Cursor(this.memory, this.paging);
+    cursor.start({ depth, frame, page: 0, and, or });
+    const rows = new RowList(ALL_PAGES, false, this.maxRows);
+    this.visit(cursor, rows);
+    const list = rows.finish();
+    const row = list.length === 1 && list[0].kind === 'mapped' ? list[0] : undefined;
+    this.single.set(key, row);
+    return row;
+  }
+}
+
+/** Rows in the making: pages are merged into the last row, and repetition is folded. */
+class RowList {
+  /** Leaves added so far, copies included. */
+  leaves = 0;
+  /** Pages and rows added so far. */
+  added = 0;
+  private readonly rows: Row[] = [];
+  private readonly range: PageRange;
+  private readonly all: boolean;
+  private readonly maxRows: number;
+
+  constructor(range: PageRange, all: boolean, maxRows: number) {
+    this.range = range;
+    this.all = all;
+    this.maxRows = maxRows;
+  }
+
+  /** Adds one page: to the last row if it continues it. */
+  addPage(
+    page: number,
+    order: number,
+    frame: number,
+    rights: number,
+    memoryType: MemoryType,
+    low: number,
+    facts: Int32Array,
+    fact: number,
+  ): void {
+    const first = Math.max(page, this.range.first);
+    const end = Math.min(page + 2 ** order, this.range.end);
+    const start = frame + (first - page);
+    const global = (low & facts[fact + GLOBAL]) !== 0;
+    const accessed = (low & facts[fact + ACCESSED]) !== 0 ? 1 : 0;
+    const dirty = (low & facts[fact + DIRTY]) !== 0 ? 1 : 0;
+    this.leaves += 1;
+    this.merge({
+      kind: 'mapped',
+      first,
+      end,
+      frame: start,
+      rights,
+      memoryType,
+      global,
+      pageShifts: [order + 12],
+      leaves: 1,
+      accessed,
+      dirty,
+    });
+  }
+
+  /** Adds a copy of a row that is relative to `page`. */
+  addCopy(row: MappedRegion, page: number): void {
+    this.leaves += row.leaves * (row.repeat?.count ?? 1);
+    this.merge({ ...row, first: row.first + page, end: row.end + page });
+  }
+
+  /** Adds a reference to a table that stands elsewhere. */
+  addShared(row: SharedRegion): void {
+    this.leaves += row.leaves;
+    this.add({ ...row });
+  }
+
+  /** Adds a mapped row: to the last row if it continues it. */
+  private merge(row: Mutable<MappedRegion>): void {
+    const last = this.rows[this.rows.length - 1];
+    if (
+      last?.kind !== 'mapped' ||
+      last.repeat !== undefined ||
+      row.repeat !== undefined ||
+      last.end !== row.first ||
+      last.frame + (last.end - last.first) !== row.frame ||
+      last.rights !== row.rights ||
+      last.memoryType !== row.memoryType ||
+      last.global !== row.global
+    ) {
+      this.add(row);
+      return;
+    }
+    this.added += 1;
+    last.end = row.end;
+    last.leaves += row.leaves;
+    last.accessed += row.accessed;
+    last.dirty += row.dirty;
+    const sizes = row.pageShifts.filter((shift) => !last.pageShifts.includes(shift));
+    if (sizes.length > 0) last.pageShifts = [...last.pageShifts, ...sizes].sort((a, b) => a - b);
+  }
+
+  add(row: Row): void {
+    this.added += 1;
+    // The last row is complete now: only a complete row can be another copy of the one before.
+    this.foldLast();
+    this.rows.push(row);
+    if (this.rows.length > this.maxRows) {
+      throw new PageTableError(
+        'LIMIT_EXCEEDED',
+        `regions: more than ${this.maxRows} rows; narrow the range or raise the limit`,
+        { maxRows: this.maxRows },
+      );
+    }
+  }
+
+  finish(): Region[] {
+    this.foldLast();
+    const rows: Region[] = [];
+    for (const row of this.rows) {
+      if (row.repeat === undefined || row.repeat.count >= FOLD_FROM) {
+        rows.push(row);
+        continue;
+      }
+      const { repeat, ...plain } = row;
+      for (let i = 0; i < repeat.count; i += 1) {
+        rows.push({ ...plain, first: plain.first + i * repeat.stride, end: plain.end + i * repeat.stride });
+      }
+    }
+    return rows;
+  }
+
+  /** Folds the last row into the one before if it is the next copy of it. */
+  private foldLast(): void {
+    if (this.all || this.rows.length < 2) return;
+    const row = this.rows[this.rows.length - 1];
+    const before = this.rows[this.rows.length - 2];
+    const distance = row.first - before.first;
+    const count = before.repeat?.count ?? 1;
+    const stride = before.repeat?.stride ?? row.repeat?.stride ?? distance;
+    if (distance !== count * stride || (row.repeat?.stride ?? stride) !== stride || !alike(before, row)) return;
+    before.repeat = { count: count + (row.repeat?.count ?? 1), stride };
+    this.rows.pop();
+  }
+}
+
+/** Whether two rows say the same of different pages. */
+function alike(a: Row, b: Row): boolean {
+  if (a.end - a.first !== b.end - b.first) return false;
+  if (a.kind === 'mapped' && b.kind === 'mapped') {
+    return (
+      a.frame === b.frame &&
+      a.rights === b.rights &&
+      a.memoryType === b.memoryType &&
+      a.global === b.global &&
+      a.leaves === b.leaves &&
+      a.accessed === b.accessed &&
+      a.dirty === b.dirty &&
+      a.pageShifts.join() === b.pageShifts.join()
+    );
+  }
+  if (a.kind === 'shared' && b.kind === 'shared') return a.frame === b.frame && a.same === b.same && a.depth === b.depth;
+  if (a.kind === 'missing' && b.kind === 'missing') return a.frame === b.frame && a.depth === b.depth;
+  if (a.kind === 'faulty' && b.kind === 'faulty') return a.low === b.low && a.high === b.high && a.depth === b.depth;
+  return false;
+}

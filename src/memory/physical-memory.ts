@@ -1,0 +1,92 @@
+import { FRAME_WORDS } from '../bits/index.ts';
+
+/** What {@link PhysicalMemory.locate} answers for a frame that is not there. */
+export const ABSENT = -1;
+
+/** Finds frames that do not lie in a memory's direct run. */
+export interface FrameLookup {
+  /**
+   * @param frame - frame number, an integer in `[0, 2^52)`
+   * @returns index of the frame's first word in the memory's `words`, or {@link ABSENT}
+   */
+  locate(frame: number): number;
+}
+
+/** Finds nothing. */
+export const NO_FRAMES: FrameLookup = { locate: () => ABSENT };
+
+/**
+ * Physical memory as page-table code sees it: one array of 32-bit words, and where each 4-KiB frame lies in it.
+ *
+ * Every kind of memory is an instance of this one class, so that a walk compiled for one kind stays compiled when
+ * another kind comes along. The frames `[first, first + count)` lie at the start of `words`, one after the other;
+ * all others are found by `lookup`.
+ */
+export class PhysicalMemory {
+  /** All words, little-endian as the machine's. Replaced when the memory grows: read it afresh for each operation. */
+  words: Uint32Array;
+  /** First frame of the direct run. */
+  first: number;
+  /** Number of frames in the direct run; 0 if there is none. */
+  count: number;
+  /** Where all other frames are. */
+  readonly lookup: FrameLookup;
+  private readonly renew: (() => Uint32Array) | undefined;
+  private wide: BigInt64Array | undefined;
+
+  /**
+   * @param words - the words; starts with the direct run
+   * @param first - first frame of the direct run
+   * @param count - frames in the direct run
+   * @param lookup - finds the other frames
+   * @param renew - makes a new view when the one in use was detached (a WebAssembly memory that has grown)
+   */
+  constructor(
+    words: Uint32Array,
+    first: number,
+    count: number,
+    lookup: FrameLookup = NO_FRAMES,
+    renew?: () => Uint32Array,
+  ) {
+    this.words = words;
+    this.first = first;
+    this.count = count;
+    this.lookup = lookup;
+    this.renew = renew;
+  }
+
+  /**
+   * @param frame - frame number, an integer in `[0, 2^52)`
+   * @returns index of the frame's first word in `words`, or {@link ABSENT}
+   */
+  locate(frame: number): number {
+    const place = frame - this.first;
+    return place >= 0 && place < this.count ? place * FRAME_WORDS : this.lookup.locate(frame);
+  }
+
+  /** The words, from a fresh view if the last one was detached. */
+  current(): Uint32Array {
+    if (this.words.length === 0 && this.renew !== undefined) this.words = this.renew();
+    return this.words;
+  }
+
+  /**
+   * Stores a 64-bit entry. On a SharedArrayBuffer it is one atomic store, so that another thread never sees half of it.
+   *
+   * @param at - index of the entry's low word, even
+   * @param low - bits 31:0
+   * @param high - bits 63:32
+   */
+  storeEntry(at: number, low: number, high: number): void {
+    const words = this.words;
+    if (typeof SharedArrayBuffer !== 'undefined' && words.buffer instanceof SharedArrayBuffer) {
+      if (this.wide?.buffer !== words.buffer) {
+        this.wide = new BigInt64Array(words.buffer, words.byteOffset, words.length >>> 1);
+      }
+      Atomics.store(this.wide, at >>> 1, (BigInt(high | 0) << 32n) | BigInt(low >>> 0));
+    } else {
+      words[at] = low;
+      words[at + 1] = high;
+    }
+  }
+}

@@ -1,0 +1,6 @@
+export { type ByteSource, blobBytes, memoryBytes } from './bytes.ts';
+export { type ElfCore, openElfCore } from './elf-core.ts';
+export { DEFAULT_MAX_UNPACKED_BYTES, type GunzipOptions, gunzip, isGzip } from './gzip.ts';
+export { type OpenOptions, openImage } from './open.ts';
+export { openRaw, type RawOptions } from './raw.ts';
+export { parseVmcoreinfo, vmcoreinfoRoots } from './vmcoreinfo.ts';

@@ -1,0 +1,2 @@
+export { fileBytes } from './file.ts';
+export { openFile } from './open.ts';

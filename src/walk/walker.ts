@@ -1,0 +1,234 @@
+import { addressOf, PageTableError } from '../bits/index.ts';
+import {
+  INDEX_MASK,
+  INDEX_SHIFT,
+  FACTS,
+  PAGE_ADDRESS_HIGH,
+  PAGE_ORDER,
+  PAGE_RESERVED_HIGH,
+  PAGE_RESERVED_LOW,
+  type Paging,
+  PRESENT,
+  pageFrame,
+  TABLE_ADDRESS_HIGH,
+  TABLE_ADDRESS_LOW,
+  TABLE_MASK,
+  TABLE_RESERVED_HIGH,
+  TABLE_RESERVED_LOW,
+  TABLE_VALUE,
+  tableFrame,
+  type WalkEnd,
+} from '../format/index.ts';
+import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+
+/** {@link Walker.translate}: an entry on the way is not present. */
+export const NOT_PRESENT = -1;
+/** {@link Walker.translate}: an entry on the way has a reserved bit set. */
+export const RESERVED = -2;
+/** {@link Walker.translate}: a table on the way is not in memory. */
+export const NOT_IN_MEMORY = -3;
+/** {@link Walker.translate}: the address is not canonical, or wider than the format translates. */
+export const NON_CANONICAL = -4;
+
+/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
+const FAST_ADDRESS_HIGH = 0x7ff;
+
+const ENDS: readonly WalkEnd[] = ['mapped', 'not-present', 'reserved', 'not-in-memory', 'non-canonical'];
+
+/** One entry that a walk used. */
+export interface Step {
+  /** Counted from the root, 0. */
+  readonly depth: number;
+  /** Frame of the table in which the entry lies; with tables larger than a frame, the frame of the entry itself. */
+  readonly tableFrame: number;
+  /** Index of the entry in its table. */
+  readonly index: number;
+  /** Physical byte address of the entry. */
+  readonly address: bigint;
+  /** Bits 31:0. */
+  readonly low: number;
+  /** Bits 63:32; 0 in formats with 4-byte entries. */
+  readonly high: number;
+}
+
+/** A walk with everything it saw. */
+export interface Path {
+  readonly end: WalkEnd;
+  /** The entries used, root first; the last one decided, unless `end` is `not-in-memory` or `non-canonical`. */
+  readonly steps: readonly Step[];
+  /** `mapped`: frame of the 4-KiB page asked for. `not-in-memory`: frame of the table that is missing. */
+  readonly frame: number | undefined;
+  /** `mapped`: `log2` of the bytes of the page that contains it. */
+  readonly pageShift: number | undefined;
+}
+
+/**
+ * Translates page numbers through page tables in memory. Bounded by the number of levels, whatever the tables hold.
+ */
+export class Walker {
+  readonly memory: PhysicalMemory;
+  readonly paging: Paging;
+  /** Root frame for the fast way through four levels; -1 sends every walk the general way. */
+  private readonly fastRoot: number;
+  /** Bits that must be as in `tableValue` for the fast way through an upper level. */
+  private readonly tableMask: number;
+  private readonly tableValue: number;
+  /** High bits of an entry that the fast way leaves to the general one: reserved ones, and frames from 2^31. */
+  private readonly slowHigh: number;
+
+  constructor(memory: PhysicalMemory, paging: Paging) {
+    this.memory = memory;
+    this.paging = paging;
+    const { facts, levels, entryShift } = paging.format;
+    let uniform = levels === 4 && entryShift === 1 && paging.root.word === 0 && paging.format.fact.signExtended;
+    let tableMask = 0;
+    let slowHigh = 0;
+    for (let depth = 0; depth < levels; depth += 1) {
+      const at = depth * FACTS;
+      uniform &&= facts[at + INDEX_SHIFT] === 9 * (3 - depth) && facts[at + INDEX_MASK] === 511;
+      const last = depth === levels - 1;
+      // Of an upper level every bit counts that could make it a page or a fault.
+      if (!last) tableMask |= facts[at + TABLE_MASK] | facts[at + TABLE_RESERVED_LOW];
+      slowHigh |= last
+        ? facts[at + PAGE_RESERVED_HIGH] | (facts[at + PAGE_ADDRESS_HIGH] & ~FAST_ADDRESS_HIGH)
+        : facts[at + TABLE_RESERVED_HIGH] | (facts[at + TABLE_ADDRESS_HIGH] & ~FAST_ADDRESS_HIGH);
+      uniform &&= last
+        ? facts[at + PRESENT] === facts[TABLE_VALUE] && facts[at + PAGE_RESERVED_LOW] === 0
+        : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] && facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
+    }
+    this.fastRoot = uniform ? paging.root.frame : -1;
+    this.tableMask = tableMask;
+    this.tableValue = facts[TABLE_VALUE];
+    this.slowHigh = slowHigh;
+  }
+
+  /**
+   * The frame to which a page translates. Allocates nothing.
+   *
+   * @param page - number of a 4-KiB page, `address / 4096`: an integer in `[0, 2^52)`
+   * @returns a frame number in `[0, 2^40)`, or {@link NOT_PRESENT}, {@link RESERVED}, {@link NOT_IN_MEMORY} or
+   *   {@link NON_CANONICAL}
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if `page` is not such an integer
+   */
+  translate(page: number): number {
+    // Three levels with everything in small integers. Whatever is unusual is left to `general`, which starts afresh:
+    // nothing here may be merged with its result. Kept below V8's limit for inlining (460 bytes of bytecode).
+    const memory = this.memory;
+    const words = memory.words;
+    const first = memory.first;
+    const count = memory.count;
+    const mask = this.tableMask;
+    const value = this.tableValue;
+    const slow = this.slowHigh;
+    let place = this.enter(page);
+    if (place >>> 0 < count) {
+      let at = (place << 10) | (((page >>> 18) & 511) << 1);
+      let low = words[at];
+      let high = words[at + 1];
+      place = (((low >>> 12) | (high << 20)) - first) | 0;
+      if ((low & mask) === value && (high & slow) === 0 && place >>> 0 < count) {
+        at = (place << 10) | (((page >>> 9) & 511) << 1);
+        low = words[at];
+        high = words[at + 1];
+        place = (((low >>> 12) | (high << 20)) - first) | 0;
+        if ((low & mask) === value && (high & slow) === 0 && place >>> 0 < count) {
+          at = (place << 10) | ((page & 511) << 1);
+          low = words[at];
+          high = words[at + 1];
+          if ((low & value) === value && (high & slow) === 0) return (low >>> 12) | (high << 20);
+        }
+      }
+    }
+    return this.general(page);
+  }
+
+  /** The fast way through the root: place of the next table in the memory's direct run, or -1. */
+  private enter(page: number): number {
+    const memory = this.memory;
+    const words = memory.words;
+    // Bits 51:27 of the page number, signed: canonical addresses lie in [-256, 256).
+    const top = ((page * (1 / 0x800_0000)) << 7) >> 7;
+    const root = (this.fastRoot - memory.first) | 0;
+    if (root >>> 0 < memory.count && (top + 256) >>> 0 < 512) {
+      const at = (root << 10) | ((top & 511) << 1);
+      const low = words[at];
+      const high = words[at + 1];
+      if ((low & this.tableMask) === this.tableValue && (high & this.slowHigh) === 0) {
+        return (((low >>> 12) | (high << 20)) - memory.first) | 0;
+      }
+    }
+    return -1;
+  }
+
+  /** {@link translate} for every format, memory and outcome. */
+  private general(page: number): number {
+    const { facts, levels, indexScale, entryShift } = this.paging.format;
+    const memory = this.memory;
+    memory.current();
+    if (!this.canonical(page)) return NON_CANONICAL;
+    let frame = this.paging.root.frame;
+    let word = this.paging.root.word;
+    for (let depth = 0; depth < levels; depth += 1) {
+      const fact = depth * FACTS;
+      const index = (page * indexScale[depth]) & facts[fact + INDEX_MASK];
+      const base = memory.locate(frame + (index >>> (10 - entryShift)));
+      if (base === ABSENT) return NOT_IN_MEMORY;
+      const at = base + word + ((index << entryShift) & 1023);
+      const words = memory.words;
+      const low = words[at];
+      const high = entryShift === 1 ? words[at + 1] : 0;
+      if ((low & facts[fact + PRESENT]) !== facts[fact + PRESENT]) return NOT_PRESENT;
+      if ((low & facts[fact + TABLE_MASK]) === facts[fact + TABLE_VALUE]) {
+        if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) return RESERVED;
+        frame = tableFrame(facts, fact, low, high);
+        word = 0;
+      } else {
+        if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0) return RESERVED;
+        return pageFrame(facts, fact, low, high) + (page & ((1 << facts[fact + PAGE_ORDER]) - 1));
+      }
+    }
+    // The last level has no kind of entry that leads to a table.
+    return NOT_PRESENT;
+  }
+
+  /**
+   * The same walk with every entry it used.
+   *
+   * @param page - as for {@link translate}
+   */
+  path(page: number): Path {
+    const { facts, levels, indexScale, entryShift } = this.paging.format;
+    const end = this.general(page);
+    const steps: Step[] = [];
+    let frame = this.paging.root.frame;
+    let word = this.paging.root.word;
+    for (let depth = 0; end !== NON_CANONICAL && depth < levels; depth += 1) {
+      const fact = depth * FACTS;
+      const index = (page * indexScale[depth]) & facts[fact + INDEX_MASK];
+      const entryFrame = frame + (index >>> (10 - entryShift));
+      const base = this.memory.locate(entryFrame);
+      if (base === ABSENT) return { end: 'not-in-memory', steps, frame: entryFrame, pageShift: undefined };
+      const offset = word + ((index << entryShift) & 1023);
+      const low = this.memory.words[base + offset] | 0;
+      const high = entryShift === 1 ? this.memory.words[base + offset + 1] | 0 : 0;
+      steps.push({ depth, tableFrame: entryFrame, index, address: addressOf(entryFrame, offset * 4), low, high });
+      const usable = (low & facts[fact + PRESENT]) === facts[fact + PRESENT];
+      if (!usable || (low & facts[fact + TABLE_MASK]) !== facts[fact + TABLE_VALUE]) {
+        const pageShift = end >= 0 ? facts[fact + PAGE_ORDER] + 12 : undefined;
+        return { end: ENDS[Math.max(0, -end)], steps, frame: end >= 0 ? end : undefined, pageShift };
+      }
+      if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) break;
+      frame = tableFrame(facts, fact, low, high);
+      word = 0;
+    }
+    return { end: ENDS[Math.max(0, -end)], steps, frame: undefined, pageShift: undefined };
+  }
+
+  /** Whether the format translates a page at all. */
+  private canonical(page: number): boolean {
+    if (!(Number.isInteger(page) && page >= 0 && page < 2 ** 52)) {
+      throw new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, { page });
+    }
+    return page < this.paging.format.lowEnd || page >= this.paging.format.highStart;
+  }
+}
