@@ -107,7 +107,10 @@ export async function readLinear(
   length: number,
   into: SparseMemory = new SparseMemory(),
 ): Promise<LinearBytes> {
-  if (!(Number.isInteger(length) && length >= 0 && length <= MAX_READ) || address + BigInt(length) > 2n ** 64n) {
+  if (
+    !(Number.isInteger(length) && length >= 0 && length <= MAX_READ) ||
+    address + BigInt(length) > 2n ** 64n
+  ) {
     throw new PageTableError(
       'OUT_OF_RANGE',
       `read: ${length} bytes at ${hex(address)}; expected at most ${MAX_READ} bytes that end at or below 2^64`,

@@ -1,5 +1,12 @@
 import { PageTableError } from '../bits/index.ts';
-import { type EntryFact, exists, type FieldRole, type FormatFact, type FormatState, fieldsOf } from './format.ts';
+import {
+  type EntryFact,
+  exists,
+  type FieldRole,
+  type FormatFact,
+  type FormatState,
+  fieldsOf,
+} from './format.ts';
 
 /**
  * Where each number of a level stands in {@link CompiledFormat.facts}; level `depth` starts at `depth * FACTS`.

@@ -1,8 +1,8 @@
 import { addressOf, joinHalves, offsetOf, pageOf } from '../bits/index.ts';
 import {
+  ACCESSES,
   type Access,
   type AccessResult,
-  ACCESSES,
   FACTS,
   type Field,
   GLOBAL,

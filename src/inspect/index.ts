@@ -13,6 +13,8 @@ export {
   type FaultyRegion,
   listRegions,
   type MappedRegion,
+  MERGE_RULES,
+  type MergeRule,
   type MissingRegion,
   type Region,
   type RegionOptions,

@@ -69,7 +69,9 @@ export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (lin
   let rights = 0;
   const flush = () => {
     if (rights === 0) return;
-    const text = [start, end, end - start].map((page) => hexPage(signExtended ? canonical(page, span) : page));
+    const text = [start, end, end - start].map((page) =>
+      hexPage(signExtended ? canonical(page, span) : page),
+    );
     print(`${text[0]}-${text[1]} ${text[2]} ${rights & 4 ? 'u' : '-'}r${rights & 2 ? 'w' : '-'}`);
   };
   eachPage(memory, paging, (cursor) => {
@@ -105,9 +107,13 @@ function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) 
     if (event !== PAGE) continue;
     lines += 1;
     if (lines > MAX_LINES) {
-      throw new PageTableError('LIMIT_EXCEEDED', `QEMU listing: more than ${MAX_LINES} pages; these tables repeat themselves`, {
-        maxLines: MAX_LINES,
-      });
+      throw new PageTableError(
+        'LIMIT_EXCEEDED',
+        `QEMU listing: more than ${MAX_LINES} pages; these tables repeat themselves`,
+        {
+          maxLines: MAX_LINES,
+        },
+      );
     }
     see(cursor);
   }

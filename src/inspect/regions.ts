@@ -1,5 +1,14 @@
 import { PageTableError } from '../bits/index.ts';
-import { ACCESSED, DIRTY, FACTS, GLOBAL, type MemoryType, type Paging, RIGHTS_AND, RIGHTS_OR } from '../format/index.ts';
+import {
+  ACCESSED,
+  DIRTY,
+  FACTS,
+  GLOBAL,
+  type MemoryType,
+  type Paging,
+  RIGHTS_AND,
+  RIGHTS_OR,
+} from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { ALL_PAGES, Cursor, DONE, FAULTY, MISSING, PAGE, type PageRange, TABLE } from '../walk/index.ts';
 
@@ -10,17 +19,26 @@ export interface Repeat {
 }
 
 /**
- * A range of pages that map to a range of frames, both contiguous, with equal effective rights, memory type and
- * global bit.
+ * When neighbouring pages make one region. All rules ask for contiguous pages with equal effective rights;
+ * `physical` for contiguous frames, equal memory type and global bit too; `size` moreover for equal page size;
+ * `attributes` moreover for equal accessed and dirty bits. With `none` each page stands by itself.
  */
+export const MERGE_RULES = ['rights', 'physical', 'size', 'attributes', 'none'] as const;
+
+/** One of {@link MERGE_RULES}. */
+export type MergeRule = (typeof MERGE_RULES)[number];
+
+/** A range of contiguous pages with equal effective rights; what else is equal, the {@link MergeRule} says. */
 export interface MappedRegion extends Span {
   readonly kind: 'mapped';
-  /** First frame. */
-  readonly frame: number;
+  /** First frame; `undefined` where frames are not contiguous. */
+  readonly frame: number | undefined;
   /** Effective rights, the bits of `format/rights.ts`. */
   readonly rights: number;
-  readonly memoryType: MemoryType;
-  readonly global: boolean;
+  /** `undefined` where there are several. */
+  readonly memoryType: MemoryType | undefined;
+  /** `undefined` where some pages are global and some not. */
+  readonly global: boolean | undefined;
   /** `log2` of the bytes of each page size used, smallest first. */
   readonly pageShifts: readonly number[];
   /** Entries that map it, and how many of them are accessed and dirty. */
@@ -74,6 +92,8 @@ export type Region = MappedRegion | SharedRegion | MissingRegion | FaultyRegion;
 export interface RegionOptions {
   /** Pages to list; regions are cut to it. All by default. */
   readonly range?: PageRange;
+  /** `physical` by default. */
+  readonly merge?: MergeRule;
   /** Lists every row by itself: no repetition folded, shared tables in full. */
   readonly all?: boolean;
   /** Rows at most; 1,000,000 by default. */
@@ -112,6 +132,7 @@ class Lister {
   private readonly memory: PhysicalMemory;
   private readonly paging: Paging;
   private readonly range: PageRange;
+  private readonly merge: MergeRule;
   private readonly all: boolean;
   private readonly maxRows: number;
   /** Tables met, by frame, depth and inherited rights. */
@@ -123,13 +144,14 @@ class Lister {
     this.memory = memory;
     this.paging = paging;
     this.range = options.range ?? ALL_PAGES;
+    this.merge = options.merge ?? 'physical';
     this.all = options.all ?? false;
     this.maxRows = options.maxRows ?? DEFAULT_MAX_ROWS;
   }
 
   list(): Region[] {
     const cursor = new Cursor(this.memory, this.paging, this.range);
-    const rows = new RowList(this.range, this.all, this.maxRows);
+    const rows = new RowList(this.range, this.merge, this.all, this.maxRows);
     this.visit(cursor, rows);
     return rows.finish();
   }
@@ -140,7 +162,11 @@ class Lister {
     /** Tables being read: their key, where they begin, and the leaves listed before them. */
     const open: { key: string; depth: number; page: number; leaves: number; added: number }[] = [];
     const close = (depth: number) => {
-      for (let last = open[open.length - 1]; last !== undefined && last.depth > depth; last = open[open.length - 1]) {
+      for (
+        let last = open[open.length - 1];
+        last !== undefined && last.depth > depth;
+        last = open[open.length - 1]
+      ) {
         open.pop();
         const leaves = rows.leaves - last.leaves;
         this.seen.set(last.key, { page: last.page, leaves, empty: rows.added === last.added });
@@ -178,7 +204,16 @@ class Lister {
           if (seen.empty) break;
           const single = this.singleRow(key, frame, depth + 1, and, or);
           if (single !== undefined) rows.addCopy(single, page);
-          else rows.addShared({ kind: 'shared', first: page, end, depth: depth + 1, frame, same: seen.page, leaves: seen.leaves });
+          else
+            rows.addShared({
+              kind: 'shared',
+              first: page,
+              end,
+              depth: depth + 1,
+              frame,
+              same: seen.page,
+              leaves: seen.leaves,
+            });
           break;
         }
       }
@@ -187,13 +222,19 @@ class Lister {
   }
 
   /** The row of a table that consists of one, relative to its first page. */
-  private singleRow(key: string, frame: number, depth: number, and: number, or: number): MappedRegion | undefined {
+  private singleRow(
+    key: string,
+    frame: number,
+    depth: number,
+    and: number,
+    or: number,
+  ): MappedRegion | undefined {
     if (this.single.has(key)) return this.single.get(key);
     // A table that leads to itself is several rows, as far as this is asked meanwhile.
     this.single.set(key, undefined);
     const cursor = new Cursor(this.memory, this.paging);
     cursor.start({ depth, frame, page: 0, and, or });
-    const rows = new RowList(ALL_PAGES, false, this.maxRows);
+    const rows = new RowList(ALL_PAGES, this.merge, false, this.maxRows);
     this.visit(cursor, rows);
     const list = rows.finish();
     const row = list.length === 1 && list[0].kind === 'mapped' ? list[0] : undefined;
@@ -210,11 +251,13 @@ class RowList {
   added = 0;
   private readonly rows: Row[] = [];
   private readonly range: PageRange;
+  private readonly rule: MergeRule;
   private readonly all: boolean;
   private readonly maxRows: number;
 
-  constructor(range: PageRange, all: boolean, maxRows: number) {
+  constructor(range: PageRange, rule: MergeRule, all: boolean, maxRows: number) {
     this.range = range;
+    this.rule = rule;
     this.all = all;
     this.maxRows = maxRows;
   }
@@ -267,20 +310,14 @@ class RowList {
   /** Adds a mapped row: to the last row if it continues it. */
   private merge(row: Mutable<MappedRegion>): void {
     const last = this.rows[this.rows.length - 1];
-    if (
-      last?.kind !== 'mapped' ||
-      last.repeat !== undefined ||
-      row.repeat !== undefined ||
-      last.end !== row.first ||
-      last.frame + (last.end - last.first) !== row.frame ||
-      last.rights !== row.rights ||
-      last.memoryType !== row.memoryType ||
-      last.global !== row.global
-    ) {
+    if (last?.kind !== 'mapped' || !continues(last, row, this.rule)) {
       this.add(row);
       return;
     }
     this.added += 1;
+    if (!frameContinues(last, row)) last.frame = undefined;
+    if (last.memoryType !== row.memoryType) last.memoryType = undefined;
+    if (last.global !== row.global) last.global = undefined;
     last.end = row.end;
     last.leaves += row.leaves;
     last.accessed += row.accessed;
@@ -327,10 +364,28 @@ class RowList {
     const distance = row.first - before.first;
     const count = before.repeat?.count ?? 1;
     const stride = before.repeat?.stride ?? row.repeat?.stride ?? distance;
-    if (distance !== count * stride || (row.repeat?.stride ?? stride) !== stride || !alike(before, row)) return;
+    if (distance !== count * stride || (row.repeat?.stride ?? stride) !== stride || !alike(before, row))
+      return;
     before.repeat = { count: count + (row.repeat?.count ?? 1), stride };
     this.rows.pop();
   }
+}
+
+/** Whether a row continues the one before under a rule. */
+function continues(last: MappedRegion, row: MappedRegion, rule: MergeRule): boolean {
+  if (rule === 'none' || last.repeat !== undefined || row.repeat !== undefined) return false;
+  if (last.end !== row.first || last.rights !== row.rights) return false;
+  if (rule === 'rights') return true;
+  if (!frameContinues(last, row) || last.memoryType !== row.memoryType || last.global !== row.global)
+    return false;
+  if (rule === 'physical') return true;
+  if (last.pageShifts.join() !== row.pageShifts.join()) return false;
+  // Under this rule the counts of a row are 0 or all.
+  return rule === 'size' || (last.accessed > 0 === row.accessed > 0 && last.dirty > 0 === row.dirty > 0);
+}
+
+function frameContinues(last: MappedRegion, row: MappedRegion): boolean {
+  return last.frame !== undefined && last.frame + (last.end - last.first) === row.frame;
 }
 
 /** Whether two rows say the same of different pages. */
@@ -338,6 +393,7 @@ function alike(a: Row, b: Row): boolean {
   if (a.end - a.first !== b.end - b.first) return false;
   if (a.kind === 'mapped' && b.kind === 'mapped') {
     return (
+      a.frame !== undefined &&
       a.frame === b.frame &&
       a.rights === b.rights &&
       a.memoryType === b.memoryType &&
@@ -348,8 +404,10 @@ function alike(a: Row, b: Row): boolean {
       a.pageShifts.join() === b.pageShifts.join()
     );
   }
-  if (a.kind === 'shared' && b.kind === 'shared') return a.frame === b.frame && a.same === b.same && a.depth === b.depth;
+  if (a.kind === 'shared' && b.kind === 'shared')
+    return a.frame === b.frame && a.same === b.same && a.depth === b.depth;
   if (a.kind === 'missing' && b.kind === 'missing') return a.frame === b.frame && a.depth === b.depth;
-  if (a.kind === 'faulty' && b.kind === 'faulty') return a.low === b.low && a.high === b.high && a.depth === b.depth;
+  if (a.kind === 'faulty' && b.kind === 'faulty')
+    return a.low === b.low && a.high === b.high && a.depth === b.depth;
   return false;
 }

@@ -89,7 +89,14 @@ export class Cursor {
    * @param range - pages to visit; an entry that reaches into it is visited
    */
   constructor(memory: PhysicalMemory, paging: Paging, range: PageRange = ALL_PAGES) {
-    if (!(Number.isInteger(range.first) && Number.isInteger(range.end) && range.first >= 0 && range.end <= 2 ** 52)) {
+    if (
+      !(
+        Number.isInteger(range.first) &&
+        Number.isInteger(range.end) &&
+        range.first >= 0 &&
+        range.end <= 2 ** 52
+      )
+    ) {
       throw new PageTableError(
         'OUT_OF_RANGE',
         `cursor: pages [${range.first}, ${range.end}); expected whole numbers in [0, 2^52]`,

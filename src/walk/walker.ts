@@ -1,8 +1,8 @@
 import { addressOf, PageTableError } from '../bits/index.ts';
 import {
+  FACTS,
   INDEX_MASK,
   INDEX_SHIFT,
-  FACTS,
   PAGE_ADDRESS_HIGH,
   PAGE_ORDER,
   PAGE_RESERVED_HIGH,
@@ -80,7 +80,8 @@ export class Walker {
     this.memory = memory;
     this.paging = paging;
     const { facts, levels, entryShift } = paging.format;
-    let uniform = levels === 4 && entryShift === 1 && paging.root.word === 0 && paging.format.fact.signExtended;
+    let uniform =
+      levels === 4 && entryShift === 1 && paging.root.word === 0 && paging.format.fact.signExtended;
     let tableMask = 0;
     let slowHigh = 0;
     for (let depth = 0; depth < levels; depth += 1) {
@@ -94,7 +95,8 @@ export class Walker {
         : facts[at + TABLE_RESERVED_HIGH] | (facts[at + TABLE_ADDRESS_HIGH] & ~FAST_ADDRESS_HIGH);
       uniform &&= last
         ? facts[at + PRESENT] === facts[TABLE_VALUE] && facts[at + PAGE_RESERVED_LOW] === 0
-        : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] && facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
+        : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] &&
+          facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
     }
     this.fastRoot = uniform ? paging.root.frame : -1;
     this.tableMask = tableMask;
@@ -179,11 +181,13 @@ export class Walker {
       const high = entryShift === 1 ? words[at + 1] : 0;
       if ((low & facts[fact + PRESENT]) !== facts[fact + PRESENT]) return NOT_PRESENT;
       if ((low & facts[fact + TABLE_MASK]) === facts[fact + TABLE_VALUE]) {
-        if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) return RESERVED;
+        if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0)
+          return RESERVED;
         frame = tableFrame(facts, fact, low, high);
         word = 0;
       } else {
-        if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0) return RESERVED;
+        if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0)
+          return RESERVED;
         return pageFrame(facts, fact, low, high) + (page & ((1 << facts[fact + PAGE_ORDER]) - 1));
       }
     }
@@ -211,13 +215,21 @@ export class Walker {
       const offset = word + ((index << entryShift) & 1023);
       const low = this.memory.words[base + offset] | 0;
       const high = entryShift === 1 ? this.memory.words[base + offset + 1] | 0 : 0;
-      steps.push({ depth, tableFrame: entryFrame, index, address: addressOf(entryFrame, offset * 4), low, high });
+      steps.push({
+        depth,
+        tableFrame: entryFrame,
+        index,
+        address: addressOf(entryFrame, offset * 4),
+        low,
+        high,
+      });
       const usable = (low & facts[fact + PRESENT]) === facts[fact + PRESENT];
       if (!usable || (low & facts[fact + TABLE_MASK]) !== facts[fact + TABLE_VALUE]) {
         const pageShift = end >= 0 ? facts[fact + PAGE_ORDER] + 12 : undefined;
         return { end: ENDS[Math.max(0, -end)], steps, frame: end >= 0 ? end : undefined, pageShift };
       }
-      if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) break;
+      if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0)
+        break;
       frame = tableFrame(facts, fact, low, high);
       word = 0;
     }
@@ -227,7 +239,9 @@ export class Walker {
   /** Whether the format translates a page at all. */
   private canonical(page: number): boolean {
     if (!(Number.isInteger(page) && page >= 0 && page < 2 ** 52)) {
-      throw new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, { page });
+      throw new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, {
+        page,
+      });
     }
     return page < this.paging.format.lowEnd || page >= this.paging.format.highStart;
   }

@@ -96,7 +96,11 @@ export function resolveX86Control(
   const long = longMode ?? true;
   const cr0 = assume('cr0', CR0_DEFAULT, 'CR0: paging on (PG = 1), supervisor writes obey R/W (WP = 1)');
   const cr3 = assume('cr3', 0n, 'CR3 = 0');
-  const cr4 = assume('cr4', CR4_PAE | CR4_PSE | CR4_PGE, 'CR4: PAE, PSE and PGE on; LA57, SMEP, SMAP, PKE, PKS off');
+  const cr4 = assume(
+    'cr4',
+    CR4_PAE | CR4_PSE | CR4_PGE,
+    'CR4: PAE, PSE and PGE on; LA57, SMEP, SMAP, PKE, PKS off',
+  );
   const efer = assume(
     'efer',
     long ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE,
@@ -106,7 +110,8 @@ export function resolveX86Control(
   const paging = modeOf(cr0, cr4, efer);
   const wide = paging !== undefined && paging !== FORMAT_32_BIT;
   const keys = (cr4 & (CR4_PKE | CR4_PKS)) !== 0n && wide && paging !== FORMAT_PAE;
-  const quiet = <N extends X86ControlName>(name: N, value: X86Control[N]): X86Control[N] => known[name] ?? value;
+  const quiet = <N extends X86ControlName>(name: N, value: X86Control[N]): X86Control[N] =>
+    known[name] ?? value;
   const control: X86Control = {
     cr0,
     cr3,
@@ -114,7 +119,9 @@ export function resolveX86Control(
     efer,
     pat: assume('pat', PAT_RESET, 'PAT at its reset value: WB, WT, UC-, UC, WB, WT, UC-, UC'),
     pkru: keys ? assume('pkru', 0n, 'PKRU = 0: no user protection key denies anything') : quiet('pkru', 0n),
-    pkrs: keys ? assume('pkrs', 0n, 'PKRS = 0: no supervisor protection key denies anything') : quiet('pkrs', 0n),
+    pkrs: keys
+      ? assume('pkrs', 0n, 'PKRS = 0: no supervisor protection key denies anything')
+      : quiet('pkrs', 0n),
     physBits: wide
       ? assume('physBits', 52, 'physical addresses have 52 bits: no address bit is reserved')
       : quiet('physBits', 40),

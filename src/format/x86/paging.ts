@@ -49,14 +49,19 @@ export function x86Paging(control: X86Control): Paging {
   const describe = (bits: EntryBits) => {
     const level = fact.levels[bits.depth];
     const at = bits.depth * FACTS;
-    const leads = (bits.low & format.facts[at + TABLE_MASK]) === format.facts[at + TABLE_VALUE] ? 'table' : 'page';
+    const leads =
+      (bits.low & format.facts[at + TABLE_MASK]) === format.facts[at + TABLE_VALUE] ? 'table' : 'page';
     const kinds = level.entries.filter((entry) => exists(entry, format.state));
     const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
     return { entry, fields: fieldsOf(entry, format.state) };
   };
 
   /** Names the entries whose bit is as a fault needs it. */
-  const blame = (entries: readonly EntryBits[], text: string, fault: (bits: EntryBits) => boolean): string[] => {
+  const blame = (
+    entries: readonly EntryBits[],
+    text: string,
+    fault: (bits: EntryBits) => boolean,
+  ): string[] => {
     const names = entries.filter(fault).map((bits) => fact.levels[bits.depth].entry);
     return names.length === 0 ? [] : [`${text} in ${names.join(', ')}`];
   };
@@ -64,7 +69,13 @@ export function x86Paging(control: X86Control): Paging {
   const access = (end: WalkEnd, entries: readonly EntryBits[], wanted: Access): AccessResult => {
     if (end === 'not-in-memory') return { kind: 'unknown' };
     if (end === 'non-canonical') {
-      return { kind: 'fault', exception: '#GP', errorCode: 0, errorBits: [], because: ['address not canonical'] };
+      return {
+        kind: 'fault',
+        exception: '#GP',
+        errorCode: 0,
+        errorBits: [],
+        because: ['address not canonical'],
+      };
     }
     const last = entries[entries.length - 1];
     const lastName = fact.levels[last.depth].entry;
@@ -94,7 +105,9 @@ export function x86Paging(control: X86Control): Paging {
       ...(denied & DENIED_BY.RW ? blame(entries, 'R/W = 0', (bits) => (andOf(bits) & RW) === 0) : []),
       ...(denied & DENIED_BY.XD ? blame(entries, 'XD = 1', (bits) => (orOf(bits) & XD) !== 0) : []),
       ...(denied & DENIED_BY.SMEP ? ['CR4.SMEP = 1 and the page is a user page'] : []),
-      ...(denied & DENIED_BY.SMAP ? ['CR4.SMAP = 1 and the page is a user page (allowed while RFLAGS.AC = 1)'] : []),
+      ...(denied & DENIED_BY.SMAP
+        ? ['CR4.SMAP = 1 and the page is a user page (allowed while RFLAGS.AC = 1)']
+        : []),
       ...(denied & DENIED_BY.KEY ? [`${page.user ? 'PKRU' : 'PKRS'} denies protection key ${page.key}`] : []),
     ];
     return pageFault(wanted, control, denied & DENIED_BY.KEY ? 0x21 : 1, because);
@@ -119,7 +132,12 @@ export function x86Paging(control: X86Control): Paging {
  * @param cause - P, RSVD and PK bits as the cause sets them
  * @see Intel SDM vol. 3A, figure "Page-Fault Error Code"
  */
-function pageFault(access: Access, control: X86Control, cause: number, because: readonly string[]): AccessResult {
+function pageFault(
+  access: Access,
+  control: X86Control,
+  cause: number,
+  because: readonly string[],
+): AccessResult {
   const fetchShown =
     (control.cr4 & CR4_SMEP) !== 0n || ((control.cr4 & CR4_PAE) !== 0n && (control.efer & EFER_NXE) !== 0n);
   const errorCode =

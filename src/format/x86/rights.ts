@@ -1,4 +1,4 @@
-import { type Access, ACCESSES, rightBit } from '../rights.ts';
+import { ACCESSES, type Access, rightBit } from '../rights.ts';
 import { CR0_WP, CR4_PKE, CR4_PKS, CR4_SMAP, CR4_SMEP, type X86Control } from './control.ts';
 
 /** R/W in the low half of an entry. */
@@ -57,7 +57,12 @@ export function denials(page: Combined, access: Access, control: X86Control, key
  */
 export function rightsTable(control: X86Control, keys: boolean): Uint8Array {
   return Uint8Array.from({ length: 128 }, (_, index) => {
-    const page = { writable: (index & 1) !== 0, user: (index & 2) !== 0, noExecute: (index & 4) !== 0, key: index >> 3 };
+    const page = {
+      writable: (index & 1) !== 0,
+      user: (index & 2) !== 0,
+      noExecute: (index & 4) !== 0,
+      key: index >> 3,
+    };
     return ACCESSES.reduce(
       (rights, access) => (denials(page, access, control, keys) === 0 ? rights | rightBit(access) : rights),
       0,

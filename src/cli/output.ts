@@ -1,0 +1,28 @@
+/** Where a command writes: results, messages, and how results look. */
+export interface Output {
+  readonly mode: 'text' | 'json' | 'ndjson';
+  /** Whether results may carry colour. */
+  readonly colour: boolean;
+  /** Writes one line of the result. */
+  line(text: string): void;
+  /** Writes one message. */
+  note(text: string): void;
+}
+
+/** A value as JSON shows it: 64-bit numbers are strings of `0x` and 16 digits. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/**
+ * Writes records: one object that holds them all under `key`, or one line for each.
+ *
+ * @param head - what the object holds beside them; not written with `ndjson`
+ */
+export function writeRecords(
+  output: Output,
+  key: string,
+  records: readonly Json[],
+  head: { readonly [key: string]: Json } = {},
+): void {
+  if (output.mode === 'json') output.line(JSON.stringify({ ...head, [key]: records }));
+  else for (const record of records) output.line(JSON.stringify(record));
+}

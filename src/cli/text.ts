@@ -1,0 +1,134 @@
+import { addressOf, hexPage, PageTableError } from '../bits/index.ts';
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
+
+/** A number of bytes in the largest unit that needs at most one decimal: `2 MiB`, `14.1 MiB`. */
+export function sizeText(bytes: bigint): string {
+  let unit = 0;
+  let value = bytes;
+  let rest = 0n;
+  while (value >= 1024n && unit < UNITS.length - 1) {
+    rest = value % 1024n;
+    value /= 1024n;
+    unit += 1;
+  }
+  const tenth = (rest * 10n) / 1024n;
+  return tenth === 0n ? `${value} ${UNITS[unit]}` : `${value}.${tenth} ${UNITS[unit]}`;
+}
+
+/** Size of a number of 4-KiB pages. */
+export function pagesText(pages: number): string {
+  return sizeText(addressOf(pages));
+}
+
+/** `4K`, `2M`, `1G` for `log2` of a page's bytes. */
+export function pageSizeText(shift: number): string {
+  return sizeText(1n << BigInt(shift)).replace(/ (.).*$/, '$1');
+}
+
+/** A count with thousands separated: `74,337`. */
+export function countText(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** `1 region`, `3 regions`. */
+export function plural(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `first-end` in 16 hexadecimal digits each; the end of the address space wraps to 2^64 and shows 17. */
+export function rangeText(first: number, end: number): string {
+  return `${hexPage(first)}-${hexPage(end)}`;
+}
+
+/**
+ * Reads an address or another number: `0x` and hexadecimal digits, or bare hexadecimal digits, `_` between them allowed.
+ *
+ * @param what - what it is, for the message
+ * @throws {@link PageTableError} `BAD_ARGUMENT` if it is not a number of at most 64 bits
+ */
+export function parseHex(what: string, text: string): bigint {
+  const digits = text.replace(/^0x/i, '').replaceAll('_', '');
+  if (!/^[0-9a-f]{1,16}$/i.test(digits)) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${what} is '${text}'; expected 1 to 16 hexadecimal digits, as in 0xffffffff81000000`,
+      { text },
+    );
+  }
+  return BigInt(`0x${digits}`);
+}
+
+/**
+ * Reads a whole number, decimal or with `0x`.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT` unless it lies in `[low, high]`
+ */
+export function parseCount(what: string, text: string, low: number, high: number): number {
+  const value = /^(0x[0-9a-f]+|[0-9]+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= low && value <= high)) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${what} is '${text}'; expected a whole number in [${low}, ${high}]`,
+      {
+        text,
+      },
+    );
+  }
+  return value;
+}
+
+/**
+ * Reads a size such as `4K`, `2MiB`, `0x1000` or `4096`.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT` if it is not one
+ */
+export function parseSize(what: string, text: string): bigint {
+  const match = /^(0x[0-9a-f]{1,16}|[0-9]{1,19})\s*(?:([KMGTP])(?:i?B)?|B)?$/i.exec(text);
+  const unit = match?.[2] === undefined ? 0 : 'KMGTP'.indexOf(match[2].toUpperCase()) + 1;
+  if (match === null) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${what} is '${text}'; expected a size, as in 4K, 2MiB or 0x1000`,
+      { text },
+    );
+  }
+  return BigInt(match[1]) << BigInt(10 * unit);
+}
+
+/**
+ * Lays out rows in columns separated by two spaces. Columns named in `right` are aligned to the right.
+ */
+export function layOut(
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<number> = new Set(),
+): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (right.has(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** Joins pieces with `, ` into lines of at most `width` characters, each indented. */
+export function wrap(pieces: readonly string[], indent: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const piece of pieces) {
+    const longer = line === '' ? piece : `${line}, ${piece}`;
+    if (line !== '' && indent.length + longer.length > width) {
+      lines.push(`${indent}${line},`);
+      line = piece;
+    } else {
+      line = longer;
+    }
+  }
+  return line === '' ? lines : [...lines, indent + line];
+}

@@ -1,0 +1,222 @@
+import { addressOf, hex64, pageOf } from '../../bits/index.ts';
+import { capturePath } from '../../capture/index.ts';
+import { type Access, rightsText } from '../../format/index.ts';
+import {
+  type ExplainedAccess,
+  type ExplainedField,
+  type ExplainedLevel,
+  type Explanation,
+  explain as explainAddress,
+  type LinuxEntry,
+} from '../../inspect/index.ts';
+import { SparseMemory } from '../../memory/index.ts';
+import type { Json, Output } from '../output.ts';
+import { type Session, sessionText } from '../session.ts';
+import { layOut, parseHex, sizeText, wrap } from '../text.ts';
+
+const WIDTH = 110;
+
+/** `explain`: every step of one translation. Exit 1 if the address does not translate. */
+export async function explain(session: Session, addressText: string, output: Output): Promise<number> {
+  const address = parseHex('address', addressText);
+  const into = new SparseMemory();
+  await capturePath(session.machine, session.paging, pageOf(address), into);
+  const explanation = explainAddress(into.memory, session.paging, address);
+  if (output.mode === 'text') printText(session, explanation, output);
+  else output.line(JSON.stringify(toJson(session, explanation)));
+  return explanation.end === 'mapped' ? 0 : 1;
+}
+
+function printText(session: Session, it: Explanation, output: Output): void {
+  output.line(`${hex64(it.address)}: ${outcomeText(it)}`);
+  output.line(`${sessionText(session)}`);
+  for (const level of it.levels) printLevel(session, level, output);
+  if (it.missingTable !== undefined) {
+    output.line('');
+    output.line(`The table at ${hex64(it.missingTable)} is not in the image: what it maps is not known.`);
+  }
+  output.line('');
+  const rows: string[][] = [];
+  if (it.physical !== undefined && it.pageBytes !== undefined && it.rights !== undefined) {
+    const page = it.pageBytes;
+    const global = it.global ? ', global: stays in the TLB when CR3 changes' : '';
+    rows.push([
+      'physical',
+      `${hex64(it.physical)}, in the ${sizeText(page)} page at ${hex64(it.physical - (it.physical % page))}${global}`,
+    ]);
+    rows.push(['type', `${it.memoryType?.name} (PAT entry ${it.memoryType?.index})`]);
+    rows.push(['rights', `user ${rightsText(it.rights, true)}, supervisor ${rightsText(it.rights, false)}`]);
+  }
+  if (it.linux !== undefined) rows.push(['if Linux', linuxText(it.linux)]);
+  for (const { label, text } of accessLines(it.accesses)) rows.push([label, text]);
+  for (const { text } of session.assumed) rows.push(['assumed', text]);
+  for (const line of layOut(rows)) output.line(line);
+}
+
+function outcomeText(it: Explanation): string {
+  const last = it.levels[it.levels.length - 1];
+  switch (it.end) {
+    case 'mapped':
+      return `translates to ${hex64(it.physical ?? 0n)}`;
+    case 'not-present':
+      return `does not translate: P = 0 in the ${last.entry}`;
+    case 'reserved':
+      return `does not translate: reserved bit set in the ${last.entry}`;
+    case 'not-in-memory':
+      return 'not known: a table on the way is not in the image';
+    case 'non-canonical':
+      return 'not canonical: the upper bits do not all equal the highest translated bit';
+  }
+}
+
+function printLevel(session: Session, level: ExplainedLevel, output: Output): void {
+  const { fact } = session.paging.format;
+  const { indexHigh, indexLow } = fact.levels[level.depth];
+  const digits = fact.entryBytes * 2;
+  const value = `0x${level.value.toString(16).padStart(digits, '0')}`;
+  const next = fact.levels[level.depth + 1]?.table ?? 'table';
+  const target = level.target === undefined ? '' : ` at ${hex64(level.target)}`;
+  const leads = {
+    table: `leads to the ${next}${target}${level.recursive ? ', which is the root itself (recursive entry)' : ''}`,
+    page: `maps the page${target}`,
+    nowhere: 'not present: the walk ends here',
+    reserved: 'has a reserved bit set: the walk ends here with a fault',
+  }[level.leads];
+  output.line('');
+  output.line(
+    `${level.entry} ${level.index} (address bits ${indexHigh}:${indexLow}) at ${hex64(level.address)} = ${value}`,
+  );
+  output.line(`  ${leads}${level.removes.length > 0 ? `; takes away ${level.removes.join(' and ')}` : ''}`);
+  if (level.leads === 'nowhere') {
+    output.line(
+      level.value === 0n ? '  P=0 not present' : '  P=0 not present; the processor ignores the other bits',
+    );
+    return;
+  }
+  for (const line of wrap(fieldTexts(level.fields), '  ', WIDTH)) output.line(line);
+}
+
+/** `R/W=1 writable`, lowest bit first; fields that mean nothing are gathered at the end. */
+function fieldTexts(fields: readonly ExplainedField[]): string[] {
+  const texts: string[] = [];
+  const clear = { ignored: [] as string[], reserved: [] as string[] };
+  const odd: string[] = [];
+  for (const field of fields.toReversed()) {
+    const wide = field.high > field.low;
+    const place = wide ? `${field.high}:${field.low}` : `${field.low}`;
+    const value = wide ? `0x${field.value.toString(16)}` : `${field.value}`;
+    if (field.role !== 'ignored' && field.role !== 'reserved') {
+      texts.push(wide ? `${field.name} (${place})=${value}` : `${field.name}=${value} ${field.text}`);
+    } else if (field.value === 0n) {
+      clear[field.role].push(place);
+    } else {
+      const what = field.role === 'ignored' ? 'ignored by the processor' : 'RESERVED, must be 0';
+      odd.push(`bit${wide ? 's' : ''} ${place}=${value} ${what}`);
+    }
+  }
+  texts.push(...odd);
+  if (clear.ignored.length > 0) texts.push(`ignored bits ${clear.ignored.join(' ')} are 0`);
+  if (clear.reserved.length > 0) texts.push(`reserved bits ${clear.reserved.join(' ')} are 0`);
+  return texts;
+}
+
+/** Accesses with the same result share a line. */
+function accessLines(accesses: readonly ExplainedAccess[]): { label: string; text: string }[] {
+  const lines: { label: string; text: string }[] = [];
+  for (const user of [false, true]) {
+    const groups = new Map<string, string[]>();
+    for (const one of accesses.filter(({ access }) => access.user === user)) {
+      const { text, code } = resultText(one);
+      const names = groups.get(text) ?? [];
+      names.push(code === '' ? one.access.kind : `${one.access.kind} ${code}`);
+      groups.set(text, names);
+    }
+    for (const [text, names] of groups) {
+      lines.push({ label: user ? 'user' : 'supervisor', text: `${names.join(', ')}: ${text}` });
+    }
+  }
+  return lines;
+}
+
+function resultText({ result }: ExplainedAccess): { text: string; code: string } {
+  switch (result.kind) {
+    case 'allowed':
+      return { text: 'allowed', code: '' };
+    case 'unknown':
+      return { text: 'not known', code: '' };
+    case 'fault': {
+      const bits = result.errorBits.length > 0 ? ` ${result.errorBits.join('+')}` : '';
+      const code = `(error code 0x${result.errorCode.toString(16)}${bits})`;
+      return { text: `${result.exception}, ${result.because.join('; ')}`, code };
+    }
+  }
+}
+
+function linuxText(entry: LinuxEntry): string {
+  switch (entry.kind) {
+    case 'prot-none':
+      return `PROT_NONE: the page is still there, at ${hex64(addressOf(entry.frame))} (frame number stored inverted)`;
+    case 'swap':
+      return `swapped out: swap area ${entry.type}, page offset 0x${entry.offset.toString(16)} (stored inverted)`;
+    case 'special':
+      return `special swap type ${entry.type} (migration, hardware poison or marker, as the kernel's version has it), offset 0x${entry.offset.toString(16)}`;
+  }
+}
+
+function toJson(session: Session, it: Explanation): Json {
+  const accessName = (access: Access) => `${access.user ? 'user' : 'supervisor'} ${access.kind}`;
+  return {
+    va: hex64(it.address),
+    mode: session.paging.format.fact.name,
+    root: hex64(it.root),
+    outcome: it.end,
+    levels: it.levels.map((level) => ({
+      depth: level.depth,
+      table: level.table,
+      entry: level.entry,
+      index: level.index,
+      address: hex64(level.address),
+      value: hex64(level.value),
+      leads: level.leads,
+      target: level.target === undefined ? null : hex64(level.target),
+      removes: level.removes,
+      recursive: level.recursive,
+      source: level.source,
+      fields: level.fields.map((field) => ({
+        name: field.name,
+        high: field.high,
+        low: field.low,
+        value: `0x${field.value.toString(16)}`,
+        role: field.role,
+        text: field.text,
+      })),
+    })),
+    pa: it.physical === undefined ? null : hex64(it.physical),
+    pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^30
+    memoryType: it.memoryType?.name ?? null,
+    patEntry: it.memoryType?.index ?? null,
+    global: it.global ?? null,
+    user: it.rights === undefined ? null : rightsText(it.rights, true),
+    supervisor: it.rights === undefined ? null : rightsText(it.rights, false),
+    accesses: it.accesses.map(({ access, result }) => ({
+      access: accessName(access),
+      result: result.kind,
+      ...(result.kind === 'fault'
+        ? {
+            exception: result.exception,
+            errorCode: result.errorCode,
+            errorBits: result.errorBits,
+            because: result.because,
+          }
+        : {}),
+    })),
+    missingTable: it.missingTable === undefined ? null : hex64(it.missingTable),
+    linux: it.linux === undefined ? null : linuxJson(it.linux),
+    assumed: session.assumed.map((one) => one.text),
+  };
+}
+
+function linuxJson(entry: LinuxEntry): Json {
+  if (entry.kind === 'prot-none') return { kind: entry.kind, pa: hex64(addressOf(entry.frame)) };
+  return { kind: entry.kind, type: entry.type, offset: `0x${entry.offset.toString(16)}` };
+}

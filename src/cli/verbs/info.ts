@@ -1,0 +1,111 @@
+import { hex64, PageTableError } from '../../bits/index.ts';
+import { captureTables } from '../../capture/index.ts';
+import { takeCensus } from '../../inspect/index.ts';
+import type { Machine } from '../../machine/index.ts';
+import type { Json, Output } from '../output.ts';
+import { choosePaging, modeText, type Session, type SourceOptions } from '../session.ts';
+import { countText, layOut, pageSizeText, pagesText, plural, rangeText } from '../text.ts';
+
+/** `info`: what an image holds, and what its page tables consist of. */
+export async function info(machine: Machine, options: SourceOptions, output: Output): Promise<number> {
+  const bytes = machine.frames.reduce((sum, range) => sum + (range.end - range.first), 0);
+  let session: Session | undefined;
+  let why = '';
+  try {
+    session = choosePaging(machine, options);
+  } catch (error) {
+    // An image without a root or of another architecture is still worth a description; a wrong option is not.
+    if (!(error instanceof PageTableError) || error.code === 'BAD_ARGUMENT' || error.code === 'NO_CPU')
+      throw error;
+    why = error.message;
+  }
+  const census =
+    session === undefined
+      ? undefined
+      : takeCensus((await captureTables(machine, session.paging)).memory, session.paging);
+
+  if (output.mode !== 'text') {
+    const record: { [key: string]: Json } = {
+      kind: machine.kind,
+      architecture: machine.architecture ?? null,
+      memory: machine.frames.map((range) => ({
+        first: hex64(BigInt(range.first) << 12n),
+        end: hex64(BigInt(range.end) << 12n),
+      })),
+      cpus: machine.cpus.map((cpu) => ({
+        cpu: cpu.index,
+        registers: Object.fromEntries(
+          Object.entries(cpu.registers).map(([name, value]) => [name, hex64(value)]),
+        ),
+      })),
+      roots: machine.roots.map((root) => ({
+        name: root.name,
+        address: hex64(root.address),
+        source: root.source,
+      })),
+      remarks: machine.remarks,
+      mode: session === undefined ? null : modeText(session.control),
+      root: session === undefined ? null : hex64(session.control.cr3),
+      assumed: session?.assumed.map((one) => one.text) ?? [],
+      tables: census?.tables ?? null,
+      pages:
+        census === undefined
+          ? null
+          : Object.fromEntries([...census.pages].map(([shift, n]) => [String(2 ** shift), n])),
+      missingTables: census?.missing ?? null,
+      faultyEntries: census?.faulty ?? null,
+      recursiveEntries: census?.recursive ?? [],
+      ...(why === '' ? {} : { noTables: why }),
+    };
+    output.line(JSON.stringify(record));
+    return 0;
+  }
+
+  const rows: string[][] = [
+    ['image', `${machine.kind}${machine.architecture === undefined ? '' : `, ${machine.architecture}`}`],
+  ];
+  rows.push([
+    'memory',
+    `${pagesText(bytes)} in ${plural(machine.frames.length, 'range')}${spanText(machine)}`,
+  ]);
+  for (const cpu of machine.cpus) {
+    const shown = ['CR0', 'CR3', 'CR4', 'RIP', 'PC', 'pc'].filter(
+      (name) => cpu.registers[name] !== undefined,
+    );
+    rows.push([
+      `CPU ${cpu.index}`,
+      shown.map((name) => `${name} ${shortHex(cpu.registers[name])}`).join('  '),
+    ]);
+  }
+  for (const root of machine.roots)
+    rows.push(['root', `${hex64(root.address)} ${root.name} (${root.source})`]);
+  for (const remark of machine.remarks) rows.push(['remark', remark]);
+  if (session === undefined || census === undefined) {
+    rows.push(['tables', `none read: ${why}`]);
+  } else {
+    rows.push(['mode', modeText(session.control)]);
+    rows.push(['root', `${hex64(session.control.cr3)} (${session.rootFrom})`]);
+    const sizes = [...census.pages]
+      .map(([shift, n]) => `${countText(n)} of ${pageSizeText(shift)}`)
+      .join(', ');
+    rows.push(['tables', `${countText(census.tables)} tables map pages: ${sizes || 'none'}`]);
+    if (census.recursive.length > 0) {
+      rows.push(['recursive', `root entry ${census.recursive.join(', ')} points to the root itself`]);
+    }
+    if (census.missing > 0) rows.push(['missing', `${plural(census.missing, 'table')} not in the image`]);
+    if (census.faulty > 0)
+      rows.push(['faulty', `${countText(census.faulty)} present entries with a reserved bit set`]);
+    for (const { text } of session.assumed) rows.push(['assumed', text]);
+  }
+  for (const line of layOut(rows)) output.line(line);
+  return 0;
+}
+
+function spanText(machine: Machine): string {
+  const last = machine.frames[machine.frames.length - 1];
+  return last === undefined ? '' : `, physical ${rangeText(machine.frames[0].first, last.end)}`;
+}
+
+function shortHex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}

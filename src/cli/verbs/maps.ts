@@ -1,0 +1,330 @@
+import { hex64, PageTableError, pageOf } from '../../bits/index.ts';
+import { captureTables } from '../../capture/index.ts';
+import { rightsText } from '../../format/index.ts';
+import {
+  DEFAULT_MAX_ROWS,
+  listRegions,
+  type MappedRegion,
+  MERGE_RULES,
+  type MergeRule,
+  printQemuMem,
+  printQemuTlb,
+  type Region,
+} from '../../inspect/index.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
+import type { PageRange } from '../../walk/index.ts';
+import { type Json, type Output, writeRecords } from '../output.ts';
+import { type Session, sessionText } from '../session.ts';
+import {
+  countText,
+  layOut,
+  pageSizeText,
+  pagesText,
+  parseCount,
+  parseHex,
+  parseSize,
+  plural,
+  rangeText,
+} from '../text.ts';
+import { type Cluster, clusters } from './clusters.ts';
+
+/** What `maps` takes beside the options of every verb. */
+export interface MapsOptions {
+  readonly range?: string;
+  readonly rights?: string;
+  readonly size?: string;
+  readonly minSize?: string;
+  readonly merge?: string;
+  readonly gap?: string;
+  readonly all?: true;
+  readonly limit?: string;
+  readonly format?: string;
+}
+
+/** `maps`: what is mapped where. */
+export async function maps(session: Session, options: MapsOptions, output: Output): Promise<number> {
+  const range = options.range === undefined ? undefined : parseRange(options.range);
+  const { memory } = await captureTables(
+    session.machine,
+    session.paging,
+    range === undefined ? {} : { range },
+  );
+  if (options.format !== undefined && options.format !== 'table')
+    return printAsQemu(session, memory, options, output);
+
+  const merge = MERGE_RULES.find((rule) => rule === (options.merge ?? 'physical'));
+  if (merge === undefined) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--merge is '${options.merge}'; expected one of ${MERGE_RULES.join(', ')}`,
+    );
+  }
+  const maxRows =
+    options.limit === undefined ? DEFAULT_MAX_ROWS : parseCount('--limit', options.limit, 1, 2 ** 31);
+  const listed = listRegions(memory, session.paging, {
+    merge,
+    maxRows,
+    ...(options.all ? { all: true } : {}),
+    ...(range === undefined ? {} : { range }),
+  });
+  const rows = filterRows(listed, options);
+  const gap = options.gap === undefined ? undefined : pageOf(parseSize('--gap', options.gap));
+  if (output.mode !== 'text') {
+    const head = {
+      mode: session.paging.format.fact.name,
+      root: hex64(session.control.cr3),
+      merge,
+      assumed: session.assumed.map((one) => one.text),
+    };
+    writeRecords(output, 'regions', rows.map(regionJson), head);
+  } else if (gap !== undefined) {
+    printClusters(clusters(rows, gap), output);
+  } else {
+    printTable(rows, output);
+  }
+  if (output.mode === 'text') {
+    output.note(`${sessionText(session)}; ${plural(rows.length, 'row')}. ${ruleText(merge)}`);
+    for (const { text } of session.assumed) output.note(`assumed ${text}`);
+  }
+  return 0;
+}
+
+function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOptions, output: Output): number {
+  const print = { 'qemu-tlb': printQemuTlb, 'qemu-mem': printQemuMem }[options.format ?? ''];
+  if (print === undefined) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--format is '${options.format}'; expected table, qemu-tlb or qemu-mem`,
+    );
+  }
+  for (const name of ['range', 'rights', 'size', 'minSize', 'merge', 'gap', 'all'] as const) {
+    if (options[name] === undefined) continue;
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--format ${options.format} prints what QEMU prints and takes no filter`,
+    );
+  }
+  if (output.mode !== 'text') {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--format ${options.format} is text; leave --json and --ndjson out`,
+    );
+  }
+  print(memory, session.paging, (line) => output.line(line));
+  return 0;
+}
+
+/** `A-B` (end not included) or `A+LENGTH`, as page numbers. */
+function parseRange(text: string): PageRange {
+  const [from, to, extra] = text.split(/[-+]/);
+  if (from === undefined || to === undefined || extra !== undefined) {
+    throw new PageTableError('BAD_ARGUMENT', `--range is '${text}'; expected FIRST-END or FIRST+LENGTH`, {
+      text,
+    });
+  }
+  const first = parseHex('--range', from);
+  const end = text.includes('+') ? first + parseSize('--range length', to) : parseHex('--range', to);
+  // FIRST-0 reaches to the end of the address space.
+  const last = end === 0n ? 2n ** 64n : end;
+  if (last <= first || last > 2n ** 64n) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--range is '${text}'; expected an end above the first address, at most 2^64`,
+    );
+  }
+  return { first: pageOf(first), end: Number((last + 4095n) >> 12n) };
+}
+
+/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. What is not known passes every filter. */
+function filterRows(rows: readonly Region[], options: MapsOptions): readonly Region[] {
+  const wanted = options.rights === undefined ? undefined : parseRights(options.rights);
+  const shift = options.size === undefined ? undefined : parsePageShift(options.size);
+  const least = options.minSize === undefined ? 0 : Number(parseSize('--min-size', options.minSize)) / 4096;
+  if (wanted === undefined && shift === undefined && least === 0) return rows;
+  const answers = new Map<Region, boolean>();
+  const passes = (row: Region): boolean => {
+    const known = answers.get(row);
+    if (known !== undefined) return known;
+    // A table that leads to itself passes if anything in it does.
+    answers.set(row, false);
+    const answer = test(row);
+    answers.set(row, answer);
+    return answer;
+  };
+  const test = (row: Region): boolean => {
+    switch (row.kind) {
+      case 'missing':
+        return true;
+      case 'faulty':
+        return false;
+      case 'shared': {
+        const end = row.same + (row.end - row.first);
+        return rows.some((other) => other.first < end && other.end > row.same && passes(other));
+      }
+      case 'mapped':
+        return (
+          row.end - row.first >= least &&
+          (shift === undefined || row.pageShifts.includes(shift)) &&
+          (wanted === undefined || wanted.some((rights) => (row.rights & rights) === rights))
+        );
+    }
+  };
+  return rows.filter(passes);
+}
+
+/** `wx`, `user:w`, `super:rx`: the rights that a row must have, for either privilege or the one named. */
+function parseRights(text: string): number[] {
+  const match = /^(?:(user|super):)?([rwx]+)$/.exec(text);
+  if (match === null) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--rights is '${text}'; expected some of rwx, or user:… or super:…`,
+      { text },
+    );
+  }
+  const bits = [...match[2]].reduce((sum, letter) => sum | (1 << 'rwx'.indexOf(letter)), 0);
+  if (match[1] === 'user') return [bits];
+  return match[1] === 'super' ? [bits << 3] : [bits, bits << 3];
+}
+
+function parsePageShift(text: string): number {
+  const bytes = parseSize('--size', text);
+  const shift = [12, 21, 22, 30].find((one) => 1n << BigInt(one) === bytes);
+  if (shift === undefined) {
+    throw new PageTableError('BAD_ARGUMENT', `--size is '${text}'; expected a page size: 4K, 2M, 4M or 1G`, {
+      text,
+    });
+  }
+  return shift;
+}
+
+const HEADER = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', 'USER', 'SUPER', 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
+
+function printTable(rows: readonly Region[], output: Output): void {
+  const cells = [HEADER, ...rows.map(rowCells)];
+  layOut(cells, new Set([2])).forEach((line, i) => {
+    const row = rows[i - 1];
+    output.line(
+      row !== undefined && output.colour && writableAndExecutable(row) ? `\x1b[31m${line}\x1b[0m` : line,
+    );
+  });
+}
+
+function rowCells(row: Region): string[] {
+  const range = rangeText(row.first, row.end);
+  const size = pagesText(row.end - row.first);
+  const repeat =
+    row.repeat === undefined
+      ? ''
+      : `${countText(row.repeat.count)} times, every ${pagesText(row.repeat.stride)}`;
+  switch (row.kind) {
+    case 'mapped':
+      return [
+        range,
+        row.frame === undefined ? '(scattered)' : hex64(BigInt(row.frame) << 12n).slice(2),
+        size,
+        row.pageShifts.map(pageSizeText).join('+'),
+        rightsText(row.rights, true),
+        rightsText(row.rights, false),
+        row.memoryType?.name ?? 'mixed',
+        shareText(row.accessed, row.leaves),
+        shareText(row.dirty, row.leaves),
+        row.global === undefined ? 'some' : row.global ? 'yes' : 'no',
+        repeat,
+      ];
+    case 'shared':
+      return [
+        range,
+        `same as ${hex64(BigInt(row.same) << 12n).slice(2)}: ${plural(row.leaves, 'page')} of one table. ${repeat}`,
+      ];
+    case 'missing':
+      return [range, `not in image: the table at ${hex64(BigInt(row.frame) << 12n)}. ${repeat}`];
+    case 'faulty':
+      return [range, `every access faults: reserved bit set in the entry. ${repeat}`];
+  }
+}
+
+/** How many of a row's pages have a bit. */
+function shareText(count: number, of: number): string {
+  return count === 0 ? 'none' : count === of ? 'all' : 'some';
+}
+
+function writableAndExecutable(row: Region): boolean {
+  return row.kind === 'mapped' && ((row.rights & 6) === 6 || (row.rights & 48) === 48);
+}
+
+function printClusters(list: readonly Cluster[], output: Output): void {
+  const rows = list.map((one) => [
+    rangeText(one.first, one.end),
+    pagesText(one.end - one.first),
+    pagesText(one.mapped),
+    countText(one.rows),
+    [...one.pageShifts]
+      .sort((a, b) => a - b)
+      .map(pageSizeText)
+      .join('+'),
+    [...one.user].join(' '),
+    [...one.supervisor].join(' '),
+    one.unknown ? 'partly not in image' : '',
+  ]);
+  const header = ['LINEAR', 'SPAN', 'MAPPED', 'REGIONS', 'PAGES', 'USER', 'SUPER', ''];
+  for (const line of layOut([header, ...rows], new Set([1, 2, 3]))) output.line(line);
+}
+
+function regionJson(row: Region): Json {
+  const span = {
+    kind: row.kind,
+    first: hex64(BigInt(row.first) << 12n),
+    end: hexEnd(row.end),
+    size: (row.end - row.first) * 4096,
+    count: row.repeat?.count ?? 1,
+    stride: row.repeat === undefined ? null : row.repeat.stride * 4096,
+  };
+  switch (row.kind) {
+    case 'mapped':
+      return { ...span, ...mappedJson(row) };
+    case 'shared':
+      return {
+        ...span,
+        same: hex64(BigInt(row.same) << 12n),
+        table: hex64(BigInt(row.frame) << 12n),
+        pages: row.leaves,
+      };
+    case 'missing':
+      return { ...span, table: hex64(BigInt(row.frame) << 12n) };
+    case 'faulty':
+      return { ...span, entry: hex64((BigInt(row.high >>> 0) << 32n) | BigInt(row.low >>> 0)) };
+  }
+}
+
+function mappedJson(row: MappedRegion): { readonly [key: string]: Json } {
+  return {
+    physical: row.frame === undefined ? null : hex64(BigInt(row.frame) << 12n),
+    user: rightsText(row.rights, true),
+    supervisor: rightsText(row.rights, false),
+    memoryType: row.memoryType?.name ?? null,
+    global: row.global ?? null,
+    pageSizes: row.pageShifts.map((shift) => 2 ** shift),
+    pages: row.leaves,
+    accessed: row.accessed,
+    dirty: row.dirty,
+  };
+}
+
+/** An exclusive end, which may be 2^64. */
+function hexEnd(page: number): string {
+  return hex64(BigInt(page) << 12n);
+}
+
+function ruleText(rule: MergeRule): string {
+  const rules: Record<MergeRule, string> = {
+    rights: 'A row is contiguous in linear space with equal rights.',
+    physical:
+      'A row is contiguous in linear and physical space with equal rights, memory type and global bit.',
+    size: 'A row is contiguous in linear and physical space with equal rights, memory type, global bit and page size.',
+    attributes:
+      'A row is contiguous in linear and physical space with equal rights, memory type, global, accessed and dirty bits and page size.',
+    none: 'A row is one page.',
+  };
+  return rules[rule];
+}
