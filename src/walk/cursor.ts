@@ -77,9 +77,16 @@ export class Cursor {
   private floor = 0;
   // By depth: where the reading of that table stands.
   private readonly tables: Float64Array;
-  private readonly offsets: Float64Array;
-  private readonly index: Int32Array;
+  /** First word of the table in its frame; not 0 only for a root smaller than a frame. */
+  private readonly offsets: Int32Array;
+  /** First page of the table, the hole of a sign-extended root not counted. */
   private readonly pages: Float64Array;
+  private readonly index: Int32Array;
+  /** Index at which reading ends. */
+  private readonly limits: Int32Array;
+  /** The frame of the table that is being read, counted from its first, and where its words begin. */
+  private readonly parts: Int32Array;
+  private readonly bases: Float64Array;
   private readonly ands: Int32Array;
   private readonly ors: Int32Array;
 
@@ -87,20 +94,15 @@ export class Cursor {
    * @param memory - where the tables are
    * @param paging - what they mean
    * @param range - pages to visit; an entry that reaches into it is visited
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if the range is not one of whole numbers in [0, 2^52]
    */
   constructor(memory: PhysicalMemory, paging: Paging, range: PageRange = ALL_PAGES) {
-    if (
-      !(
-        Number.isInteger(range.first) &&
-        Number.isInteger(range.end) &&
-        range.first >= 0 &&
-        range.end <= 2 ** 52
-      )
-    ) {
+    const { first, end } = range;
+    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && end <= 2 ** 52)) {
       throw new PageTableError(
         'OUT_OF_RANGE',
-        `cursor: pages [${range.first}, ${range.end}); expected whole numbers in [0, 2^52]`,
-        { first: range.first, end: range.end },
+        `cursor: pages [${first}, ${end}); expected whole numbers in [0, 2^52]`,
+        { first, end },
       );
     }
     const levels = paging.format.levels;
@@ -108,9 +110,12 @@ export class Cursor {
     this.paging = paging;
     this.range = range;
     this.tables = new Float64Array(levels);
-    this.offsets = new Float64Array(levels);
-    this.index = new Int32Array(levels);
+    this.offsets = new Int32Array(levels);
     this.pages = new Float64Array(levels);
+    this.index = new Int32Array(levels);
+    this.limits = new Int32Array(levels);
+    this.parts = new Int32Array(levels);
+    this.bases = new Float64Array(levels);
     this.ands = new Int32Array(levels);
     this.ors = new Int32Array(levels);
     this.start({ depth: 0, frame: paging.root.frame, page: 0 });
@@ -131,64 +136,75 @@ export class Cursor {
   }): void {
     const { depth, frame, page } = table;
     this.memory.current();
-    this.push(depth, frame, depth === 0 ? this.paging.root.word : 0, page, table.and ?? -1, table.or ?? 0);
+    const offset = depth === 0 ? this.paging.root.word : 0;
+    this.push(depth, frame, offset, page, table.and ?? -1, table.or ?? 0);
     this.floor = depth;
     this.pushed = false;
   }
 
   /** Goes to the next present entry, missing table or end. */
   next(): CursorEvent {
-    const { facts, indexScale, entryShift, lowEnd, highStart } = this.paging.format;
+    const { facts, entryShift } = this.paging.format;
     const memory = this.memory;
-    const end = this.range.end;
+    const partMask = (1024 >>> entryShift) - 1;
     this.pushed = false;
-    while (this.at >= this.floor) {
+    for (;;) {
       const depth = this.at;
-      const fact = depth * FACTS;
-      const index = this.index[depth];
-      const order = facts[fact + INDEX_SHIFT];
-      let page = this.pages[depth] + index / indexScale[depth];
-      // The root's upper half comes after the hole in a sign-extended space.
-      if (depth === 0 && page >= lowEnd) page += highStart - lowEnd;
-      if (index > facts[fact + INDEX_MASK] || page >= end) {
+      if (depth < this.floor) return DONE;
+      const limit = this.limits[depth];
+      let index = this.index[depth];
+      if (index >= limit) {
         this.at = depth - 1;
         continue;
       }
-      const offset = (index << entryShift) & 1023;
-      const frame = this.tables[depth] + (index >>> (10 - entryShift));
-      const base = memory.locate(frame);
+      const part = index >>> (10 - entryShift);
+      if (part !== this.parts[depth]) {
+        this.parts[depth] = part;
+        this.bases[depth] = memory.locate(this.tables[depth] + part);
+      }
+      const base = this.bases[depth];
+      const fact = depth * FACTS;
       if (base === ABSENT) {
         // All entries in this frame are unknown.
-        const entries = Math.min(1024 >>> entryShift, facts[fact + INDEX_MASK] + 1);
-        const before = index & (entries - 1);
-        this.index[depth] = index - before + entries;
-        page -= before / indexScale[depth];
-        return this.report(MISSING, depth, page, order + 31 - Math.clz32(entries), frame, 0, 0);
+        const entries = Math.min(partMask, facts[fact + INDEX_MASK]) + 1;
+        const start = index - (index & (entries - 1));
+        this.index[depth] = start + entries;
+        this.report(depth, start, facts[fact + INDEX_SHIFT] + 31 - Math.clz32(entries), 0, 0);
+        this.frame = this.tables[depth] + part;
+        return MISSING;
       }
       const words = memory.words;
-      const at = base + this.offsets[depth] + offset;
-      const low = words[at] | 0;
-      if ((low & facts[fact + PRESENT]) !== facts[fact + PRESENT]) {
-        this.index[depth] = index + 1;
+      const present = facts[fact + PRESENT];
+      let at = base + this.offsets[depth] + ((index & partMask) << entryShift);
+      let low = words[at] | 0;
+      while ((low & present) !== present) {
+        index += 1;
+        if (index >= limit || (index & partMask) === 0) break;
+        at += 1 << entryShift;
+        low = words[at] | 0;
+      }
+      this.index[depth] = index + 1;
+      if ((low & present) !== present) {
+        this.index[depth] = index;
         continue;
       }
       const high = entryShift === 1 ? words[at + 1] | 0 : 0;
-      this.index[depth] = index + 1;
+      this.report(depth, index, facts[fact + INDEX_SHIFT], low, high);
       if ((low & facts[fact + TABLE_MASK]) !== facts[fact + TABLE_VALUE]) {
         if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0) {
-          return this.report(FAULTY, depth, page, order, 0, low, high);
+          return FAULTY;
         }
-        return this.report(PAGE, depth, page, order, pageFrame(facts, fact, low, high), low, high);
+        this.frame = pageFrame(facts, fact, low, high);
+        return PAGE;
       }
       if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) {
-        return this.report(FAULTY, depth, page, order, 0, low, high);
+        return FAULTY;
       }
-      this.report(TABLE, depth, page, order, tableFrame(facts, fact, low, high), low, high);
+      this.frame = tableFrame(facts, fact, low, high);
       const and = this.and & (low | ~facts[fact + RIGHTS_AND]);
-      this.push(depth + 1, this.frame, 0, page, and, this.or | (high & facts[fact + RIGHTS_OR]));
+      this.push(depth + 1, this.frame, 0, this.page, and, this.or | (high & facts[fact + RIGHTS_OR]));
       return TABLE;
     }
-    return DONE;
   }
 
   /** After {@link TABLE}: passes over the table and all below it. */
@@ -197,38 +213,39 @@ export class Cursor {
     this.pushed = false;
   }
 
-  private report(
-    event: CursorEvent,
-    depth: number,
-    page: number,
-    order: number,
-    frame: number,
-    low: number,
-    high: number,
-  ): CursorEvent {
+  /** Fills the public fields, save `frame`, for the entry at `index` of the table at `depth`. */
+  private report(depth: number, index: number, order: number, low: number, high: number): void {
+    const { indexScale, lowEnd, highStart } = this.paging.format;
+    const page = this.pages[depth] + index / indexScale[depth];
     this.depth = depth;
-    this.page = page;
+    this.page = depth === 0 && page >= lowEnd ? page + (highStart - lowEnd) : page;
     this.order = order;
-    this.frame = frame;
+    this.frame = 0;
     this.low = low;
     this.high = high;
     this.and = this.ands[depth];
     this.or = this.ors[depth];
-    return event;
   }
 
-  private push(depth: number, frame: number, word: number, page: number, and: number, or: number): void {
-    const { indexScale, lowEnd, highStart } = this.paging.format;
+  private push(depth: number, frame: number, offset: number, page: number, and: number, or: number): void {
+    const { facts, indexScale, lowEnd, highStart } = this.paging.format;
     this.at = depth;
     this.pushed = true;
     this.tables[depth] = frame;
-    this.offsets[depth] = word;
+    this.offsets[depth] = offset;
     this.pages[depth] = page;
+    this.parts[depth] = -1;
     this.ands[depth] = and;
     this.ors[depth] = or;
-    // The first entry that reaches into the range.
-    let first = this.range.first;
-    if (depth === 0 && first >= lowEnd) first = Math.max(lowEnd, first - (highStart - lowEnd));
-    this.index[depth] = Math.max(0, Math.floor((first - page) * indexScale[depth]));
+    // From the first entry that reaches into the range to the last. In the root, the upper half follows the lower one.
+    const hole = depth === 0 ? highStart - lowEnd : 0;
+    const first =
+      this.range.first < lowEnd || hole === 0 ? this.range.first : Math.max(lowEnd, this.range.first - hole);
+    const end =
+      this.range.end <= lowEnd || hole === 0 ? this.range.end : Math.max(lowEnd, this.range.end - hole);
+    const scale = indexScale[depth];
+    const entries = facts[depth * FACTS + INDEX_MASK] + 1;
+    this.index[depth] = Math.min(entries, Math.max(0, Math.floor((first - page) * scale)));
+    this.limits[depth] = Math.min(entries, Math.max(0, Math.ceil((end - page) * scale)));
   }
 }
