@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { samplePath } from '../support/sample.ts';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openFile } from '../../src/source/node/index.ts';
 import { expectBytes, frame } from './expect.ts';
 
 // A Debian kernel in QEMU 7.2. Registers are those of QEMU's `info registers`, places those of `readelf -lW`.
-const PATH = fileURLToPath(new URL('../fixtures/linux-amd64-la48/core.elf.gz', import.meta.url));
+const PATH = samplePath('core.elf.gz');
 
 test('a real QEMU dump says what QEMU said of its processors', async () => {
   const machine = await openFile(PATH);
