@@ -1,4 +1,4 @@
-import { addressOf, PageTableError } from '../bits/index.ts';
+import { addressOf, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import {
   FACTS,
   INDEX_MASK,
@@ -73,6 +73,8 @@ export class Walker {
   /** Bits that must be as in `tableValue` for the fast way through an upper level. */
   private readonly tableMask: number;
   private readonly tableValue: number;
+  /** The memory's words for the fast way. Never replaced, so that V8 takes it as a constant, save when they are detached. */
+  private words: Uint32Array;
   /** High bits of an entry that the fast way leaves to the general one: reserved ones, and frames from 2^31. */
   private readonly slowHigh: number;
 
@@ -98,7 +100,8 @@ export class Walker {
         : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] &&
           facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
     }
-    this.fastRoot = uniform ? paging.root.frame : -1;
+    this.fastRoot = uniform && memory.count > 0 ? paging.root.frame : -1;
+    this.words = memory.current();
     this.tableMask = tableMask;
     this.tableValue = facts[TABLE_VALUE];
     this.slowHigh = slowHigh;
@@ -115,10 +118,9 @@ export class Walker {
   translate(page: number): number {
     // Three levels with everything in small integers. Whatever is unusual is left to `general`, which starts afresh:
     // nothing here may be merged with its result. Kept below V8's limit for inlining (460 bytes of bytecode).
-    const memory = this.memory;
-    const words = memory.words;
-    const first = memory.first;
-    const count = memory.count;
+    const words = this.words;
+    const first = this.memory.first;
+    const count = this.memory.count;
     const mask = this.tableMask;
     const value = this.tableValue;
     const slow = this.slowHigh;
@@ -144,10 +146,22 @@ export class Walker {
     return this.general(page);
   }
 
+  /**
+   * The physical address of a linear one. {@link translate} does the same without a `bigint`, and says why not.
+   *
+   * @param address - linear byte address, 64 bits
+   * @returns a physical byte address, or `undefined` where nothing is mapped or a table is missing
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if `address` is negative or wider than 64 bits
+   */
+  translateAddress(address: bigint): bigint | undefined {
+    const frame = this.translate(pageOf(address));
+    return frame < 0 ? undefined : addressOf(frame, offsetOf(address));
+  }
+
   /** The fast way through the root: place of the next table in the memory's direct run, or -1. */
   private enter(page: number): number {
+    const words = this.words;
     const memory = this.memory;
-    const words = memory.words;
     // Bits 51:27 of the page number, signed: canonical addresses lie in [-256, 256).
     const top = ((page * (1 / 0x800_0000)) << 7) >> 7;
     const root = (this.fastRoot - memory.first) | 0;
@@ -166,7 +180,8 @@ export class Walker {
   private general(page: number): number {
     const { facts, levels, indexScale, entryShift } = this.paging.format;
     const memory = this.memory;
-    memory.current();
+    const current = memory.current();
+    if (this.fastRoot >= 0 && this.words !== current) this.words = current;
     if (!this.canonical(page)) return NON_CANONICAL;
     let frame = this.paging.root.frame;
     let word = this.paging.root.word;

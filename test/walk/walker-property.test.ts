@@ -103,7 +103,7 @@ function compare(mode: ReferenceMode, layout: Layout, firstSeed: number, tableCo
       const page = Number(va >> 12n); // At most 52 bits.
       asked = 0;
       const translated = walker.translate(page);
-      if (asked === 0) withoutAsking += 1;
+      if (asked === 0 && translated >= 0) withoutAsking += 1;
       const got = outcomeOf(walker.path(page));
       count(want.pageShift === undefined ? want.end : `mapped ${want.pageShift}`);
       const code = want.end === 'mapped' ? want.frame : CODES[want.end];
@@ -126,30 +126,25 @@ const SIZES: Readonly<Record<ReferenceMode, readonly number[]>> = {
 };
 
 describe('translate and path agree with the reference walker on random tables', () => {
-  let total = 0;
-  for (const mode of MODES) {
-    for (const layout of LAYOUTS) {
+  MODES.forEach((mode, modeIndex) => {
+    LAYOUTS.forEach((layout, layoutIndex) => {
+      // 16 times 13,200: more than 200,000 translations, each by both ways of the walker.
       test(`${mode}, ${layout} memory`, () => {
-        const seed = 1000;
+        const seed = 1000 * (1 + 4 * modeIndex + layoutIndex);
         const { cases, withoutAsking, ends, differences } = compare(mode, layout, seed, 132);
-        total += cases;
         const seen = [...ends].sort().map(([end, times]) => `${end} ${times}`);
         console.log(
           `walker, ${mode}, ${layout}: ${cases} translations from seed ${seed}, ${differences.length} differences, ` +
-            `${withoutAsking} the fast way; ${seen.join(', ')}`,
+            `${withoutAsking} mapped the fast way; ${seen.join(', ')}`,
         );
         expect(differences.slice(0, 3)).toEqual([]);
+        expect(cases).toBe(13_200);
         const kinds = ['not-present', 'reserved', 'not-in-memory', ...SIZES[mode].map((size) => `mapped ${size}`)];
         if (mode === '4-level' || mode === '5-level') kinds.push('non-canonical');
-        // 32-bit paging has so few reserved bits that they are rarer; still every kind of end must have come up often.
         for (const kind of kinds) expect([kind, (ends.get(kind) ?? 0) >= 10]).toEqual([kind, true]);
         // The fast way is for four levels in one run, and must have been among what was compared.
         if (mode === '4-level' && layout === 'flat') expect(withoutAsking).toBeGreaterThan(1000);
       });
-    }
-  }
-
-  test('in more than 200,000 translations', () => {
-    expect(total).toBeGreaterThanOrEqual(200_000);
+    });
   });
 });
