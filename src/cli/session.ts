@@ -1,6 +1,11 @@
 import { hex64, PageTableError } from '../bits/index.ts';
 import {
   type Assumption,
+  CR0_PG,
+  CR4_LA57,
+  CR4_PAE,
+  EFER_LMA,
+  EFER_LME,
   FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
   FORMAT_32_BIT,
@@ -148,12 +153,17 @@ function modeRegisters(name: string | undefined, known: Partial<X86Control>): Pa
   }
   const long = fact === FORMAT_4_LEVEL || fact === FORMAT_5_LEVEL;
   const base = resolveX86Control(known, long).control;
-  const set = (value: bigint, bit: bigint, on: boolean) => (on ? value | (1n << bit) : value & ~(1n << bit));
-  const cr4 = set(set(base.cr4, 5n, fact !== FORMAT_32_BIT), 12n, fact === FORMAT_5_LEVEL);
-  return { cr0: set(base.cr0, 31n, true), cr4, efer: set(set(base.efer, 8n, long), 10n, long) };
+  const set = (value: bigint, bits: bigint, on: boolean) => (on ? value | bits : value & ~bits);
+  const cr4 = set(set(base.cr4, CR4_PAE, fact !== FORMAT_32_BIT), CR4_LA57, fact === FORMAT_5_LEVEL);
+  return { cr0: base.cr0 | CR0_PG, cr4, efer: set(base.efer, EFER_LME | EFER_LMA, long) };
 }
 
-/** What a reader must know of a session before its results: `root 0x… (CR3 of CPU 0), x86-64 4-level paging`. */
+/** What a reader must know of a session before its results: `x86-64 4-level paging, root 0x… from CR3 of CPU 0`. */
 export function sessionText(session: Session): string {
-  return `${modeText(session.control)}, root ${hex64(session.control.cr3)} (${session.rootFrom})`;
+  return `${modeText(session.control)}, root ${hex64(session.control.cr3)} from ${session.rootFrom}`;
+}
+
+/** What was assumed, on one line; `info` says what follows from each. */
+export function assumedText(session: Session): string {
+  return session.assumed.map((one) => one.short).join('; ');
 }

@@ -22,14 +22,14 @@ export type WalkEnd = 'mapped' | 'not-present' | 'reserved' | 'not-in-memory' | 
 /** What an access gets. */
 export type AccessResult =
   | { readonly kind: 'allowed' }
-  /** The tables that would decide are not there. */
+  /** The tables that would decide are not there, or there is no such access. */
   | { readonly kind: 'unknown' }
   | {
       readonly kind: 'fault';
       /** `#PF` or `#GP`. */
       readonly exception: string;
       readonly errorCode: number;
-      /** Names of the error-code bits that are set: `P`, `W/R`, … */
+      /** The error-code bits that are set, by name and meaning: `P present`, `W/R write`, … */
       readonly errorBits: readonly string[];
       /** What caused it: `R/W = 0 in PTE`, `CR4.SMEP = 1`. */
       readonly because: readonly string[];

@@ -72,7 +72,11 @@ describe.each([0, 1])('the Linux sample, CPU %i', (cpu) => {
 
   it('maps each page of the process to the frame that its pagemap gives', () => {
     const lines = sampleLines('console.txt.gz');
-    const expected = new Map([...pagemap(lines, cpu), ...deviceMemory(lines, cpu), ...touchedLater(lines, cpu)]);
+    const expected = new Map([
+      ...pagemap(lines, cpu),
+      ...deviceMemory(lines, cpu),
+      ...touchedLater(lines, cpu),
+    ]);
     const found = userFrames(views[cpu].memory, views[cpu].paging);
     expect(found.size).toBeGreaterThan(500);
     expect([...found].sort(byPage)).toEqual([...expected].sort(byPage));
@@ -98,7 +102,10 @@ function pagemap(lines: readonly string[], process: number): [number, number][] 
   return lines
     .filter((line) => line.startsWith(`PM${process} `))
     .flatMap((line) => {
-      const [va, pages, frame, flags] = line.split(' ').slice(1).map((text) => Number.parseInt(text, 16));
+      const [va, pages, frame, flags] = line
+        .split(' ')
+        .slice(1)
+        .map((text) => Number.parseInt(text, 16));
       const present = (flags & 0x100) !== 0;
       const range = Array.from({ length: pages }, (_, i): [number, number] => [va / 4096 + i, frame + i]);
       return present ? range : [];

@@ -11,7 +11,7 @@ import {
 } from '../../inspect/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
 import type { Json, Output } from '../output.ts';
-import { type Session, sessionText } from '../session.ts';
+import { assumedText, type Session, sessionText } from '../session.ts';
 import { layOut, parseHex, sizeText, wrap } from '../text.ts';
 
 const WIDTH = 110;
@@ -28,8 +28,7 @@ export async function explain(session: Session, addressText: string, output: Out
 }
 
 function printText(session: Session, it: Explanation, output: Output): void {
-  output.line(`${hex64(it.address)}: ${outcomeText(it)}`);
-  output.line(`${sessionText(session)}`);
+  output.line(`${hex64(it.address)} ${outcomeText(session, it)} (${sessionText(session)})`);
   for (const level of it.levels) printLevel(session, level, output);
   if (it.missingTable !== undefined) {
     output.line('');
@@ -44,16 +43,19 @@ function printText(session: Session, it: Explanation, output: Output): void {
       'physical',
       `${hex64(it.physical)}, in the ${sizeText(page)} page at ${hex64(it.physical - (it.physical % page))}${global}`,
     ]);
-    rows.push(['type', `${it.memoryType?.name} (PAT entry ${it.memoryType?.index})`]);
+    const index = it.memoryType?.index ?? 0;
+    const bits = `PAT=${index >> 2} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
+    rows.push(['type', `${it.memoryType?.name}, from PAT entry ${index} (${bits})`]);
     rows.push(['rights', `user ${rightsText(it.rights, true)}, supervisor ${rightsText(it.rights, false)}`]);
   }
   if (it.linux !== undefined) rows.push(['if Linux', linuxText(it.linux)]);
-  for (const { label, text } of accessLines(it.accesses)) rows.push([label, text]);
-  for (const { text } of session.assumed) rows.push(['assumed', text]);
+  for (const { label, text } of refusedLines(it.accesses)) rows.push([label, text]);
+  if (session.assumed.length > 0) rows.push(['assumed', assumedText(session)]);
   for (const line of layOut(rows)) output.line(line);
 }
 
-function outcomeText(it: Explanation): string {
+function outcomeText(session: Session, it: Explanation): string {
+  const { vaBits, signExtended } = session.paging.format.fact;
   const last = it.levels[it.levels.length - 1];
   switch (it.end) {
     case 'mapped':
@@ -63,9 +65,11 @@ function outcomeText(it: Explanation): string {
     case 'reserved':
       return `does not translate: reserved bit set in the ${last.entry}`;
     case 'not-in-memory':
-      return 'not known: a table on the way is not in the image';
+      return 'may translate or not: a table on the way is not in the image';
     case 'non-canonical':
-      return 'not canonical: the upper bits do not all equal the highest translated bit';
+      return signExtended
+        ? `is not canonical: bits 63:${vaBits} do not all equal bit ${vaBits - 1}`
+        : `has more than ${vaBits} bits`;
   }
 }
 
@@ -96,60 +100,43 @@ function printLevel(session: Session, level: ExplainedLevel, output: Output): vo
   for (const line of wrap(fieldTexts(level.fields), '  ', WIDTH)) output.line(line);
 }
 
-/** `R/W=1 writable`, lowest bit first; fields that mean nothing are gathered at the end. */
+/** Fields that mean something only together; the line `type` says what. */
+const TYPE_ROLES: readonly string[] = ['write-through', 'cache-disable', 'pat'];
+
+/** `R/W=1 writable`, lowest bit first. Ignored and reserved bits are named where they are set. */
 function fieldTexts(fields: readonly ExplainedField[]): string[] {
   const texts: string[] = [];
-  const clear = { ignored: [] as string[], reserved: [] as string[] };
   const odd: string[] = [];
   for (const field of fields.toReversed()) {
     const wide = field.high > field.low;
-    const place = wide ? `${field.high}:${field.low}` : `${field.low}`;
+    const place = wide ? `bits ${field.high}:${field.low}` : `bit ${field.low}`;
     const value = wide ? `0x${field.value.toString(16)}` : `${field.value}`;
     if (field.role !== 'ignored' && field.role !== 'reserved') {
-      texts.push(wide ? `${field.name} (${place})=${value}` : `${field.name}=${value} ${field.text}`);
-    } else if (field.value === 0n) {
-      clear[field.role].push(place);
-    } else {
-      const what = field.role === 'ignored' ? 'ignored by the processor' : 'RESERVED, must be 0';
-      odd.push(`bit${wide ? 's' : ''} ${place}=${value} ${what}`);
+      const about = wide ? ` (${place})` : TYPE_ROLES.includes(field.role) ? '' : ` ${field.text}`;
+      texts.push(`${field.name}=${value}${about}`);
+    } else if (field.value !== 0n) {
+      odd.push(`${place}=${value} ${field.role === 'ignored' ? 'ignored' : 'RESERVED, must be 0'}`);
     }
   }
-  texts.push(...odd);
-  if (clear.ignored.length > 0) texts.push(`ignored bits ${clear.ignored.join(' ')} are 0`);
-  if (clear.reserved.length > 0) texts.push(`reserved bits ${clear.reserved.join(' ')} are 0`);
-  return texts;
+  return [...texts, ...odd, 'all other bits 0'];
 }
 
-/** Accesses with the same result share a line. */
-function accessLines(accesses: readonly ExplainedAccess[]): { label: string; text: string }[] {
+/** What refused accesses get, a line each. */
+function refusedLines(accesses: readonly ExplainedAccess[]): { label: string; text: string }[] {
   const lines: { label: string; text: string }[] = [];
-  for (const user of [false, true]) {
-    const groups = new Map<string, string[]>();
-    for (const one of accesses.filter(({ access }) => access.user === user)) {
-      const { text, code } = resultText(one);
-      const names = groups.get(text) ?? [];
-      names.push(code === '' ? one.access.kind : `${one.access.kind} ${code}`);
-      groups.set(text, names);
-    }
-    for (const [text, names] of groups) {
-      lines.push({ label: user ? 'user' : 'supervisor', text: `${names.join(', ')}: ${text}` });
+  for (const { access, result } of accesses) {
+    if (result.kind !== 'fault') continue;
+    const label = `${access.user ? 'user' : 'supervisor'} ${access.kind}`;
+    const because = result.because.join('; ');
+    if (result.exception === '#PF') {
+      const bits = result.errorCode & 1 ? result.errorBits : ['P=0 not present', ...result.errorBits];
+      const code = `error code 0x${result.errorCode.toString(16).padStart(2, '0')} (${bits.join(', ')})`;
+      lines.push({ label, text: `page fault (#PF), ${code}: ${because}` });
+    } else {
+      lines.push({ label, text: `general-protection fault (#GP): ${because}` });
     }
   }
   return lines;
-}
-
-function resultText({ result }: ExplainedAccess): { text: string; code: string } {
-  switch (result.kind) {
-    case 'allowed':
-      return { text: 'allowed', code: '' };
-    case 'unknown':
-      return { text: 'not known', code: '' };
-    case 'fault': {
-      const bits = result.errorBits.length > 0 ? ` ${result.errorBits.join('+')}` : '';
-      const code = `(error code 0x${result.errorCode.toString(16)}${bits})`;
-      return { text: `${result.exception}, ${result.because.join('; ')}`, code };
-    }
-  }
 }
 
 function linuxText(entry: LinuxEntry): string {

@@ -3,7 +3,7 @@ import { captureTables } from '../../capture/index.ts';
 import { takeCensus } from '../../inspect/index.ts';
 import type { Machine } from '../../machine/index.ts';
 import type { Json, Output } from '../output.ts';
-import { choosePaging, modeText, type Session, type SourceOptions } from '../session.ts';
+import { choosePaging, modeText, type Session, type SourceOptions, sessionText } from '../session.ts';
 import { countText, layOut, pageSizeText, pagesText, plural, rangeText } from '../text.ts';
 
 /** `info`: what an image holds, and what its page tables consist of. */
@@ -83,8 +83,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
   if (session === undefined || census === undefined) {
     rows.push(['tables', `none read: ${why}`]);
   } else {
-    rows.push(['mode', modeText(session.control)]);
-    rows.push(['root', `${hex64(session.control.cr3)} (${session.rootFrom})`]);
+    rows.push(['paging', sessionText(session)]);
     const sizes = [...census.pages]
       .map(([shift, n]) => `${countText(n)} of ${pageSizeText(shift)}`)
       .join(', ');

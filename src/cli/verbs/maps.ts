@@ -14,7 +14,7 @@ import {
 import type { PhysicalMemory } from '../../memory/index.ts';
 import type { PageRange } from '../../walk/index.ts';
 import { type Json, type Output, writeRecords } from '../output.ts';
-import { type Session, sessionText } from '../session.ts';
+import { assumedText, type Session, sessionText } from '../session.ts';
 import {
   countText,
   layOut,
@@ -84,7 +84,7 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
   }
   if (output.mode === 'text') {
     output.note(`${sessionText(session)}; ${plural(rows.length, 'row')}. ${ruleText(merge)}`);
-    for (const { text } of session.assumed) output.note(`assumed ${text}`);
+    if (session.assumed.length > 0) output.note(`assumed ${assumedText(session)}`);
   }
   return 0;
 }

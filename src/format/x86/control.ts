@@ -62,7 +62,9 @@ export type X86ControlName = keyof X86Control;
 /** A value that no source gave. */
 export interface Assumption {
   readonly name: X86ControlName;
-  /** For people: the value, and what follows from it. */
+  /** For people: the value. */
+  readonly short: string;
+  /** The value, and what follows from it. */
   readonly text: string;
 }
 
@@ -87,24 +89,31 @@ export function resolveX86Control(
   longMode: boolean | undefined,
 ): ResolvedControl {
   const assumed: Assumption[] = [];
-  const assume = <N extends X86ControlName>(name: N, value: X86Control[N], text: string): X86Control[N] => {
+  const assume = <N extends X86ControlName>(
+    name: N,
+    value: X86Control[N],
+    short: string,
+    consequence: string,
+  ): X86Control[N] => {
     const given = known[name];
     if (given !== undefined) return given;
-    assumed.push({ name, text });
+    assumed.push({ name, short, text: `${short}: ${consequence}` });
     return value;
   };
   const long = longMode ?? true;
-  const cr0 = assume('cr0', CR0_DEFAULT, 'CR0: paging on (PG = 1), supervisor writes obey R/W (WP = 1)');
-  const cr3 = assume('cr3', 0n, 'CR3 = 0');
+  const cr0 = assume('cr0', CR0_DEFAULT, 'CR0.PG = 1, CR0.WP = 1', 'supervisor writes obey R/W');
+  const cr3 = assume('cr3', 0n, 'CR3 = 0', 'the root table is at physical address 0');
   const cr4 = assume(
     'cr4',
     CR4_PAE | CR4_PSE | CR4_PGE,
-    'CR4: PAE, PSE and PGE on; LA57, SMEP, SMAP, PKE, PKS off',
+    'CR4 = 0xb0 (PSE, PAE, PGE)',
+    '4 levels if in long mode; no SMEP, SMAP, protection keys',
   );
   const efer = assume(
     'efer',
     long ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE,
-    `EFER.NXE = 1: bit 63 of an entry forbids fetches${long ? '; EFER.LMA = 1' : ''}`,
+    long ? 'EFER.NXE = 1, EFER.LMA = 1' : 'EFER.NXE = 1, EFER.LMA = 0',
+    'bit 63 of an entry (XD) forbids fetches',
   );
   // The rest changes nothing for a format that does not use it: only what matters is said aloud.
   const paging = modeOf(cr0, cr4, efer);
@@ -117,13 +126,13 @@ export function resolveX86Control(
     cr3,
     cr4,
     efer,
-    pat: assume('pat', PAT_RESET, 'PAT at its reset value: WB, WT, UC-, UC, WB, WT, UC-, UC'),
-    pkru: keys ? assume('pkru', 0n, 'PKRU = 0: no user protection key denies anything') : quiet('pkru', 0n),
+    pat: assume('pat', PAT_RESET, 'PAT at its reset value', 'entries are WB, WT, UC-, UC, WB, WT, UC-, UC'),
+    pkru: keys ? assume('pkru', 0n, 'PKRU = 0', 'no protection key denies user pages') : quiet('pkru', 0n),
     pkrs: keys
-      ? assume('pkrs', 0n, 'PKRS = 0: no supervisor protection key denies anything')
+      ? assume('pkrs', 0n, 'PKRS = 0', 'no protection key denies supervisor pages')
       : quiet('pkrs', 0n),
     physBits: wide
-      ? assume('physBits', 52, 'physical addresses have 52 bits: no address bit is reserved')
+      ? assume('physBits', 52, '52 physical-address bits', 'no address bit of an entry counts as reserved')
       : quiet('physBits', 40),
     page1GB: paging === FORMAT_4_LEVEL || paging === FORMAT_5_LEVEL ? quiet('page1GB', true) : false,
     pse36: quiet('pse36', true),

@@ -29,21 +29,14 @@ export const CACHE_DISABLE = field('PCD', 4, 4, 'cache-disable', [
   'memory-type bit clear',
   'memory-type bit set',
 ]);
-export const ACCESSED = field('A', 5, 5, 'accessed', ['not yet used', 'used for a translation']);
-export const DIRTY = field('D', 6, 6, 'dirty', ['not yet written to', 'written to']);
+export const ACCESSED = field('A', 5, 5, 'accessed', ['not used yet', 'used']);
+export const DIRTY = field('D', 6, 6, 'dirty', ['not written yet', 'written to']);
 export const PAGE_SIZE = field('PS', 7, 7, 'page-size', ['points to a table', 'maps a page']);
 export const PAT_4K = field('PAT', 7, 7, 'pat', ['memory-type bit clear', 'memory-type bit set']);
 export const PAT_LARGE = field('PAT', 12, 12, 'pat', ['memory-type bit clear', 'memory-type bit set']);
-export const GLOBAL = field(
-  'G',
-  8,
-  8,
-  'global',
-  ['flushed with its address space', 'global: survives CR3 writes'],
-  {
-    when: ['CR4.PGE'],
-  },
-);
+export const GLOBAL = field('G', 8, 8, 'global', ['not global', 'global'], {
+  when: ['CR4.PGE'],
+});
 export const EXECUTE_DISABLE = field('XD', 63, 63, 'execute-disable', ['fetches allowed', 'no fetches'], {
   when: ['EFER.NXE'],
   otherwise: 'reserved',

@@ -19,8 +19,15 @@ import { combinedIndex, DENIED_BY, denials, RW, rightsTable, US, XD } from './ri
 
 const MEMORY_TYPES = ['UC', 'WC', 'reserved', 'reserved', 'WT', 'WP', 'WB', 'UC-'] as const;
 
-/** Bits of a page fault's error code, from bit 0. */
-const ERROR_BITS = ['P', 'W/R', 'U/S', 'RSVD', 'I/D', 'PK'] as const;
+/** Bits of a page fault's error code, from bit 0: the manual's names, and what a set bit says. */
+const ERROR_BITS = [
+  'P present',
+  'W/R write',
+  'U/S user',
+  'RSVD reserved bit',
+  'I/D fetch',
+  'PK protection key',
+] as const;
 
 /**
  * The page tables that x86 control state selects.
@@ -67,7 +74,9 @@ export function x86Paging(control: X86Control): Paging {
   };
 
   const access = (end: WalkEnd, entries: readonly EntryBits[], wanted: Access): AccessResult => {
-    if (end === 'not-in-memory') return { kind: 'unknown' };
+    // Addresses that a 32-bit mode cannot form are no accesses either.
+    if (end === 'not-in-memory' || (end === 'non-canonical' && !fact.signExtended))
+      return { kind: 'unknown' };
     if (end === 'non-canonical') {
       return {
         kind: 'fault',
