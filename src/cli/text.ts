@@ -2,18 +2,12 @@ import { addressOf, hexPage, PageTableError } from '../bits/index.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
 
-/** A number of bytes in the largest unit that needs at most one decimal: `2 MiB`, `14.1 MiB`. */
+/** A number of bytes in its largest unit: `2 MiB` if exact, else one decimal, rounded down: `14.0 MiB`. */
 export function sizeText(bytes: bigint): string {
-  let unit = 0;
-  let value = bytes;
-  let rest = 0n;
-  while (value >= 1024n && unit < UNITS.length - 1) {
-    rest = value % 1024n;
-    value /= 1024n;
-    unit += 1;
-  }
-  const tenth = (rest * 10n) / 1024n;
-  return tenth === 0n ? `${value} ${UNITS[unit]}` : `${value}.${tenth} ${UNITS[unit]}`;
+  const unit = UNITS.findLastIndex((_, i) => i === 0 || bytes >= 1n << BigInt(10 * i));
+  const one = 1n << BigInt(10 * unit);
+  const exact = bytes % one === 0n;
+  return `${bytes / one}${exact ? '' : `.${((bytes % one) * 10n) / one}`} ${UNITS[unit]}`;
 }
 
 /** Size of a number of 4-KiB pages. */

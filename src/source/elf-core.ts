@@ -74,18 +74,18 @@ export async function openElfCore(bytes: ByteSource): Promise<ElfCore> {
 /** Sorts segments into memory and notes, and counts what has to be said about them. */
 class SegmentCollector {
   readonly notes: ElfSegment[] = [];
-  readonly #fileSize: number;
-  readonly #data = new Extents();
-  readonly #zeros = new Extents();
-  #loads = 0;
-  #loadsAtZero = 0;
-  #withoutAddress = 0;
-  #cut = 0;
-  #missingBytes = 0;
-  #zeroBytes = 0;
+  private readonly fileSize: number;
+  private readonly data = new Extents();
+  private readonly zeros = new Extents();
+  private loads = 0;
+  private loadsAtZero = 0;
+  private withoutAddress = 0;
+  private cut = 0;
+  private missingBytes = 0;
+  private zeroBytes = 0;
 
   constructor(fileSize: number) {
-    this.#fileSize = fileSize;
+    this.fileSize = fileSize;
   }
 
   add(segment: ElfSegment): void {
@@ -95,52 +95,52 @@ class SegmentCollector {
       return;
     }
     if (memoryBytes === 0) return;
-    this.#loads++;
+    this.loads++;
     if (physical === undefined) {
-      this.#withoutAddress++;
+      this.withoutAddress++;
       return;
     }
-    if (physical === 0) this.#loadsAtZero++;
-    const stored = Math.min(fileBytes, Math.max(0, this.#fileSize - offset));
-    if (stored < fileBytes) this.#cut++;
-    this.#missingBytes += fileBytes - stored;
-    this.#zeroBytes += memoryBytes - fileBytes;
-    this.#data.push(physical, physical + stored, offset);
-    this.#zeros.push(physical + fileBytes, physical + memoryBytes, ZEROS);
+    if (physical === 0) this.loadsAtZero++;
+    const stored = Math.min(fileBytes, Math.max(0, this.fileSize - offset));
+    if (stored < fileBytes) this.cut++;
+    this.missingBytes += fileBytes - stored;
+    this.zeroBytes += memoryBytes - fileBytes;
+    this.data.push(physical, physical + stored, offset);
+    this.zeros.push(physical + fileBytes, physical + memoryBytes, ZEROS);
   }
 
   memory(bytes: ByteSource): StoredMemory {
-    if (this.#loads === 0) {
+    if (this.loads === 0) {
       throw new PageTableError(
         'UNSUPPORTED_IMAGE',
         'ELF core: it has no PT_LOAD segments; memory kept in sections, as Xen does, is not understood',
       );
     }
-    if (this.#loadsAtZero > 1 && this.#loadsAtZero === this.#loads) {
+    if (this.loadsAtZero > 1 && this.loadsAtZero === this.loads) {
       throw new PageTableError(
         'UNSUPPORTED_IMAGE',
-        `ELF core: all ${this.#loads} segments have p_paddr 0; this is the core of a process, expected one of a machine`,
-        { segments: this.#loads },
+        `ELF core: all ${this.loads} segments have p_paddr 0; this is the core of a process, expected one of a machine`,
+        { segments: this.loads },
       );
     }
-    return new StoredMemory(bytes, fillGaps(disjoint(this.#data), disjoint(this.#zeros)));
+    return new StoredMemory(bytes, fillGaps(disjoint(this.data), disjoint(this.zeros)));
   }
 
   remarks(memory: StoredMemory): string[] {
     const remarks: string[] = [];
-    if (this.#cut > 0) {
+    if (this.cut > 0) {
       remarks.push(
-        `The file is cut short: ${this.#missingBytes} bytes of ${this.#cut} of its ${this.#loads} segments are missing.`,
+        `The file is cut short: ${this.missingBytes} bytes of ${this.cut} of its ${this.loads} segments are missing.`,
       );
     }
-    if (this.#withoutAddress > 0) {
+    if (this.withoutAddress > 0) {
       remarks.push(
-        `${this.#withoutAddress} of ${this.#loads} segments have no physical address and were passed over.`,
+        `${this.withoutAddress} of ${this.loads} segments have no physical address and were passed over.`,
       );
     }
-    if (this.#zeroBytes > 0) {
+    if (this.zeroBytes > 0) {
       remarks.push(
-        `${this.#zeroBytes} bytes are not in the file (p_filesz < p_memsz) and read as zeros; a filter such as makedumpfile may have left them out.`,
+        `${this.zeroBytes} bytes are not in the file (p_filesz < p_memsz) and read as zeros; a filter such as makedumpfile may have left them out.`,
       );
     }
     if (memory.partialFrames > 0) {

@@ -29,7 +29,7 @@ export class Extents {
         return;
       }
     }
-    if (this.length === this.start.length) this.#grow();
+    if (this.length === this.start.length) this.grow();
     this.start[this.length] = start;
     this.end[this.length] = end;
     this.offset[this.length] = offset;
@@ -48,7 +48,7 @@ export class Extents {
     return low - 1;
   }
 
-  #grow(): void {
+  private grow(): void {
     for (const column of ['start', 'end', 'offset'] as const) {
       const grown = new Float64Array(this.length * 2);
       grown.set(this[column]);

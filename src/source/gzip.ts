@@ -95,19 +95,19 @@ class PackedStream {
 /** Unpacked bytes in chunks of equal size: no single huge allocation, and the chunk of an offset is a division. */
 class UnpackedBytes implements ByteSource {
   size = 0;
-  #chunks: Uint8Array[] = [];
-  readonly #packed: ByteSource;
+  private chunks: Uint8Array[] = [];
+  private readonly packed: ByteSource;
 
   constructor(packed: ByteSource) {
-    this.#packed = packed;
+    this.packed = packed;
   }
 
   append(bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; ) {
       const at = this.size % CHUNK_BYTES;
-      if (at === 0) this.#chunks.push(new Uint8Array(CHUNK_BYTES));
+      if (at === 0) this.chunks.push(new Uint8Array(CHUNK_BYTES));
       const part = bytes.subarray(done, done + CHUNK_BYTES - at);
-      this.#chunks[this.#chunks.length - 1].set(part, at);
+      this.chunks[this.chunks.length - 1].set(part, at);
       this.size += part.length;
       done += part.length;
     }
@@ -118,7 +118,7 @@ class UnpackedBytes implements ByteSource {
     const chunk = Math.floor(offset / CHUNK_BYTES);
     const at = offset % CHUNK_BYTES;
     if (length === 0) return new Uint8Array(0);
-    if (this.#chunks.length === 0) {
+    if (this.chunks.length === 0) {
       throw new PageTableError(
         'READ_FAILED',
         `read: ${length} bytes at offset ${hex(offset)}: the image was closed before`,
@@ -128,11 +128,11 @@ class UnpackedBytes implements ByteSource {
         },
       );
     }
-    if (at + length <= CHUNK_BYTES) return this.#chunks[chunk].subarray(at, at + length);
+    if (at + length <= CHUNK_BYTES) return this.chunks[chunk].subarray(at, at + length);
     const result = new Uint8Array(length);
     let from = at;
     for (let done = 0, i = chunk; done < length; i++) {
-      const part = this.#chunks[i].subarray(from, from + length - done);
+      const part = this.chunks[i].subarray(from, from + length - done);
       result.set(part, done);
       done += part.length;
       from = 0;
@@ -141,8 +141,8 @@ class UnpackedBytes implements ByteSource {
   }
 
   async close(): Promise<void> {
-    this.#chunks = [];
-    await this.#packed.close();
+    this.chunks = [];
+    await this.packed.close();
   }
 }
 

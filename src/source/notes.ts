@@ -57,36 +57,36 @@ export async function readNotes(
 
 /** Sorts notes into what is known from them. */
 class NoteCollector {
-  readonly #machine: number;
+  private readonly machine: number;
   /** `undefined` keeps the place of a note that is not understood. */
-  readonly #prstatus: (Registers | undefined)[] = [];
-  readonly #qemu: (Registers | undefined)[] = [];
-  readonly #remarks: string[] = [];
-  #vmcoreinfo: string | undefined;
+  private readonly prstatus: (Registers | undefined)[] = [];
+  private readonly qemu: (Registers | undefined)[] = [];
+  private readonly remarks: string[] = [];
+  private vmcoreinfo: string | undefined;
 
   constructor(machine: number) {
-    this.#machine = machine;
+    this.machine = machine;
   }
 
   add(name: string, type: number, description: DataView): void {
     if (name === 'CORE' && type === NT_PRSTATUS) {
-      this.#prstatus.push(prstatusRegisters(this.#machine, description));
+      this.prstatus.push(prstatusRegisters(this.machine, description));
     } else if (name === 'QEMU' && type === 0) {
-      this.#qemu.push(qemuRegisters(description));
-    } else if (name === 'VMCOREINFO' && this.#vmcoreinfo === undefined) {
+      this.qemu.push(qemuRegisters(description));
+    } else if (name === 'VMCOREINFO' && this.vmcoreinfo === undefined) {
       if (description.byteLength <= MAX_VMCOREINFO_BYTES)
-        this.#vmcoreinfo = new TextDecoder().decode(description);
+        this.vmcoreinfo = new TextDecoder().decode(description);
       else
-        this.#remarks.push(
+        this.remarks.push(
           `The VMCOREINFO note of ${description.byteLength} bytes is too long and was passed over.`,
         );
     }
   }
 
   result(): CoreNotes {
-    const prstatus = this.#prstatus;
-    const qemu = this.#qemu;
-    const remarks = this.#remarks;
+    const prstatus = this.prstatus;
+    const qemu = this.qemu;
+    const remarks = this.remarks;
     const unknown = (notes: readonly unknown[]) =>
       notes.filter((registers) => registers === undefined).length;
     if (unknown(qemu) > 0) {
@@ -101,7 +101,7 @@ class NoteCollector {
     }
     const count = Math.max(prstatus.length, qemu.length);
     const cpus = Array.from({ length: count }, (_, i) => ({ ...prstatus[i], ...qemu[i] }));
-    return { cpus, qemu: qemu.length > 0, vmcoreinfo: this.#vmcoreinfo, remarks };
+    return { cpus, qemu: qemu.length > 0, vmcoreinfo: this.vmcoreinfo, remarks };
   }
 }
 

@@ -22,16 +22,16 @@ export class StoredMemory {
   readonly frames: readonly FrameRange[];
   /** Number of frames of which only some bytes are there. They are not given. */
   readonly partialFrames: number;
-  readonly #bytes: ByteSource;
-  readonly #extents: Extents;
+  private readonly bytes: ByteSource;
+  private readonly extents: Extents;
 
   /**
    * @param bytes - the file
    * @param extents - where memory is in it; sorted, disjoint, inside the file
    */
   constructor(bytes: ByteSource, extents: Extents) {
-    this.#bytes = bytes;
-    this.#extents = extents;
+    this.bytes = bytes;
+    this.extents = extents;
     const { frames, partialFrames } = wholeFrames(extents);
     this.frames = frames;
     this.partialFrames = partialFrames;
@@ -53,7 +53,7 @@ export class StoredMemory {
     const present = new Uint8Array(frames.length);
     const pieces: Piece[] = [];
     for (let i = 0; i < frames.length; i++) {
-      const own = this.#piecesOf(frames[i], i * FRAME_BYTES);
+      const own = this.piecesOf(frames[i], i * FRAME_BYTES);
       if (own === undefined) continue;
       present[i] = 1;
       for (const piece of own) {
@@ -63,13 +63,13 @@ export class StoredMemory {
     }
     const reads = joinNeighbours(pieces);
     for (let i = 0; i < reads.length; i += READS_AT_ONCE) {
-      await Promise.all(reads.slice(i, i + READS_AT_ONCE).map((read) => this.#copy(read, target)));
+      await Promise.all(reads.slice(i, i + READS_AT_ONCE).map((read) => this.copy(read, target)));
     }
     return present;
   }
 
   /** The pieces that a frame is made of; `undefined` if not all of it is there. */
-  #piecesOf(frame: number, at: number): Piece[] | undefined {
+  private piecesOf(frame: number, at: number): Piece[] | undefined {
     if (!Number.isInteger(frame) || frame < 0 || frame >= MAX_FRAME) {
       throw new PageTableError(
         'OUT_OF_RANGE',
@@ -77,11 +77,11 @@ export class StoredMemory {
         { frame },
       );
     }
-    const { start, end, offset, length } = this.#extents;
+    const { start, end, offset, length } = this.extents;
     // Above 2^53 the product is still exact, being a multiple of 4096, and nothing is stored there.
     const first = frame * FRAME_BYTES;
     const pieces: Piece[] = [];
-    let i = Math.max(0, this.#extents.indexAt(first));
+    let i = Math.max(0, this.extents.indexAt(first));
     for (let done = 0; done < FRAME_BYTES; i++) {
       const from = first + done;
       if (i >= length || start[i] > from || end[i] <= from) return undefined;
@@ -92,9 +92,9 @@ export class StoredMemory {
     return pieces;
   }
 
-  async #copy(pieces: readonly Piece[], target: Uint8Array): Promise<void> {
+  private async copy(pieces: readonly Piece[], target: Uint8Array): Promise<void> {
     const from = pieces[0].offset;
-    const bytes = await this.#bytes.read(from, endOf(pieces) - from);
+    const bytes = await this.bytes.read(from, endOf(pieces) - from);
     for (const { offset, length, at } of pieces) {
       target.set(bytes.subarray(offset - from, offset - from + length), at);
     }

@@ -27,35 +27,35 @@ export async function fileBytes(path: string): Promise<ByteSource> {
 
 class FileBytes implements ByteSource {
   readonly size: number;
-  readonly #path: string;
-  #handle: Promise<FileHandle> | undefined;
-  #closed = false;
+  private readonly path: string;
+  private handle: Promise<FileHandle> | undefined;
+  private closed = false;
 
   constructor(path: string, size: number) {
-    this.#path = path;
+    this.path = path;
     this.size = size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     checkRange(this.size, offset, length);
     try {
-      if (this.#closed) throw new Error('the file was closed before');
-      this.#handle ??= open(this.#path, 'r');
-      return await readFully(await this.#handle, offset, length);
+      if (this.closed) throw new Error('the file was closed before');
+      this.handle ??= open(this.path, 'r');
+      return await readFully(await this.handle, offset, length);
     } catch (cause) {
       throw new PageTableError(
         'READ_FAILED',
-        `read: ${length} bytes at offset ${hex(offset)} of ${this.#path}: ${messageOf(cause)}`,
-        { path: this.#path, offset, length },
+        `read: ${length} bytes at offset ${hex(offset)} of ${this.path}: ${messageOf(cause)}`,
+        { path: this.path, offset, length },
         { cause },
       );
     }
   }
 
   async close(): Promise<void> {
-    const handle = this.#handle;
-    this.#closed = true;
-    this.#handle = undefined;
+    const handle = this.handle;
+    this.closed = true;
+    this.handle = undefined;
     // A file that could not be opened has told its reader so, and there is nothing to close.
     const opened = await handle?.catch(() => undefined);
     await opened?.close();
