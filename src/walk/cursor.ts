@@ -94,14 +94,14 @@ export class Cursor {
    * @param memory - where the tables are
    * @param paging - what they mean
    * @param range - pages to visit; an entry that reaches into it is visited
-   * @throws {@link PageTableError} `OUT_OF_RANGE` if the range is not one of whole numbers in [0, 2^52]
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if the range is not one of whole numbers in [0, 2^52], or ends before it begins
    */
   constructor(memory: PhysicalMemory, paging: Paging, range: PageRange = ALL_PAGES) {
     const { first, end } = range;
-    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && end <= 2 ** 52)) {
+    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= 2 ** 52)) {
       throw new PageTableError(
         'OUT_OF_RANGE',
-        `cursor: pages [${first}, ${end}); expected whole numbers in [0, 2^52]`,
+        `cursor: pages [${first}, ${end}); expected whole numbers in [0, 2^52], the first not above the end`,
         { first, end },
       );
     }
@@ -165,15 +165,19 @@ export class Cursor {
       const base = this.bases[depth];
       const fact = depth * FACTS;
       if (base === ABSENT) {
-        // All entries in this frame are unknown.
-        const entries = Math.min(partMask, facts[fact + INDEX_MASK]) + 1;
+        // All entries in this frame are unknown; those of a sign-extended root map two ranges.
+        const entries =
+          Math.min(
+            partMask,
+            facts[fact + INDEX_MASK] >>> (depth === 0 && this.paging.format.fact.signExtended ? 1 : 0),
+          ) + 1;
         const start = index - (index & (entries - 1));
         this.index[depth] = start + entries;
         this.report(depth, start, facts[fact + INDEX_SHIFT] + 31 - Math.clz32(entries), 0, 0);
         this.frame = this.tables[depth] + part;
         return MISSING;
       }
-      const words = memory.words;
+      const words = memory.current();
       const present = facts[fact + PRESENT];
       let at = base + this.offsets[depth] + ((index & partMask) << entryShift);
       let low = words[at] | 0;
@@ -246,6 +250,6 @@ export class Cursor {
     const scale = indexScale[depth];
     const entries = facts[depth * FACTS + INDEX_MASK] + 1;
     this.index[depth] = Math.min(entries, Math.max(0, Math.floor((first - page) * scale)));
-    this.limits[depth] = Math.min(entries, Math.max(0, Math.ceil((end - page) * scale)));
+    this.limits[depth] = first === end ? 0 : Math.min(entries, Math.max(0, Math.ceil((end - page) * scale)));
   }
 }

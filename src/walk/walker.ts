@@ -33,6 +33,9 @@ export const NON_CANONICAL = -4;
 /** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
 const FAST_ADDRESS_HIGH = 0x7ff;
 
+/** Page numbers have two halves of 26 bits where they are passed as small integers. */
+const HALF = 2 ** 26;
+
 const ENDS: readonly WalkEnd[] = ['mapped', 'not-present', 'reserved', 'not-in-memory', 'non-canonical'];
 
 /** One entry that a walk used. */
@@ -68,7 +71,7 @@ export interface Path {
 export class Walker {
   readonly memory: PhysicalMemory;
   readonly paging: Paging;
-  /** Root frame for the fast way through four levels; -1 sends every walk the general way. */
+  /** Place of the root in the memory's direct run; -1 sends every walk the general way. */
   private readonly fastRoot: number;
   /** Bits that must be as in `tableValue` for the fast way through an upper level. */
   private readonly tableMask: number;
@@ -100,7 +103,10 @@ export class Walker {
         : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] &&
           facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
     }
-    this.fastRoot = uniform && memory.count > 0 ? paging.root.frame : -1;
+    // Frames are compared as small integers.
+    const near = memory.first + memory.count <= 2 ** 31;
+    const place = paging.root.frame - memory.first;
+    this.fastRoot = uniform && near && place >= 0 && place < memory.count ? place : -1;
     this.words = memory.current();
     this.tableMask = tableMask;
     this.tableValue = facts[TABLE_VALUE];
@@ -116,7 +122,7 @@ export class Walker {
    * @throws {@link PageTableError} `OUT_OF_RANGE` if `page` is not such an integer
    */
   translate(page: number): number {
-    // Three levels with everything in small integers. Whatever is unusual is left to `general`, which starts afresh:
+    // Three levels with everything in small integers. Whatever is unusual is left to `slowly`, which starts afresh:
     // nothing here may be merged with its result. Kept below V8's limit for inlining (460 bytes of bytecode).
     const words = this.words;
     const first = this.memory.first;
@@ -143,7 +149,7 @@ export class Walker {
         }
       }
     }
-    return this.general(page);
+    return this.slowly(page);
   }
 
   /**
@@ -162,10 +168,11 @@ export class Walker {
   private enter(page: number): number {
     const words = this.words;
     const memory = this.memory;
-    // Bits 51:27 of the page number, signed: canonical addresses lie in [-256, 256).
-    const top = ((page * (1 / 0x800_0000)) << 7) >> 7;
-    const root = (this.fastRoot - memory.first) | 0;
-    if (root >>> 0 < memory.count && (top + 256) >>> 0 < 512) {
+    const root = this.fastRoot;
+    // Bits 51:27 of the page number. Canonical addresses have them in [0, 256) or [2^25 - 256, 2^25).
+    const top = page * (1 / 0x800_0000);
+    const canonical = top < 256 ? top >= 0 : top >= 0x1ff_ff00 && top < 0x200_0000;
+    if (canonical && Math.floor(page) === page && root >= 0) {
       const at = (root << 10) | ((top & 511) << 1);
       const low = words[at];
       const high = words[at + 1];
@@ -176,18 +183,33 @@ export class Walker {
     return -1;
   }
 
-  /** {@link translate} for every format, memory and outcome. */
-  private general(page: number): number {
-    const { facts, levels, indexScale, entryShift } = this.paging.format;
+  /** {@link translate} for everything that the fast way does not do. */
+  private slowly(page: number): number {
+    if (!(page >= 0 && page < 2 ** 52 && Math.floor(page) === page)) throw notAPage(page);
+    // Two small integers: a number above 2^31 would be put on the heap for the call.
+    return this.general((page * (1 / HALF)) | 0, page & (HALF - 1));
+  }
+
+  /**
+   * {@link translate} for every format, memory and outcome.
+   *
+   * @param upper - bits 51:26 of the page number
+   * @param lower - bits 25:0
+   */
+  private general(upper: number, lower: number): number {
+    const { facts, levels, entryShift, lowEnd, highStart } = this.paging.format;
     const memory = this.memory;
     const current = memory.current();
     if (this.fastRoot >= 0 && this.words !== current) this.words = current;
-    if (!this.canonical(page)) return NON_CANONICAL;
+    const page = upper * HALF + lower;
+    if (page >= lowEnd && page < highStart) return NON_CANONICAL;
     let frame = this.paging.root.frame;
     let word = this.paging.root.word;
     for (let depth = 0; depth < levels; depth += 1) {
       const fact = depth * FACTS;
-      const index = (page * indexScale[depth]) & facts[fact + INDEX_MASK];
+      const shift = facts[fact + INDEX_SHIFT];
+      const bits = shift < 26 ? (lower >>> shift) | (upper << (26 - shift)) : upper >>> (shift - 26);
+      const index = bits & facts[fact + INDEX_MASK];
       const base = memory.locate(frame + (index >>> (10 - entryShift)));
       if (base === ABSENT) return NOT_IN_MEMORY;
       const at = base + word + ((index << entryShift) & 1023);
@@ -203,7 +225,8 @@ export class Walker {
       } else {
         if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0)
           return RESERVED;
-        return pageFrame(facts, fact, low, high) + (page & ((1 << facts[fact + PAGE_ORDER]) - 1));
+        // The order is at most 18, so the lower half holds all bits inside the page.
+        return pageFrame(facts, fact, low, high) + (lower & ((1 << facts[fact + PAGE_ORDER]) - 1));
       }
     }
     // The last level has no kind of entry that leads to a table.
@@ -217,7 +240,7 @@ export class Walker {
    */
   path(page: number): Path {
     const { facts, levels, indexScale, entryShift } = this.paging.format;
-    const end = this.general(page);
+    const end = this.slowly(page);
     const steps: Step[] = [];
     let frame = this.paging.root.frame;
     let word = this.paging.root.word;
@@ -250,14 +273,10 @@ export class Walker {
     }
     return { end: ENDS[Math.max(0, -end)], steps, frame: undefined, pageShift: undefined };
   }
+}
 
-  /** Whether the format translates a page at all. */
-  private canonical(page: number): boolean {
-    if (!(Number.isInteger(page) && page >= 0 && page < 2 ** 52)) {
-      throw new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, {
-        page,
-      });
-    }
-    return page < this.paging.format.lowEnd || page >= this.paging.format.highStart;
-  }
+function notAPage(page: number): PageTableError {
+  return new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, {
+    page,
+  });
 }
