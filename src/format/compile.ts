@@ -8,56 +8,44 @@ import {
   fieldsOf,
 } from './format.ts';
 
-/**
- * Where each number of a level stands in {@link CompiledFormat.facts}; level `depth` starts at `depth * FACTS`.
- * Masks are of the low or the high half of an entry; 4-byte entries have a high half of 0.
- */
-export const INDEX_SHIFT = 0;
-/** Index mask: the number of entries less 1. */
-export const INDEX_MASK = 1;
-/** Bits that must be set for the entry to be used at all. */
-export const PRESENT = 2;
-/** A present entry leads to a table if `low & TABLE_MASK === TABLE_VALUE`; otherwise to a page. */
-export const TABLE_MASK = 3;
-/** See {@link TABLE_MASK}. */
-export const TABLE_VALUE = 4;
-/** Reserved bits of an entry that leads to a table. */
-export const TABLE_RESERVED_LOW = 5;
-/** See {@link TABLE_RESERVED_LOW}. */
-export const TABLE_RESERVED_HIGH = 6;
-/** Address bits of an entry that leads to a table. */
-export const TABLE_ADDRESS_LOW = 7;
-/** See {@link TABLE_ADDRESS_LOW}. */
-export const TABLE_ADDRESS_HIGH = 8;
-/** Reserved bits of an entry that leads to a page. */
-export const PAGE_RESERVED_LOW = 9;
-/** See {@link PAGE_RESERVED_LOW}. */
-export const PAGE_RESERVED_HIGH = 10;
-/** Address bits of an entry that leads to a page. */
-export const PAGE_ADDRESS_LOW = 11;
-/** See {@link PAGE_ADDRESS_LOW}. */
-export const PAGE_ADDRESS_HIGH = 12;
-/** `log2` of the 4-KiB pages that a page of this level has. */
-export const PAGE_ORDER = 13;
-/** Lowest bit of a second piece of a page's address, lying in the low half (PSE-36). */
-export const PIECE_SHIFT = 14;
-/** Mask of that piece, once shifted down; 0 where there is none. */
-export const PIECE_MASK = 15;
-/** Rights bits of the low half that count only if every level has them. */
-export const RIGHTS_AND = 16;
-/** Rights bits of the high half that count if any level has them. */
-export const RIGHTS_OR = 17;
-/** Accessed bit of a page's entry, low half. */
-export const ACCESSED = 18;
-/** Dirty bit of a page's entry, low half. */
-export const DIRTY = 19;
-/** Global bit of a page's entry, low half. */
-export const GLOBAL = 20;
-/** Numbers per level. */
-export const FACTS = 24;
+// Where each number of a level stands in the facts; level `depth` starts at `depth * FACTS`. Masks are of the low or the
+// high half of an entry; 4-byte entries have a high half of 0. None of these is exported: V8 reads what a module exports
+// or imports from a cell at each use, which made a walk three times slower, and compiles a module's own constants in.
+const INDEX_SHIFT = 0;
+// The number of entries less 1.
+const INDEX_MASK = 1;
+// Bits that must be set for the entry to be used at all.
+const PRESENT = 2;
+// A present entry leads to a table if `low & TABLE_MASK === TABLE_VALUE`, otherwise to a page.
+const TABLE_MASK = 3;
+const TABLE_VALUE = 4;
+const TABLE_RESERVED_LOW = 5;
+const TABLE_RESERVED_HIGH = 6;
+const TABLE_ADDRESS_LOW = 7;
+const TABLE_ADDRESS_HIGH = 8;
+const PAGE_RESERVED_LOW = 9;
+const PAGE_RESERVED_HIGH = 10;
+const PAGE_ADDRESS_LOW = 11;
+const PAGE_ADDRESS_HIGH = 12;
+// `log2` of the 4-KiB pages that a page of this level has.
+const PAGE_ORDER = 13;
+// Lowest bit, in the low half, of a second piece of a page's address (PSE-36), and its mask once shifted down.
+const PIECE_SHIFT = 14;
+const PIECE_MASK = 15;
+// Rights bits of the low half that count only if every level has them.
+const RIGHTS_AND = 16;
+// Rights bits of the high half that count if any level has them.
+const RIGHTS_OR = 17;
+// Bits of the low half of an entry that maps a page.
+const ACCESSED = 18;
+const DIRTY = 19;
+const GLOBAL = 20;
+const FACTS = 24;
 
 /** Frame bit at which a second address piece goes: physical-address bit 32. */
 const PIECE_FRAME = 0x10_0000;
+/** What one unit of the high half counts in frames. */
+const HIGH_FRAMES = 0x10_0000;
 
 /**
  * A format on a given machine: its table of facts turned into the numbers that a walk needs.
@@ -67,7 +55,7 @@ export interface CompiledFormat {
   readonly state: FormatState;
   /** Number of levels. */
   readonly levels: number;
-  /** {@link FACTS} integers per level, root first. */
+  /** What walks need of each level, for the functions below. */
   readonly facts: Int32Array;
   /** By depth: what a page number is multiplied by so that the index is in its lowest whole bits. Exact powers of two. */
   readonly indexScale: Float64Array;
@@ -144,13 +132,61 @@ function mask(entry: EntryFact, state: FormatState, role: FieldRole): { low: num
   return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
 }
 
+/** Distance of the pages that neighbouring entries map, as `log2`. */
+export function entryOrder(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + INDEX_SHIFT];
+}
+
+/** Highest index in a table. */
+export function lastIndex(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + INDEX_MASK];
+}
+
+/**
+ * The index of a page in the table at `depth`.
+ *
+ * @param upper - bits 51:26 of the page number
+ * @param lower - bits 25:0
+ */
+export function indexOf(facts: Int32Array, depth: number, upper: number, lower: number): number {
+  const shift = facts[depth * FACTS + INDEX_SHIFT];
+  const bits = shift < 26 ? (lower >>> shift) | (upper << (26 - shift)) : upper >>> (shift - 26);
+  return bits & facts[depth * FACTS + INDEX_MASK];
+}
+
+/** Whether the processor uses an entry at all. */
+export function isPresent(facts: Int32Array, depth: number, low: number): boolean {
+  const present = facts[depth * FACTS + PRESENT];
+  return (low & present) === present;
+}
+
+/** Whether a present entry leads to a table; otherwise it maps a page. */
+export function leadsToTable(facts: Int32Array, depth: number, low: number): boolean {
+  return (low & facts[depth * FACTS + TABLE_MASK]) === facts[depth * FACTS + TABLE_VALUE];
+}
+
+/** Whether an entry that leads to a table has a reserved bit set. */
+export function isFaultyTable(facts: Int32Array, depth: number, low: number, high: number): boolean {
+  const at = depth * FACTS;
+  return ((low & facts[at + TABLE_RESERVED_LOW]) | (high & facts[at + TABLE_RESERVED_HIGH])) !== 0;
+}
+
+/** Whether an entry that maps a page has a reserved bit set. */
+export function isFaultyPage(facts: Int32Array, depth: number, low: number, high: number): boolean {
+  const at = depth * FACTS;
+  return ((low & facts[at + PAGE_RESERVED_LOW]) | (high & facts[at + PAGE_RESERVED_HIGH])) !== 0;
+}
+
 /**
  * The frame to which an entry that leads to a table points.
  *
  * @returns a frame number in `[0, 2^40)`
  */
-export function tableFrame(facts: Int32Array, at: number, low: number, high: number): number {
-  return ((low & facts[at + TABLE_ADDRESS_LOW]) >>> 12) + (high & facts[at + TABLE_ADDRESS_HIGH]) * 0x10_0000;
+export function tableFrame(facts: Int32Array, depth: number, low: number, high: number): number {
+  const at = depth * FACTS;
+  return (
+    ((low & facts[at + TABLE_ADDRESS_LOW]) >>> 12) + (high & facts[at + TABLE_ADDRESS_HIGH]) * HIGH_FRAMES
+  );
 }
 
 /**
@@ -158,10 +194,95 @@ export function tableFrame(facts: Int32Array, at: number, low: number, high: num
  *
  * @returns a frame number in `[0, 2^40)`
  */
-export function pageFrame(facts: Int32Array, at: number, low: number, high: number): number {
+export function pageFrame(facts: Int32Array, depth: number, low: number, high: number): number {
+  const at = depth * FACTS;
   return (
     ((low & facts[at + PAGE_ADDRESS_LOW]) >>> 12) +
-    (high & facts[at + PAGE_ADDRESS_HIGH]) * 0x10_0000 +
+    (high & facts[at + PAGE_ADDRESS_HIGH]) * HIGH_FRAMES +
     ((low >>> facts[at + PIECE_SHIFT]) & facts[at + PIECE_MASK]) * PIECE_FRAME
   );
+}
+
+/** `log2` of the 4-KiB pages in a page that an entry at `depth` maps. */
+export function pageOrder(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + PAGE_ORDER];
+}
+
+/** Rights bits that all levels so far have, with one more entry; -1 to begin with. */
+export function andRights(facts: Int32Array, depth: number, and: number, low: number): number {
+  return and & (low | ~facts[depth * FACTS + RIGHTS_AND]);
+}
+
+/** Execute-disable bits that any level so far has, with one more entry; 0 to begin with. */
+export function orRights(facts: Int32Array, depth: number, or: number, high: number): number {
+  return or | (high & facts[depth * FACTS + RIGHTS_OR]);
+}
+
+/** Whether an entry that maps a page has its accessed bit. */
+export function isAccessed(facts: Int32Array, depth: number, low: number): boolean {
+  return (low & facts[depth * FACTS + ACCESSED]) !== 0;
+}
+
+/** Whether an entry that maps a page has its dirty bit. */
+export function isDirty(facts: Int32Array, depth: number, low: number): boolean {
+  return (low & facts[depth * FACTS + DIRTY]) !== 0;
+}
+
+/** Whether an entry that maps a page is global. */
+export function isGlobal(facts: Int32Array, depth: number, low: number): boolean {
+  return (low & facts[depth * FACTS + GLOBAL]) !== 0;
+}
+
+/** A format as a reader takes it that knows no reserved bits. */
+export function ignoreReserved(format: CompiledFormat): CompiledFormat {
+  const facts = format.facts.slice();
+  for (let at = 0; at < facts.length; at += FACTS) {
+    facts.fill(0, at + TABLE_RESERVED_LOW, at + TABLE_RESERVED_HIGH + 1);
+    facts.fill(0, at + PAGE_RESERVED_LOW, at + PAGE_RESERVED_HIGH + 1);
+  }
+  return { ...format, facts };
+}
+
+/** What a walk through four uniform levels checks of every entry. */
+export interface UniformLevels {
+  /** Bits of an upper entry's low half that must be as in `value`: nothing but an ordinary pointer has them so. */
+  readonly mask: number;
+  /** Also the bits that the last entry must have. */
+  readonly value: number;
+  /** Bits of the high half that must be 0: reserved ones, and those of frames from 2^31. */
+  readonly high: number;
+}
+
+/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
+const NEAR_ADDRESS_HIGH = 0x7ff;
+
+/**
+ * The checks common to all levels of a format of four levels with 512 entries of 8 bytes, and addresses in bits 51:12.
+ *
+ * @returns `undefined` for any other format
+ */
+export function uniformLevels({
+  fact,
+  levels,
+  facts,
+  entryShift,
+}: CompiledFormat): UniformLevels | undefined {
+  if (levels !== 4 || entryShift !== 1 || !fact.signExtended) return undefined;
+  const value = facts[TABLE_VALUE];
+  let mask = 0;
+  let high = 0;
+  for (let depth = 0; depth < 4; depth += 1) {
+    const at = depth * FACTS;
+    if (facts[at + INDEX_SHIFT] !== 9 * (3 - depth) || facts[at + INDEX_MASK] !== 511) return undefined;
+    if (depth === 3) {
+      if (facts[at + PRESENT] !== value || facts[at + PAGE_RESERVED_LOW] !== 0) return undefined;
+      high |= facts[at + PAGE_RESERVED_HIGH] | (facts[at + PAGE_ADDRESS_HIGH] & ~NEAR_ADDRESS_HIGH);
+    } else {
+      if (facts[at + TABLE_VALUE] !== value || facts[at + TABLE_ADDRESS_LOW] !== (0xffff_f000 | 0))
+        return undefined;
+      mask |= facts[at + TABLE_MASK] | facts[at + TABLE_RESERVED_LOW];
+      high |= facts[at + TABLE_RESERVED_HIGH] | (facts[at + TABLE_ADDRESS_HIGH] & ~NEAR_ADDRESS_HIGH);
+    }
+  }
+  return { mask, value, high };
 }

@@ -1,4 +1,4 @@
-import type { Paging } from '../format/index.ts';
+import { lastIndex, type Paging } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, FAULTY, MISSING, PAGE, TABLE } from '../walk/index.ts';
 
@@ -51,7 +51,7 @@ export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
           counts.missing += 1;
           break;
         case TABLE: {
-          const index = (cursor.page * paging.format.indexScale[depth]) & facts[1];
+          const index = (cursor.page * paging.format.indexScale[depth]) & lastIndex(facts, depth);
           if (depth === 0 && cursor.frame === frame) recursive.push(index);
           cursor.skip();
           const below = count(depth + 1, cursor.frame);

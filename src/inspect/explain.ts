@@ -3,13 +3,12 @@ import {
   ACCESSES,
   type Access,
   type AccessResult,
-  FACTS,
+  andRights,
   type Field,
-  GLOBAL,
+  isGlobal,
   type MemoryType,
+  orRights,
   type Paging,
-  RIGHTS_AND,
-  RIGHTS_OR,
   type WalkEnd,
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -91,8 +90,8 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
   let and = -1;
   let or = 0;
   for (const step of steps.slice(0, -1)) {
-    and &= step.low | ~facts[step.depth * FACTS + RIGHTS_AND];
-    or |= step.high & facts[step.depth * FACTS + RIGHTS_OR];
+    and = andRights(facts, step.depth, and, step.low);
+    or = orRights(facts, step.depth, or, step.high);
   }
   return {
     address,
@@ -103,7 +102,7 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
     pageBytes: mapped ? 1n << BigInt(pageShift) : undefined,
     memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
-    global: mapped ? (last.low & facts[last.depth * FACTS + GLOBAL]) !== 0 : undefined,
+    global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
     missingTable: end === 'not-in-memory' && frame !== undefined ? addressOf(frame) : undefined,

@@ -1,12 +1,5 @@
 import { hexPage, PageTableError } from '../bits/index.ts';
-import {
-  FACTS,
-  PAGE_RESERVED_HIGH,
-  PAGE_RESERVED_LOW,
-  type Paging,
-  TABLE_RESERVED_HIGH,
-  TABLE_RESERVED_LOW,
-} from '../format/index.ts';
+import { ignoreReserved, type Paging } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, PAGE } from '../walk/index.ts';
 
@@ -94,14 +87,7 @@ function canonical(page: number, span: number): number {
 
 /** Goes through all pages as QEMU does, which knows no reserved bits. */
 function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) => void): void {
-  const facts = paging.format.facts.slice();
-  for (let depth = 0; depth < paging.format.levels; depth += 1) {
-    const at = depth * FACTS;
-    for (const reserved of [TABLE_RESERVED_LOW, TABLE_RESERVED_HIGH, PAGE_RESERVED_LOW, PAGE_RESERVED_HIGH]) {
-      facts[at + reserved] = 0;
-    }
-  }
-  const cursor = new Cursor(memory, { ...paging, format: { ...paging.format, facts } });
+  const cursor = new Cursor(memory, { ...paging, format: ignoreReserved(paging.format) });
   let lines = 0;
   for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
     if (event !== PAGE) continue;

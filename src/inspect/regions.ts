@@ -1,13 +1,12 @@
 import { PageTableError } from '../bits/index.ts';
 import {
-  ACCESSED,
-  DIRTY,
-  FACTS,
-  GLOBAL,
+  andRights,
+  isAccessed,
+  isDirty,
+  isGlobal,
   type MemoryType,
+  orRights,
   type Paging,
-  RIGHTS_AND,
-  RIGHTS_OR,
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { ALL_PAGES, Cursor, DONE, FAULTY, MISSING, PAGE, type PageRange, TABLE } from '../walk/index.ts';
@@ -174,14 +173,13 @@ class Lister {
     };
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       const { depth, page, order, frame, low, high } = cursor;
-      const fact = depth * FACTS;
       const end = page + 2 ** order;
       close(depth);
       switch (event) {
         case PAGE: {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
           const memoryType = this.paging.memoryType(depth, low);
-          rows.addPage(page, order, frame, rights, memoryType, low, facts, fact);
+          rows.addPage(page, order, frame, rights, memoryType, low, facts, depth);
           break;
         }
         case MISSING:
@@ -192,8 +190,8 @@ class Lister {
           break;
         case TABLE: {
           if (this.all || page < this.range.first || end > this.range.end) break;
-          const and = cursor.and & (low | ~facts[fact + RIGHTS_AND]);
-          const or = cursor.or | (high & facts[fact + RIGHTS_OR]);
+          const and = andRights(facts, depth, cursor.and, low);
+          const or = orRights(facts, depth, cursor.or, high);
           const key = `${frame} ${depth + 1} ${and} ${or}`;
           const seen = this.seen.get(key);
           if (seen === undefined) {
@@ -271,14 +269,14 @@ class RowList {
     memoryType: MemoryType,
     low: number,
     facts: Int32Array,
-    fact: number,
+    depth: number,
   ): void {
     const first = Math.max(page, this.range.first);
     const end = Math.min(page + 2 ** order, this.range.end);
     const start = frame + (first - page);
-    const global = (low & facts[fact + GLOBAL]) !== 0;
-    const accessed = (low & facts[fact + ACCESSED]) !== 0 ? 1 : 0;
-    const dirty = (low & facts[fact + DIRTY]) !== 0 ? 1 : 0;
+    const global = isGlobal(facts, depth, low);
+    const accessed = isAccessed(facts, depth, low) ? 1 : 0;
+    const dirty = isDirty(facts, depth, low) ? 1 : 0;
     this.leaves += 1;
     this.merge({
       kind: 'mapped',

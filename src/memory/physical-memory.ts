@@ -1,5 +1,8 @@
 import { FRAME_WORDS } from '../bits/index.ts';
 
+// Constants of this module's own, which V8 compiles in; exported and imported ones it reads from a cell at each use.
+const WORDS = FRAME_WORDS;
+
 /** What {@link PhysicalMemory.locate} answers for a frame that is not there. */
 export const ABSENT = -1;
 
@@ -61,7 +64,7 @@ export class PhysicalMemory {
    */
   locate(frame: number): number {
     const place = frame - this.first;
-    return place >= 0 && place < this.count ? place * FRAME_WORDS : this.lookup.locate(frame);
+    return place >= 0 && place < this.count ? place * WORDS : this.lookup.locate(frame);
   }
 
   /** The words, from a fresh view if the last one was detached. */

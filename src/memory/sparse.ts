@@ -6,6 +6,10 @@ export const DEFAULT_MAX_FRAMES = 1 << 20;
 
 const SMALLEST_TABLE = 64;
 
+// Constants of this module's own, which V8 compiles in; exported and imported ones it reads from a cell at each use.
+const WORDS = FRAME_WORDS;
+const NOT_THERE = ABSENT;
+
 /**
  * Memory of which only some frames are there: a pool of frames, and an open-addressing hash from frame number to pool
  * slot.
@@ -41,8 +45,8 @@ export class SparseMemory implements FrameLookup {
     const mask = slots.length - 1;
     for (let place = hashOf(frame) & mask; ; place = (place + 1) & mask) {
       const slot = slots[place] - 1;
-      if (slot < 0) return ABSENT;
-      if (this.frameOf[slot] === frame) return slot * FRAME_WORDS;
+      if (slot < 0) return NOT_THERE;
+      if (this.frameOf[slot] === frame) return slot * WORDS;
     }
   }
 
@@ -95,8 +99,11 @@ export class SparseMemory implements FrameLookup {
   }
 }
 
-/** Multiplicative hash of a frame number of up to 52 bits. */
+/**
+ * Multiplicative hash of the low 32 bits of a frame number. At most 256 frames of a 52-bit space share them, and taking
+ * the upper bits in would put a floating-point division into each step of a walk.
+ */
 function hashOf(frame: number): number {
-  const mixed = Math.imul((frame | 0) ^ ((frame / 0x1_0000_0000) | 0), 0x9e3779b1);
+  const mixed = Math.imul(frame | 0, 0x9e3779b1);
   return mixed ^ (mixed >>> 15);
 }

@@ -1,19 +1,15 @@
 import { PageTableError } from '../bits/index.ts';
 import {
-  FACTS,
-  INDEX_MASK,
-  INDEX_SHIFT,
-  PAGE_RESERVED_HIGH,
-  PAGE_RESERVED_LOW,
+  andRights,
+  entryOrder,
+  isFaultyPage,
+  isFaultyTable,
+  isPresent,
+  lastIndex,
+  leadsToTable,
+  orRights,
   type Paging,
-  PRESENT,
   pageFrame,
-  RIGHTS_AND,
-  RIGHTS_OR,
-  TABLE_MASK,
-  TABLE_RESERVED_HIGH,
-  TABLE_RESERVED_LOW,
-  TABLE_VALUE,
   tableFrame,
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
@@ -163,50 +159,44 @@ export class Cursor {
         this.bases[depth] = memory.locate(this.tables[depth] + part);
       }
       const base = this.bases[depth];
-      const fact = depth * FACTS;
       if (base === ABSENT) {
         // All entries in this frame are unknown; those of a sign-extended root map two ranges.
         const entries =
           Math.min(
             partMask,
-            facts[fact + INDEX_MASK] >>> (depth === 0 && this.paging.format.fact.signExtended ? 1 : 0),
+            lastIndex(facts, depth) >>> (depth === 0 && this.paging.format.fact.signExtended ? 1 : 0),
           ) + 1;
         const start = index - (index & (entries - 1));
         this.index[depth] = start + entries;
-        this.report(depth, start, facts[fact + INDEX_SHIFT] + 31 - Math.clz32(entries), 0, 0);
+        this.report(depth, start, entryOrder(facts, depth) + 31 - Math.clz32(entries), 0, 0);
         this.frame = this.tables[depth] + part;
         return MISSING;
       }
       const words = memory.current();
-      const present = facts[fact + PRESENT];
       let at = base + this.offsets[depth] + ((index & partMask) << entryShift);
       let low = words[at] | 0;
-      while ((low & present) !== present) {
+      while (!isPresent(facts, depth, low)) {
         index += 1;
         if (index >= limit || (index & partMask) === 0) break;
         at += 1 << entryShift;
         low = words[at] | 0;
       }
       this.index[depth] = index + 1;
-      if ((low & present) !== present) {
+      if (!isPresent(facts, depth, low)) {
         this.index[depth] = index;
         continue;
       }
       const high = entryShift === 1 ? words[at + 1] | 0 : 0;
-      this.report(depth, index, facts[fact + INDEX_SHIFT], low, high);
-      if ((low & facts[fact + TABLE_MASK]) !== facts[fact + TABLE_VALUE]) {
-        if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0) {
-          return FAULTY;
-        }
-        this.frame = pageFrame(facts, fact, low, high);
+      this.report(depth, index, entryOrder(facts, depth), low, high);
+      if (!leadsToTable(facts, depth, low)) {
+        if (isFaultyPage(facts, depth, low, high)) return FAULTY;
+        this.frame = pageFrame(facts, depth, low, high);
         return PAGE;
       }
-      if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0) {
-        return FAULTY;
-      }
-      this.frame = tableFrame(facts, fact, low, high);
-      const and = this.and & (low | ~facts[fact + RIGHTS_AND]);
-      this.push(depth + 1, this.frame, 0, this.page, and, this.or | (high & facts[fact + RIGHTS_OR]));
+      if (isFaultyTable(facts, depth, low, high)) return FAULTY;
+      this.frame = tableFrame(facts, depth, low, high);
+      const and = andRights(facts, depth, this.and, low);
+      this.push(depth + 1, this.frame, 0, this.page, and, orRights(facts, depth, this.or, high));
       return TABLE;
     }
   }
@@ -248,7 +238,7 @@ export class Cursor {
     const end =
       this.range.end <= lowEnd || hole === 0 ? this.range.end : Math.max(lowEnd, this.range.end - hole);
     const scale = indexScale[depth];
-    const entries = facts[depth * FACTS + INDEX_MASK] + 1;
+    const entries = lastIndex(facts, depth) + 1;
     this.index[depth] = Math.min(entries, Math.max(0, Math.floor((first - page) * scale)));
     this.limits[depth] = first === end ? 0 : Math.min(entries, Math.max(0, Math.ceil((end - page) * scale)));
   }

@@ -1,22 +1,15 @@
 import { addressOf, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import {
-  FACTS,
-  INDEX_MASK,
-  INDEX_SHIFT,
-  PAGE_ADDRESS_HIGH,
-  PAGE_ORDER,
-  PAGE_RESERVED_HIGH,
-  PAGE_RESERVED_LOW,
+  indexOf,
+  isFaultyPage,
+  isFaultyTable,
+  isPresent,
+  leadsToTable,
   type Paging,
-  PRESENT,
   pageFrame,
-  TABLE_ADDRESS_HIGH,
-  TABLE_ADDRESS_LOW,
-  TABLE_MASK,
-  TABLE_RESERVED_HIGH,
-  TABLE_RESERVED_LOW,
-  TABLE_VALUE,
+  pageOrder,
   tableFrame,
+  uniformLevels,
   type WalkEnd,
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
@@ -29,9 +22,6 @@ export const RESERVED = -2;
 export const NOT_IN_MEMORY = -3;
 /** {@link Walker.translate}: the address is not canonical, or wider than the format translates. */
 export const NON_CANONICAL = -4;
-
-/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
-const FAST_ADDRESS_HIGH = 0x7ff;
 
 /** Page numbers have two halves of 26 bits where they are passed as small integers. */
 const HALF = 2 ** 26;
@@ -84,33 +74,17 @@ export class Walker {
   constructor(memory: PhysicalMemory, paging: Paging) {
     this.memory = memory;
     this.paging = paging;
-    const { facts, levels, entryShift } = paging.format;
-    let uniform =
-      levels === 4 && entryShift === 1 && paging.root.word === 0 && paging.format.fact.signExtended;
-    let tableMask = 0;
-    let slowHigh = 0;
-    for (let depth = 0; depth < levels; depth += 1) {
-      const at = depth * FACTS;
-      uniform &&= facts[at + INDEX_SHIFT] === 9 * (3 - depth) && facts[at + INDEX_MASK] === 511;
-      const last = depth === levels - 1;
-      // Of an upper level every bit counts that could make it a page or a fault.
-      if (!last) tableMask |= facts[at + TABLE_MASK] | facts[at + TABLE_RESERVED_LOW];
-      slowHigh |= last
-        ? facts[at + PAGE_RESERVED_HIGH] | (facts[at + PAGE_ADDRESS_HIGH] & ~FAST_ADDRESS_HIGH)
-        : facts[at + TABLE_RESERVED_HIGH] | (facts[at + TABLE_ADDRESS_HIGH] & ~FAST_ADDRESS_HIGH);
-      uniform &&= last
-        ? facts[at + PRESENT] === facts[TABLE_VALUE] && facts[at + PAGE_RESERVED_LOW] === 0
-        : facts[at + TABLE_VALUE] === facts[TABLE_VALUE] &&
-          facts[at + TABLE_ADDRESS_LOW] === (0xffff_f000 | 0);
-    }
+    const uniform = uniformLevels(paging.format);
     // Frames are compared as small integers.
     const near = memory.first + memory.count <= 2 ** 31;
     const place = paging.root.frame - memory.first;
-    this.fastRoot = uniform && near && place >= 0 && place < memory.count ? place : -1;
+    const fast =
+      uniform !== undefined && paging.root.word === 0 && near && place >= 0 && place < memory.count;
+    this.fastRoot = fast ? place : -1;
     this.words = memory.current();
-    this.tableMask = tableMask;
-    this.tableValue = facts[TABLE_VALUE];
-    this.slowHigh = slowHigh;
+    this.tableMask = uniform?.mask ?? 0;
+    this.tableValue = uniform?.value ?? 0;
+    this.slowHigh = uniform?.high ?? 0;
   }
 
   /**
@@ -206,28 +180,22 @@ export class Walker {
     let frame = this.paging.root.frame;
     let word = this.paging.root.word;
     for (let depth = 0; depth < levels; depth += 1) {
-      const fact = depth * FACTS;
-      const shift = facts[fact + INDEX_SHIFT];
-      const bits = shift < 26 ? (lower >>> shift) | (upper << (26 - shift)) : upper >>> (shift - 26);
-      const index = bits & facts[fact + INDEX_MASK];
+      const index = indexOf(facts, depth, upper, lower);
       const base = memory.locate(frame + (index >>> (10 - entryShift)));
-      if (base === ABSENT) return NOT_IN_MEMORY;
+      if (base < 0) return NOT_IN_MEMORY;
       const at = base + word + ((index << entryShift) & 1023);
       const words = memory.words;
       const low = words[at];
       const high = entryShift === 1 ? words[at + 1] : 0;
-      if ((low & facts[fact + PRESENT]) !== facts[fact + PRESENT]) return NOT_PRESENT;
-      if ((low & facts[fact + TABLE_MASK]) === facts[fact + TABLE_VALUE]) {
-        if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0)
-          return RESERVED;
-        frame = tableFrame(facts, fact, low, high);
-        word = 0;
-      } else {
-        if (((low & facts[fact + PAGE_RESERVED_LOW]) | (high & facts[fact + PAGE_RESERVED_HIGH])) !== 0)
-          return RESERVED;
+      if (!isPresent(facts, depth, low)) return NOT_PRESENT;
+      if (!leadsToTable(facts, depth, low)) {
+        if (isFaultyPage(facts, depth, low, high)) return RESERVED;
         // The order is at most 18, so the lower half holds all bits inside the page.
-        return pageFrame(facts, fact, low, high) + (lower & ((1 << facts[fact + PAGE_ORDER]) - 1));
+        return pageFrame(facts, depth, low, high) + (lower & ((1 << pageOrder(facts, depth)) - 1));
       }
+      if (isFaultyTable(facts, depth, low, high)) return RESERVED;
+      frame = tableFrame(facts, depth, low, high);
+      word = 0;
     }
     // The last level has no kind of entry that leads to a table.
     return NOT_PRESENT;
@@ -239,14 +207,15 @@ export class Walker {
    * @param page - as for {@link translate}
    */
   path(page: number): Path {
-    const { facts, levels, indexScale, entryShift } = this.paging.format;
+    const { facts, levels, entryShift } = this.paging.format;
     const end = this.slowly(page);
+    const upper = Math.floor(page / HALF);
+    const lower = page % HALF;
     const steps: Step[] = [];
     let frame = this.paging.root.frame;
     let word = this.paging.root.word;
     for (let depth = 0; end !== NON_CANONICAL && depth < levels; depth += 1) {
-      const fact = depth * FACTS;
-      const index = (page * indexScale[depth]) & facts[fact + INDEX_MASK];
+      const index = indexOf(facts, depth, upper, lower);
       const entryFrame = frame + (index >>> (10 - entryShift));
       const base = this.memory.locate(entryFrame);
       if (base === ABSENT) return { end: 'not-in-memory', steps, frame: entryFrame, pageShift: undefined };
@@ -261,14 +230,12 @@ export class Walker {
         low,
         high,
       });
-      const usable = (low & facts[fact + PRESENT]) === facts[fact + PRESENT];
-      if (!usable || (low & facts[fact + TABLE_MASK]) !== facts[fact + TABLE_VALUE]) {
-        const pageShift = end >= 0 ? facts[fact + PAGE_ORDER] + 12 : undefined;
+      if (!isPresent(facts, depth, low) || !leadsToTable(facts, depth, low)) {
+        const pageShift = end >= 0 ? pageOrder(facts, depth) + 12 : undefined;
         return { end: ENDS[Math.max(0, -end)], steps, frame: end >= 0 ? end : undefined, pageShift };
       }
-      if (((low & facts[fact + TABLE_RESERVED_LOW]) | (high & facts[fact + TABLE_RESERVED_HIGH])) !== 0)
-        break;
-      frame = tableFrame(facts, fact, low, high);
+      if (isFaultyTable(facts, depth, low, high)) break;
+      frame = tableFrame(facts, depth, low, high);
       word = 0;
     }
     return { end: ENDS[Math.max(0, -end)], steps, frame: undefined, pageShift: undefined };

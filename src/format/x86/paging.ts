@@ -1,5 +1,5 @@
 import { hex, PageTableError } from '../../bits/index.ts';
-import { FACTS, PAGE_ORDER, RIGHTS_AND, RIGHTS_OR, TABLE_MASK, TABLE_VALUE } from '../compile.ts';
+import { andRights, leadsToTable, orRights, pageOrder } from '../compile.ts';
 import { exists, fieldsOf } from '../format.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, WalkEnd } from '../paging.ts';
 import type { Access } from '../rights.ts';
@@ -55,9 +55,7 @@ export function x86Paging(control: X86Control): Paging {
 
   const describe = (bits: EntryBits) => {
     const level = fact.levels[bits.depth];
-    const at = bits.depth * FACTS;
-    const leads =
-      (bits.low & format.facts[at + TABLE_MASK]) === format.facts[at + TABLE_VALUE] ? 'table' : 'page';
+    const leads = leadsToTable(format.facts, bits.depth, bits.low) ? 'table' : 'page';
     const kinds = level.entries.filter((entry) => exists(entry, format.state));
     const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
     return { entry, fields: fieldsOf(entry, format.state) };
@@ -99,8 +97,8 @@ export function x86Paging(control: X86Control): Paging {
       };
     }
     if (end === 'reserved') return pageFault(wanted, control, 9, [`reserved bit set in ${lastName}`]);
-    const andOf = (bits: EntryBits) => bits.low | ~format.facts[bits.depth * FACTS + RIGHTS_AND];
-    const orOf = (bits: EntryBits) => bits.high & format.facts[bits.depth * FACTS + RIGHTS_OR];
+    const andOf = (bits: EntryBits) => andRights(format.facts, bits.depth, -1, bits.low);
+    const orOf = (bits: EntryBits) => orRights(format.facts, bits.depth, 0, bits.high);
     const page = {
       user: entries.every((bits) => (andOf(bits) & US) !== 0),
       writable: entries.every((bits) => (andOf(bits) & RW) !== 0),
@@ -127,7 +125,7 @@ export function x86Paging(control: X86Control): Paging {
     root: rootOf(fact, control.cr3, control.physBits),
     rights: (and, or, low, high) => table[combinedIndex(and & low, or | high, keys ? high : 0)],
     memoryType: (depth, low) => {
-      const pat = format.facts[depth * FACTS + PAGE_ORDER] === 0 ? low >>> 7 : low >>> 12;
+      const pat = pageOrder(format.facts, depth) === 0 ? low >>> 7 : low >>> 12;
       return types[((pat & 1) << 2) | ((low >>> 3) & 3)];
     },
     access,
