@@ -48,7 +48,7 @@ export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
           break;
         case MISSING:
           there = false;
-          counts.missing += 1;
+          counts.missing = 1;
           break;
         case TABLE: {
           const index = (cursor.page * paging.format.indexScale[depth]) & lastIndex(facts, depth);

@@ -109,9 +109,9 @@ const FOLD_FROM = 3;
  * Lists what page tables map, in address order.
  *
  * Time and memory are bounded by the size of the tables, also where they point at themselves, unless `all` is set;
- * then by `maxRows`.
+ * then by `maxRows`: of rows, and of tables that are met again.
  *
- * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows, or `all` meets more than `maxRows` tables again
  */
 export function listRegions(memory: PhysicalMemory, paging: Paging, options: RegionOptions = {}): Region[] {
   return new Lister(memory, paging, options).list();
@@ -134,6 +134,8 @@ class Lister {
   private readonly merge: MergeRule;
   private readonly all: boolean;
   private readonly maxRows: number;
+  /** Tables read again because everything is to be unfolded. */
+  private repeats = 0;
   /** Tables met, by frame, depth and inherited rights. */
   private readonly seen = new Map<string, Seen>();
   /** Rows of tables that are met again and consist of one row; `undefined` for those of several. */
@@ -189,13 +191,17 @@ class Lister {
           rows.add({ kind: 'faulty', first: page, end, depth, low, high });
           break;
         case TABLE: {
-          if (this.all || page < this.range.first || end > this.range.end) break;
+          if (page < this.range.first || end > this.range.end) break;
           const and = andRights(facts, depth, cursor.and, low);
           const or = orRights(facts, depth, cursor.or, high);
           const key = `${frame} ${depth + 1} ${and} ${or}`;
           const seen = this.seen.get(key);
           if (seen === undefined) {
             open.push({ key, depth: depth + 1, page, leaves: rows.leaves, added: rows.added });
+            break;
+          }
+          if (this.all && !seen.empty) {
+            this.countRepeat();
             break;
           }
           cursor.skip();
@@ -217,6 +223,12 @@ class Lister {
       }
     }
     close(-1);
+  }
+
+  /** Bounds the work where rows do not: tables that lead to themselves can hold less than they take to read. */
+  private countRepeat(): void {
+    this.repeats += 1;
+    if (this.repeats > this.maxRows) throw tooMany('tables met again', this.maxRows);
   }
 
   /** The row of a table that consists of one, relative to its first page. */
@@ -329,13 +341,7 @@ class RowList {
     // The last row is complete now: only a complete row can be another copy of the one before.
     this.foldLast();
     this.rows.push(row);
-    if (this.rows.length > this.maxRows) {
-      throw new PageTableError(
-        'LIMIT_EXCEEDED',
-        `regions: more than ${this.maxRows} rows; narrow the range or raise the limit`,
-        { maxRows: this.maxRows },
-      );
-    }
+    if (this.rows.length > this.maxRows) throw tooMany('rows', this.maxRows);
   }
 
   finish(): Region[] {
@@ -367,6 +373,14 @@ class RowList {
     before.repeat = { count: count + (row.repeat?.count ?? 1), stride };
     this.rows.pop();
   }
+}
+
+function tooMany(what: string, maxRows: number): PageTableError {
+  return new PageTableError(
+    'LIMIT_EXCEEDED',
+    `regions: more than ${maxRows} ${what}; narrow the range or raise the limit`,
+    { maxRows },
+  );
 }
 
 /** Whether a row continues the one before under a rule. */
