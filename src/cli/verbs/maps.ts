@@ -12,7 +12,6 @@ import {
   type Region,
 } from '../../inspect/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
-import type { PageRange } from '../../walk/index.ts';
 import { type Json, type Output, writeRecords } from '../output.ts';
 import { assumedText, type Session, sessionText } from '../session.ts';
 import {
@@ -21,19 +20,16 @@ import {
   pageSizeText,
   pagesText,
   parseCount,
-  parseHex,
   parseSize,
   plural,
   rangeText,
 } from '../text.ts';
 import { type Cluster, clusters } from './clusters.ts';
+import { filterRows, parseRange, type RowFilter } from './filters.ts';
 
 /** What `maps` takes beside the options of every verb. */
-export interface MapsOptions {
+export interface MapsOptions extends RowFilter {
   readonly range?: string;
-  readonly rights?: string;
-  readonly size?: string;
-  readonly minSize?: string;
   readonly merge?: string;
   readonly gap?: string;
   readonly all?: true;
@@ -67,7 +63,7 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
     ...(options.all ? { all: true } : {}),
     ...(range === undefined ? {} : { range }),
   });
-  const rows = filterRows(listed, options);
+  const rows = filterRows(listed, options, session.paging.format.fact);
   const gap = options.gap === undefined ? undefined : pageOf(parseSize('--gap', options.gap));
   if (output.mode !== 'text') {
     const head = {
@@ -112,90 +108,6 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
   }
   print(memory, session.paging, (line) => output.line(line));
   return 0;
-}
-
-/** `A-B` (end not included) or `A+LENGTH`, as page numbers. */
-function parseRange(text: string): PageRange {
-  const [from, to, extra] = text.split(/[-+]/);
-  if (from === undefined || to === undefined || extra !== undefined) {
-    throw new PageTableError('BAD_ARGUMENT', `--range is '${text}'; expected FIRST-END or FIRST+LENGTH`, {
-      text,
-    });
-  }
-  const first = parseHex('--range', from);
-  const end = text.includes('+') ? first + parseSize('--range length', to) : parseHex('--range', to);
-  // FIRST-0 reaches to the end of the address space.
-  const last = end === 0n ? 2n ** 64n : end;
-  if (last <= first || last > 2n ** 64n) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `--range is '${text}'; expected an end above the first address, at most 2^64`,
-    );
-  }
-  return { first: pageOf(first), end: Number((last + 4095n) >> 12n) };
-}
-
-/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. What is not known passes every filter. */
-function filterRows(rows: readonly Region[], options: MapsOptions): readonly Region[] {
-  const wanted = options.rights === undefined ? undefined : parseRights(options.rights);
-  const shift = options.size === undefined ? undefined : parsePageShift(options.size);
-  const least = options.minSize === undefined ? 0 : Number(parseSize('--min-size', options.minSize)) / 4096;
-  if (wanted === undefined && shift === undefined && least === 0) return rows;
-  const answers = new Map<Region, boolean>();
-  const passes = (row: Region): boolean => {
-    const known = answers.get(row);
-    if (known !== undefined) return known;
-    // A table that leads to itself passes if anything in it does.
-    answers.set(row, false);
-    const answer = test(row);
-    answers.set(row, answer);
-    return answer;
-  };
-  const test = (row: Region): boolean => {
-    switch (row.kind) {
-      case 'missing':
-        return true;
-      case 'faulty':
-        return false;
-      case 'shared': {
-        const end = row.same + (row.end - row.first);
-        return rows.some((other) => other.first < end && other.end > row.same && passes(other));
-      }
-      case 'mapped':
-        return (
-          row.end - row.first >= least &&
-          (shift === undefined || row.pageShifts.includes(shift)) &&
-          (wanted === undefined || wanted.some((rights) => (row.rights & rights) === rights))
-        );
-    }
-  };
-  return rows.filter(passes);
-}
-
-/** `wx`, `user:w`, `super:rx`: the rights that a row must have, for either privilege or the one named. */
-function parseRights(text: string): number[] {
-  const match = /^(?:(user|super):)?([rwx]+)$/.exec(text);
-  if (match === null) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `--rights is '${text}'; expected some of rwx, or user:… or super:…`,
-      { text },
-    );
-  }
-  const bits = [...match[2]].reduce((sum, letter) => sum | (1 << 'rwx'.indexOf(letter)), 0);
-  if (match[1] === 'user') return [bits];
-  return match[1] === 'super' ? [bits << 3] : [bits, bits << 3];
-}
-
-function parsePageShift(text: string): number {
-  const bytes = parseSize('--size', text);
-  const shift = [12, 21, 22, 30].find((one) => 1n << BigInt(one) === bytes);
-  if (shift === undefined) {
-    throw new PageTableError('BAD_ARGUMENT', `--size is '${text}'; expected a page size: 4K, 2M, 4M or 1G`, {
-      text,
-    });
-  }
-  return shift;
 }
 
 const HEADER = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', 'USER', 'SUPER', 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];

@@ -1,0 +1,104 @@
+import { PageTableError, pageOf } from '../../bits/index.ts';
+import type { FormatFact } from '../../format/index.ts';
+import type { Region } from '../../inspect/index.ts';
+import type { PageRange } from '../../walk/index.ts';
+import { pageSizeText, parseHex, parseSize } from '../text.ts';
+
+/** The options that choose rows. */
+export interface RowFilter {
+  readonly rights?: string;
+  readonly size?: string;
+  readonly minSize?: string;
+}
+
+/** `A-B` (end not included) or `A+LENGTH`, as page numbers. */
+export function parseRange(text: string): PageRange {
+  const [from, to, extra] = text.split(/[-+]/);
+  if (from === undefined || to === undefined || extra !== undefined) {
+    throw new PageTableError('BAD_ARGUMENT', `--range is '${text}'; expected FIRST-END or FIRST+LENGTH`, {
+      text,
+    });
+  }
+  const first = parseHex('--range', from);
+  const end = text.includes('+') ? first + parseSize('--range length', to) : parseHex('--range', to);
+  // FIRST-0 reaches to the end of the address space.
+  const last = end === 0n ? 2n ** 64n : end;
+  if (last <= first || last > 2n ** 64n) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--range is '${text}'; expected an end above the first address, at most 2^64`,
+    );
+  }
+  return { first: pageOf(first), end: Number((last + 4095n) >> 12n) };
+}
+
+/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. What is not known passes every filter. */
+export function filterRows(
+  rows: readonly Region[],
+  options: RowFilter,
+  format: FormatFact,
+): readonly Region[] {
+  const wanted = options.rights === undefined ? undefined : parseRights(options.rights);
+  const shift = options.size === undefined ? undefined : parsePageShift(options.size, format);
+  const least = options.minSize === undefined ? 0 : Number(parseSize('--min-size', options.minSize)) / 4096;
+  if (wanted === undefined && shift === undefined && least === 0) return rows;
+  const answers = new Map<Region, boolean>();
+  const passes = (row: Region): boolean => {
+    const known = answers.get(row);
+    if (known !== undefined) return known;
+    // A table that leads to itself passes if anything in it does.
+    answers.set(row, false);
+    const answer = test(row);
+    answers.set(row, answer);
+    return answer;
+  };
+  const test = (row: Region): boolean => {
+    switch (row.kind) {
+      case 'missing':
+        return true;
+      case 'faulty':
+        return false;
+      case 'shared': {
+        const end = row.same + (row.end - row.first);
+        return rows.some((other) => other.first < end && other.end > row.same && passes(other));
+      }
+      case 'mapped':
+        return (
+          row.end - row.first >= least &&
+          (shift === undefined || row.pageShifts.includes(shift)) &&
+          (wanted === undefined || wanted.some((rights) => (row.rights & rights) === rights))
+        );
+    }
+  };
+  return rows.filter(passes);
+}
+
+/** `wx`, `user:w`, `super:rx`: the rights that a row must have, for either privilege or the one named. */
+function parseRights(text: string): number[] {
+  const match = /^(?:(user|super):)?([rwx]+)$/.exec(text);
+  if (match === null) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--rights is '${text}'; expected some of rwx, or user:… or super:…`,
+      { text },
+    );
+  }
+  const bits = [...match[2]].reduce((sum, letter) => sum | (1 << 'rwx'.indexOf(letter)), 0);
+  if (match[1] === 'user') return [bits];
+  return match[1] === 'super' ? [bits << 3] : [bits, bits << 3];
+}
+
+function parsePageShift(text: string, format: FormatFact): number {
+  const bytes = parseSize('--size', text);
+  const shifts = format.levels.flatMap((level) => level.entries.flatMap((entry) => entry.pageShift ?? []));
+  const shift = shifts.find((one) => 1n << BigInt(one) === bytes);
+  if (shift === undefined) {
+    const sizes = shifts.toSorted((a, b) => a - b).map(pageSizeText);
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--size is '${text}'; expected a page size of ${format.title}: ${sizes.join(', ')}`,
+      { text },
+    );
+  }
+  return shift;
+}
