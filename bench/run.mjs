@@ -1,6 +1,6 @@
 // Speed as ratios within one run: npm run bench
 import { captureTables } from '../dist/capture/index.js';
-import { resolveX86Control, x86Paging } from '../dist/format/index.js';
+import { knownX86Control, resolveX86Control, x86Paging } from '../dist/format/index.js';
 import { listRegions } from '../dist/inspect/index.js';
 import { flatMemory } from '../dist/memory/index.js';
 import { openFile } from '../dist/source/node/index.js';
@@ -58,8 +58,9 @@ for (let i = 0; i < chain.length; i += 1) chain[i] = (i + 5_009_201) % chain.len
 const filled = new Uint32Array(chain.length);
 
 const machine = await openFile(new URL('../samples/linux-amd64-la48/core.elf.gz', import.meta.url).pathname);
-const { CR0: cr0, CR3: cr3, CR4: cr4 } = machine.cpus[0].registers;
-const samplePaging = x86Paging(resolveX86Control({ cr0, cr3, cr4 }, machine.longMode).control);
+const samplePaging = x86Paging(
+  resolveX86Control(knownX86Control(machine.cpus[0].registers), machine.longMode).control,
+);
 const sampleMemory = (await captureTables(machine, samplePaging)).memory;
 await machine.close();
 

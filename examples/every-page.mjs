@@ -3,8 +3,9 @@ import { Cursor, captureTables, DONE, PAGE, resolveX86Control, x86Paging } from 
 import { openFile } from 'tablewalk/source/node';
 
 const machine = await openFile(new URL('../samples/linux-amd64-la48/core.elf.gz', import.meta.url).pathname);
-const { CR0: cr0, CR3: cr3, CR4: cr4 } = machine.cpus[0].registers;
-const paging = x86Paging(resolveX86Control({ cr0, cr3, cr4 }, machine.longMode).control);
+const paging = x86Paging(
+  resolveX86Control(knownX86Control(machine.cpus[0].registers), machine.longMode).control,
+);
 const { memory } = await captureTables(machine, paging);
 await machine.close();
 

@@ -1,5 +1,13 @@
 // A memory image: open it, bring its page tables into memory, list what is writable and executable.
-import { captureTables, hexPage, listRegions, resolveX86Control, rightsText, x86Paging } from 'tablewalk';
+import {
+  captureTables,
+  hexPage,
+  knownX86Control,
+  listRegions,
+  resolveX86Control,
+  rightsText,
+  x86Paging,
+} from 'tablewalk';
 import { openFile } from 'tablewalk/source/node';
 
 const path = process.argv[2] ?? new URL('../samples/linux-amd64-la48/core.elf.gz', import.meta.url).pathname;
@@ -7,8 +15,7 @@ const machine = await openFile(path);
 console.log(`${machine.kind}, ${machine.cpus.length} CPUs`);
 
 // What the image does not hold is assumed, and named.
-const { CR0: cr0, CR3: cr3, CR4: cr4 } = machine.cpus[0].registers;
-const { control, assumed } = resolveX86Control({ cr0, cr3, cr4 }, machine.longMode);
+const { control, assumed } = resolveX86Control(knownX86Control(machine.cpus[0].registers), machine.longMode);
 console.log(`assumed: ${assumed.map((one) => one.short).join('; ')}`);
 
 const paging = x86Paging(control);

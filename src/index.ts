@@ -4,7 +4,6 @@ export {
   type ErrorCode,
   type ErrorDetail,
   FRAME_BYTES,
-  FRAME_SHIFT,
   FRAME_WORDS,
   hex,
   hex64,
@@ -13,7 +12,6 @@ export {
   offsetOf,
   PageTableError,
   pageOf,
-  TWO_32,
 } from './bits/index.ts';
 export {
   type CaptureOptions,
@@ -34,7 +32,6 @@ export {
   CR0_WP,
   CR4_LA57,
   CR4_PAE,
-  CR4_PCIDE,
   CR4_PGE,
   CR4_PKE,
   CR4_PKS,
@@ -57,6 +54,8 @@ export {
   type FormatFact,
   type FormatState,
   fieldsOf,
+  type KnownX86Control,
+  knownX86Control,
   type LevelFact,
   type MemoryType,
   modeOf,

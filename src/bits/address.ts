@@ -4,11 +4,6 @@ import { PageTableError } from './errors.ts';
 export const FRAME_BYTES = 4096;
 /** 32-bit words in a frame. */
 export const FRAME_WORDS = 1024;
-/** `log2` of {@link FRAME_BYTES}. */
-export const FRAME_SHIFT = 12;
-
-/** 2 to the 32nd: what one unit of a high half counts. */
-export const TWO_32 = 0x1_0000_0000;
 
 const MAX_64 = 0xffff_ffff_ffff_ffffn;
 const OFFSET_MASK = 0xfffn;

@@ -1,7 +1,6 @@
 export {
   addressOf,
   FRAME_BYTES,
-  FRAME_SHIFT,
   FRAME_WORDS,
   hex,
   hex64,
@@ -9,6 +8,5 @@ export {
   joinHalves,
   offsetOf,
   pageOf,
-  TWO_32,
 } from './address.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, PageTableError } from './errors.ts';

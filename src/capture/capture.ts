@@ -1,8 +1,20 @@
-import { FRAME_BYTES, FRAME_WORDS, hex, PageTableError } from '../bits/index.ts';
-import type { Paging } from '../format/index.ts';
+import { addressOf, FRAME_BYTES, FRAME_WORDS, hex, PageTableError, pageOf } from '../bits/index.ts';
+import type { Paging, WalkEnd } from '../format/index.ts';
 import type { Machine } from '../machine/index.ts';
 import { ABSENT, SparseMemory } from '../memory/index.ts';
-import { ALL_PAGES, Cursor, DONE, type PageRange, TABLE, Walker } from '../walk/index.ts';
+import {
+  ALL_PAGES,
+  Cursor,
+  DONE,
+  NOT_IN_MEMORY,
+  type PageRange,
+  type Path,
+  TABLE,
+  Walker,
+} from '../walk/index.ts';
+
+/** All that is asked of a machine here. */
+export type FrameReader = Pick<Machine, 'readFrames'>;
 
 /** Frames asked of a machine at a time: 1 MiB. */
 const BATCH = 256;
@@ -23,7 +35,7 @@ export interface CaptureOptions {
  * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there are more tables than the memory may hold
  */
 export async function captureTables(
-  machine: Machine,
+  machine: FrameReader,
   paging: Paging,
   options: CaptureOptions = {},
 ): Promise<SparseMemory> {
@@ -57,7 +69,7 @@ export async function captureTables(
  * @param into - where they go
  */
 export async function capturePath(
-  machine: Machine,
+  machine: FrameReader,
   paging: Paging,
   page: number,
   into: SparseMemory,
@@ -67,11 +79,12 @@ export async function capturePath(
     const { end, frame } = walker.path(page);
     if (end !== 'not-in-memory' || frame === undefined) return;
     await readInto(machine, into, [frame]);
+    if (into.locate(frame) === ABSENT) return;
   }
 }
 
 /** Reads the frames that are not there yet. */
-async function readInto(machine: Machine, into: SparseMemory, frames: readonly number[]): Promise<void> {
+async function readInto(machine: FrameReader, into: SparseMemory, frames: readonly number[]): Promise<void> {
   const wanted = frames.filter((frame) => into.locate(frame) === ABSENT);
   for (let start = 0; start < wanted.length; start += BATCH) {
     const batch = wanted.slice(start, start + BATCH);
@@ -86,11 +99,14 @@ async function readInto(machine: Machine, into: SparseMemory, frames: readonly n
   }
 }
 
+/** Why a byte cannot be read: its page is not there, or the walk to it ended so. */
+export type LinearHole = 'not-in-image' | 'table-not-in-image' | Exclude<WalkEnd, 'mapped' | 'not-in-memory'>;
+
 /** A piece of linear memory that was read. */
 export interface LinearBytes {
   readonly bytes: Uint8Array;
   /** The byte addresses that could not be read, half-open, and why. */
-  readonly holes: readonly { readonly first: bigint; readonly end: bigint; readonly reason: string }[];
+  readonly holes: readonly { readonly first: bigint; readonly end: bigint; readonly reason: LinearHole }[];
 }
 
 /**
@@ -101,7 +117,7 @@ export interface LinearBytes {
  * @throws {@link PageTableError} `OUT_OF_RANGE` if the length is not in that range or the end is past 2^64
  */
 export async function readLinear(
-  machine: Machine,
+  machine: FrameReader,
   paging: Paging,
   address: bigint,
   length: number,
@@ -118,27 +134,47 @@ export async function readLinear(
     );
   }
   const bytes = new Uint8Array(length);
-  const holes: { first: bigint; end: bigint; reason: string }[] = [];
+  const holes: { first: bigint; end: bigint; reason: LinearHole }[] = [];
   const walker = new Walker(into.memory, paging);
-  const frame = new Uint8Array(FRAME_BYTES);
-  for (let done = 0; done < length; ) {
-    const at = address + BigInt(done);
-    const offset = Number(at & 0xfffn);
-    const part = Math.min(FRAME_BYTES - offset, length - done);
-    const page = Number(at >> 12n);
-    await capturePath(machine, paging, page, into);
-    const path = walker.path(page);
-    let reason: string | undefined;
-    if (path.end !== 'mapped' || path.frame === undefined) reason = path.end;
-    else if ((await machine.readFrames([path.frame], frame))[0] === 0) reason = 'not in image';
-    else bytes.set(frame.subarray(offset, offset + part), done);
-    if (reason !== undefined) {
-      const last = holes[holes.length - 1];
-      const end = at + BigInt(part);
-      if (last?.end === at && last.reason === reason) last.end = end;
-      else holes.push({ first: at, end, reason });
+  const last = address + BigInt(length);
+  const addHole = (page: number, reason: LinearHole): void => {
+    const first = addressOf(page) > address ? addressOf(page) : address;
+    const end = addressOf(page + 1) < last ? addressOf(page + 1) : last;
+    const before = holes[holes.length - 1];
+    if (before?.end === first && before.reason === reason) before.end = end;
+    else holes.push({ first, end, reason });
+  };
+  // At most 2^52.
+  const endPage = Number((last + 4095n) >> 12n);
+  for (let first = pageOf(address); first < endPage; first += BATCH) {
+    const pages = Array.from({ length: Math.min(BATCH, endPage - first) }, (_, i) => first + i);
+    const paths: Path[] = [];
+    for (const page of pages) {
+      if (walker.translate(page) === NOT_IN_MEMORY) await capturePath(machine, paging, page, into);
+      paths.push(walker.path(page));
     }
-    done += part;
+    const frames = paths.flatMap(({ end, frame }) =>
+      end === 'mapped' && frame !== undefined ? [frame] : [],
+    );
+    const data = new Uint8Array(frames.length * FRAME_BYTES);
+    const present = await machine.readFrames(frames, data);
+    let next = 0;
+    for (const [i, { end }] of paths.entries()) {
+      if (end !== 'mapped') {
+        addHole(pages[i], end === 'not-in-memory' ? 'table-not-in-image' : end);
+        continue;
+      }
+      const at = next * FRAME_BYTES;
+      next += 1;
+      if (present[next - 1] === 0) {
+        addHole(pages[i], 'not-in-image');
+        continue;
+      }
+      // Less than 2^27 bytes, counted from the first one asked for; negative in the first page.
+      const place = Number(addressOf(pages[i]) - address);
+      const from = Math.max(0, -place);
+      bytes.set(data.subarray(at + from, at + Math.min(FRAME_BYTES, length - place)), place + from);
+    }
   }
   return { bytes, holes };
 }

@@ -1,1 +1,9 @@
-export { type CaptureOptions, capturePath, captureTables, type LinearBytes, readLinear } from './capture.ts';
+export {
+  type CaptureOptions,
+  capturePath,
+  captureTables,
+  type FrameReader,
+  type LinearBytes,
+  type LinearHole,
+  readLinear,
+} from './capture.ts';

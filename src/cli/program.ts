@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { PageTableError } from '../bits/index.ts';
+import { type ErrorCode, PageTableError } from '../bits/index.ts';
 import type { Output } from './output.ts';
 import { choosePaging, openSource, type Session, type SourceOptions } from './session.ts';
 import { explain } from './verbs/explain.ts';
@@ -22,6 +22,15 @@ type CommonOptions = SourceOptions & { readonly json?: true; readonly ndjson?: t
 /** Exit codes: DESIGN's four. */
 export const EXIT = { fine: 0, findings: 1, usage: 2, input: 3 } as const;
 
+/** Errors that other arguments would mend. */
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([
+  'BAD_ARGUMENT',
+  'MISALIGNED',
+  'NO_CPU',
+  'NO_ROOT',
+  'OUT_OF_RANGE',
+]);
+
 /**
  * Runs the command.
  *
@@ -38,7 +47,12 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
 
   const verb = (name: string, about: string) =>
-    withSourceOptions(program.command(`${name.split(' ')[0]} <source>`).description(about));
+    withSourceOptions(
+      program
+        .command(name)
+        .description(about)
+        .argument('<source>', 'memory image: ELF core or raw, packed with gzip or not'),
+    ).optionsGroup('Options:');
   const withSession =
     (work: (session: Session, output: Output) => Promise<number>) =>
     async (source: string, options: CommonOptions): Promise<void> => {
@@ -62,17 +76,20 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   );
 
   verb('maps', 'what is mapped where, with which rights')
-    .option('--range <range>', 'only these linear addresses: FIRST-END or FIRST+LENGTH')
+    .option(
+      '--range <range>',
+      'only pages that these linear addresses touch: FIRST-END (0: the end of the space) or FIRST+LENGTH, as in 7f0000000000+2M',
+    )
     .option(
       '--rights <rights>',
       'only rows with these rights: some of rwx, for either privilege; or user:…, super:…',
     )
     .option('--size <size>', 'only rows that use this page size: 4K, 2M, 4M, 1G')
-    .option('--min-size <size>', 'only rows of at least this size')
+    .option('--min-size <size>', 'only rows of at least this size (one copy of a repeated row)')
     .option('--merge <rule>', 'what makes a row: rights, physical (default), size, attributes, none')
-    .option('--gap <size>', 'overview: join rows that lie at most this far apart')
+    .option('--gap <size>', 'overview: join rows that lie at most this far apart, as in 64M')
     .option('--all', 'every row by itself: repetition is not folded, shared tables are listed each time')
-    .option('--limit <rows>', 'rows at most; more are an error (1000000)')
+    .option('--limit <rows>', 'rows at most, and tables unfolded again; more are an error (1000000)')
     .option('--format <format>', 'table (default), or as the QEMU monitor prints: qemu-tlb, qemu-mem')
     .action((source: string, options: CommonOptions & MapsOptions) =>
       withSession((session, output) => maps(session, options, output))(source, options),
@@ -104,7 +121,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage;
     if (error instanceof PageTableError) {
       terminal.err(`tablewalk: ${error.message}\n`);
-      return error.code === 'BAD_ARGUMENT' || error.code === 'NO_CPU' ? EXIT.usage : EXIT.input;
+      return USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.input;
     }
     throw error;
   }
@@ -112,24 +129,31 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 
 function withSourceOptions(command: Command): Command {
   return command
+    .optionsGroup('Output:')
     .option('--json', 'one JSON object')
     .option('--ndjson', 'one JSON line per record')
-    .option('--cpu <number>', 'the CPU whose registers count (0)')
-    .option('--root <address>', 'physical address of the root table, instead of CR3')
-    .option('--mode <mode>', '32-bit, PAE, 4-level or 5-level, instead of what the registers say')
-    .option('--cr0 <value>', 'control register, as are the next ones')
-    .option('--cr3 <value>')
-    .option('--cr4 <value>')
-    .option('--efer <value>', 'IA32_EFER')
-    .option('--pat <value>', 'IA32_PAT')
-    .option('--pkru <value>', 'protection-key rights for user pages')
-    .option('--pkrs <value>', 'protection-key rights for supervisor pages')
-    .option('--phys-bits <bits>', 'physical-address width, 32 to 52')
-    .option('--no-page1gb', 'the processor has no 1-GiB pages')
-    .option('--no-pse36', 'the processor has no 40-bit 4-MiB pages')
-    .option('--amd', 'bit 8 of PML4E and PML5E must be 0')
+    .optionsGroup('The image:')
     .option('--raw', 'the file is raw memory')
-    .option('--base <address>', 'physical address of the first byte of raw memory (0)');
+    .option('--base <address>', 'physical address of its first byte (0)')
+    .option('--max-unpacked <size>', 'how much a file packed with gzip may unpack to (2G)')
+    .optionsGroup('The machine (what the image does not tell; in brackets: what is assumed):')
+    .option('--cpu <number>', 'CPU whose registers count (0)')
+    .option(
+      '--root <address>',
+      'physical address of the root table (CR3, else the root that the image names)',
+    )
+    .option('--mode <mode>', '32-bit, PAE, 4-level or 5-level (what CR0, CR4 and EFER say)')
+    .option('--cr0 <value>', 'paging, write protection (PG, WP)')
+    .option('--cr3 <value>', 'root table, with its low bits')
+    .option('--cr4 <value>', 'page sizes, SMEP, SMAP, keys (PSE, PAE, PGE)')
+    .option('--efer <value>', 'long mode, execute-disable (NXE; LMA unless the image says otherwise)')
+    .option('--pat <value>', 'memory types (the value after reset)')
+    .option('--pkru <value>', 'protection keys of user pages (0)')
+    .option('--pkrs <value>', 'protection keys of supervisor pages (0)')
+    .option('--phys-bits <bits>', 'physical-address width, 32 to 52 (52; 40 in 32-bit mode)')
+    .option('--no-page1gb', 'the processor has no 1-GiB pages: PS is reserved in a PDPTE')
+    .option('--no-pse36', 'the processor has no 40-bit addresses in 4-MiB pages')
+    .option('--amd', 'the processor is AMD: bit 8 of PML4E and PML5E is reserved');
 }
 
 function outputOf(options: CommonOptions, terminal: Terminal): Output {

@@ -1,29 +1,26 @@
-import { hex64, PageTableError } from '../bits/index.ts';
+import { addressOf, type ErrorCode, hex, hex64, PageTableError } from '../bits/index.ts';
 import {
   type Assumption,
-  CR0_PG,
-  CR4_LA57,
-  CR4_PAE,
-  EFER_LMA,
-  EFER_LME,
-  FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
-  FORMAT_32_BIT,
-  modeOf,
+  FORMAT_PAE,
+  type FormatFact,
+  knownX86Control,
   type Paging,
   resolveX86Control,
   X86_FORMATS,
   type X86Control,
   x86Paging,
 } from '../format/index.ts';
-import type { Cpu, Machine } from '../machine/index.ts';
+import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
 import { openFile } from '../source/node/index.ts';
-import { parseCount, parseHex } from './text.ts';
+import type { Json, Output } from './output.ts';
+import { parseCount, parseHex, parseSize } from './text.ts';
 
 /** What every verb takes, as commander gives it. */
 export interface SourceOptions {
   readonly raw?: true;
   readonly base?: string;
+  readonly maxUnpacked?: string;
   readonly cpu?: string;
   readonly root?: string;
   readonly mode?: string;
@@ -50,13 +47,28 @@ export interface Session {
   readonly assumed: readonly Assumption[];
 }
 
-/** Opens the source of a command. */
-export function openSource(path: string, options: SourceOptions): Promise<Machine> {
-  return openFile(path, {
-    ...(options.raw ? { format: 'raw' as const } : {}),
-    ...(options.base === undefined ? {} : { base: parseHex('--base', options.base) }),
-  });
+/** Opens the source of a command; an error names it. */
+export async function openSource(path: string, options: SourceOptions): Promise<Machine> {
+  const base = options.base === undefined ? {} : { base: parseHex('--base', options.base) };
+  const limit =
+    options.maxUnpacked === undefined
+      ? {}
+      : // Sizes are below 2^53 in any memory.
+        { maxUnpackedBytes: Number(parseSize('--max-unpacked', options.maxUnpacked)) };
+  try {
+    return await openFile(path, { ...(options.raw ? { format: 'raw' as const } : {}), ...base, ...limit });
+  } catch (error) {
+    if (!(error instanceof PageTableError)) throw error;
+    const hint = HINTS[error.code] ?? '';
+    throw new PageTableError(error.code, `${path}: ${error.message}${hint}`, error.detail, { cause: error });
+  }
 }
+
+/** What the command offers where opening an image fails. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  UNSUPPORTED_IMAGE: ' (raw memory: --raw, with --base if it does not begin at physical address 0)',
+  LIMIT_EXCEEDED: ' (--max-unpacked)',
+};
 
 /**
  * Chooses page tables in a machine, from its registers and what the user gives.
@@ -72,41 +84,44 @@ export function choosePaging(machine: Machine, options: SourceOptions): Session 
     );
   }
   const cpu = chooseCpu(machine, options.cpu);
-  const given = givenControl(options);
-  const found: Partial<X86Control> = cpu === undefined ? {} : registersOf(cpu);
-  let rootFrom =
-    given.cr3 === undefined
-      ? `CR3 of CPU ${cpu?.index ?? 0}`
-      : options.root === undefined
-        ? '--cr3'
-        : '--root';
-  let levels: number | undefined;
-  let root: bigint | undefined = given.cr3 ?? found.cr3;
-  if (root === undefined && machine.roots.length > 0) {
-    const named = machine.roots[0];
-    root = named.address;
-    levels = named.levels;
-    rootFrom = `${named.name} (${named.source})`;
-  }
+  const known = { ...(cpu === undefined ? {} : knownX86Control(cpu.registers)), ...givenControl(options) };
+  const named = machine.roots[0];
+  const root = rootOption(options) ?? known.cr3 ?? named?.address;
   if (root === undefined) {
     throw new PageTableError(
       'NO_ROOT',
       `${machine.kind} holds no CR3 and names no root table; give its physical address with --root, as in --root 0x1000`,
     );
   }
-  const known: Partial<X86Control> = {
-    ...found,
-    ...given,
-    cr3: root,
-    ...modeRegisters(options.mode ?? (levels === 5 ? '5-level' : undefined), { ...found, ...given }),
-  };
-  const { control, assumed } = resolveX86Control(known, machine.longMode);
-  return { machine, control, paging: x86Paging(control), rootFrom, assumed };
+  // An image that says how many levels its kernel uses says it of every process.
+  const levels = known.cr4 === undefined && named?.levels === 5 ? FORMAT_5_LEVEL : undefined;
+  const { control, assumed } = resolveX86Control(
+    { ...known, cr3: root },
+    machine.longMode,
+    modeOption(options) ?? levels,
+  );
+  const paging = x86Paging(control);
+  if (options.root !== undefined && addressOf(paging.root.frame, paging.root.word * 4) !== root) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--root ${hex(root)}; expected the address of a root table of ${paging.format.fact.title}: a multiple of ` +
+        `${paging.format.fact === FORMAT_PAE ? 32 : 4096}. Give a value of CR3 with --cr3`,
+      { root },
+    );
+  }
+  return { machine, control, paging, rootFrom: rootFromText(options, cpu, known.cr3, named), assumed };
 }
 
-/** The format that a session reads, in words. */
-export function modeText(control: X86Control): string {
-  return modeOf(control.cr0, control.cr4, control.efer)?.title ?? 'paging off';
+function rootFromText(
+  options: SourceOptions,
+  cpu: Cpu | undefined,
+  cr3: bigint | undefined,
+  named: NamedRoot | undefined,
+): string {
+  if (options.root !== undefined) return '--root';
+  if (options.cr3 !== undefined) return '--cr3';
+  if (cr3 !== undefined) return `CR3 of CPU ${cpu?.index ?? 0}`;
+  return `${named?.name} (${named?.source})`;
 }
 
 function chooseCpu(machine: Machine, text: string | undefined): Cpu | undefined {
@@ -119,23 +134,12 @@ function chooseCpu(machine: Machine, text: string | undefined): Cpu | undefined 
   throw new PageTableError('NO_CPU', `--cpu ${index}: the image holds ${found}`, { cpu: index });
 }
 
-function registersOf(cpu: Cpu): Partial<X86Control> {
-  const { CR0: cr0, CR3: cr3, CR4: cr4, EFER: efer } = cpu.registers;
-  return {
-    ...(cr0 === undefined ? {} : { cr0 }),
-    ...(cr3 === undefined ? {} : { cr3 }),
-    ...(cr4 === undefined ? {} : { cr4 }),
-    ...(efer === undefined ? {} : { efer }),
-  };
-}
-
 function givenControl(options: SourceOptions): Partial<X86Control> {
   const given: Record<string, bigint | number | boolean> = {};
   for (const name of ['cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs'] as const) {
     const text = options[name];
     if (text !== undefined) given[name] = parseHex(`--${name}`, text);
   }
-  if (options.root !== undefined) given['cr3'] = parseHex('--root', options.root);
   if (options.physBits !== undefined) given['physBits'] = parseCount('--phys-bits', options.physBits, 32, 52);
   if (options.page1gb === false) given['page1GB'] = false;
   if (options.pse36 === false) given['pse36'] = false;
@@ -143,27 +147,46 @@ function givenControl(options: SourceOptions): Partial<X86Control> {
   return given;
 }
 
-/** Control registers changed so that they select a mode. */
-function modeRegisters(name: string | undefined, known: Partial<X86Control>): Partial<X86Control> {
-  if (name === undefined) return {};
-  const fact = X86_FORMATS.find((one) => one.name.toLowerCase() === name.toLowerCase());
-  if (fact === undefined) {
-    const names = X86_FORMATS.map((one) => one.name).join(', ');
-    throw new PageTableError('BAD_ARGUMENT', `--mode is '${name}'; expected one of ${names}`, { mode: name });
-  }
-  const long = fact === FORMAT_4_LEVEL || fact === FORMAT_5_LEVEL;
-  const base = resolveX86Control(known, long).control;
-  const set = (value: bigint, bits: bigint, on: boolean) => (on ? value | bits : value & ~bits);
-  const cr4 = set(set(base.cr4, CR4_PAE, fact !== FORMAT_32_BIT), CR4_LA57, fact === FORMAT_5_LEVEL);
-  return { cr0: base.cr0 | CR0_PG, cr4, efer: set(base.efer, EFER_LME | EFER_LMA, long) };
+function rootOption(options: SourceOptions): bigint | undefined {
+  return options.root === undefined ? undefined : parseHex('--root', options.root);
+}
+
+function modeOption(options: SourceOptions): FormatFact | undefined {
+  const { mode } = options;
+  if (mode === undefined) return undefined;
+  const fact = X86_FORMATS.find((one) => one.name.toLowerCase() === mode.toLowerCase());
+  if (fact !== undefined) return fact;
+  const names = X86_FORMATS.map((one) => one.name).join(', ');
+  throw new PageTableError('BAD_ARGUMENT', `--mode is '${mode}'; expected one of ${names}`, { mode });
+}
+
+/** Physical byte address of the root table. */
+export function rootAddress({ paging }: Session): bigint {
+  return addressOf(paging.root.frame, paging.root.word * 4);
 }
 
 /** What a reader must know of a session before its results: `x86-64 4-level paging, root 0x… from CR3 of CPU 0`. */
 export function sessionText(session: Session): string {
-  return `${modeText(session.control)}, root ${hex64(session.control.cr3)} from ${session.rootFrom}`;
+  return `${session.paging.format.fact.title}, root ${hex64(rootAddress(session))} from ${session.rootFrom}`;
 }
 
 /** What was assumed, on one line; `info` says what follows from each. */
 export function assumedText(session: Session): string {
   return session.assumed.map((one) => one.short).join('; ');
+}
+
+/** The same for JSON. */
+export function sessionJson(session: Session): { readonly [key: string]: Json } {
+  return {
+    mode: session.paging.format.fact.name,
+    root: hex64(rootAddress(session)),
+    rootFrom: session.rootFrom,
+    assumed: session.assumed.map((one) => one.text),
+  };
+}
+
+/** Says on stderr what results rest on. */
+export function noteSession(session: Session, output: Output, more = ''): void {
+  output.note(`${sessionText(session)}${more === '' ? '' : `; ${more}`}`);
+  if (session.assumed.length > 0) output.note(`assumed ${assumedText(session)}`);
 }

@@ -27,12 +27,12 @@ export function countText(count: number): string {
 
 /** `1 region`, `3 regions`. */
 export function plural(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+  return `${countText(count)} ${count === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`;
 }
 
-/** `first-end` in 16 hexadecimal digits each; the end of the address space wraps to 2^64 and shows 17. */
+/** `first-end` in 16 hexadecimal digits each; the end of the address space, 2^64, shows as 0. */
 export function rangeText(first: number, end: number): string {
-  return `${hexPage(first)}-${hexPage(end)}`;
+  return `${hexPage(first)}-${hexPage(end % 2 ** 52)}`;
 }
 
 /**

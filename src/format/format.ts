@@ -122,7 +122,7 @@ export function fieldsOf(entry: EntryFact, state: FormatState): Field[] {
             high,
             low,
             role: fact.otherwise ?? 'ignored',
-            meaning: `${fact.otherwise ?? 'ignored'} because ${fact.when?.join(' and ')} ${(fact.when?.length ?? 0) > 1 ? 'are' : 'is'} 0`,
+            meaning: `${fact.otherwise ?? 'ignored'} unless ${fact.when?.join(' or ')}`,
           },
     );
   }

@@ -3,7 +3,6 @@ export {
   type CompiledFormat,
   compileFormat,
   entryOrder,
-  ignoreReserved,
   indexOf,
   isAccessed,
   isDirty,
@@ -17,8 +16,6 @@ export {
   pageFrame,
   pageOrder,
   tableFrame,
-  type UniformLevels,
-  uniformLevels,
 } from './compile.ts';
 export {
   type Bound,
@@ -51,7 +48,6 @@ export {
   CR0_WP,
   CR4_LA57,
   CR4_PAE,
-  CR4_PCIDE,
   CR4_PGE,
   CR4_PKE,
   CR4_PKS,
@@ -61,6 +57,8 @@ export {
   EFER_LMA,
   EFER_LME,
   EFER_NXE,
+  type KnownX86Control,
+  knownX86Control,
   modeOf,
   PAT_RESET,
   type ResolvedControl,

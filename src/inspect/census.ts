@@ -16,28 +16,40 @@ export interface Census {
   readonly recursive: readonly number[];
 }
 
-/** Counts per kind: pages by depth of their entry, then missing and faulty ones. */
+/** What a table leads to: pages by depth of their entry, and entries that lead nowhere. */
 interface Counts {
   readonly pages: Float64Array;
+  /** Whether the table is there itself. */
+  there: boolean;
   missing: number;
   faulty: number;
 }
 
-/** Counts tables and pages. Every table is read once per depth at which it is used. */
-export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
-  const { levels, facts } = paging.format;
-  const known = Array.from({ length: levels }, () => new Map<number, Counts>());
-  const tables = new Set<number>();
-  const recursive: number[] = [];
+/** Counts what tables lead to. Every table is read once per depth at which it is used. */
+export class TableCounter {
+  /** Frames of the tables that are there. */
+  readonly tables = new Set<number>();
+  /** Indices of the root's entries that lead to the root. */
+  readonly recursive: number[] = [];
+  private readonly memory: PhysicalMemory;
+  private readonly paging: Paging;
+  private readonly known: Map<number, Counts>[];
 
-  const count = (depth: number, frame: number): Counts => {
-    const before = known[depth].get(frame);
+  constructor(memory: PhysicalMemory, paging: Paging) {
+    this.memory = memory;
+    this.paging = paging;
+    this.known = Array.from({ length: paging.format.levels }, () => new Map<number, Counts>());
+  }
+
+  /** What the table in a frame leads to, used at a depth. */
+  count(depth: number, frame: number): Counts {
+    const before = this.known[depth].get(frame);
     if (before !== undefined) return before;
-    const counts: Counts = { pages: new Float64Array(levels), missing: 0, faulty: 0 };
-    known[depth].set(frame, counts);
-    const cursor = new Cursor(memory, paging);
+    const { levels, facts, indexScale } = this.paging.format;
+    const counts: Counts = { pages: new Float64Array(levels), there: true, missing: 0, faulty: 0 };
+    this.known[depth].set(frame, counts);
+    const cursor = new Cursor(this.memory, this.paging);
     cursor.start({ depth, frame, page: 0 });
-    let there = true;
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       switch (event) {
         case PAGE:
@@ -47,14 +59,15 @@ export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
           counts.faulty += 1;
           break;
         case MISSING:
-          there = false;
+          counts.there = false;
           counts.missing = 1;
           break;
         case TABLE: {
-          const index = (cursor.page * paging.format.indexScale[depth]) & lastIndex(facts, depth);
-          if (depth === 0 && cursor.frame === frame) recursive.push(index);
           cursor.skip();
-          const below = count(depth + 1, cursor.frame);
+          if (depth === 0 && cursor.frame === frame && this.paging.root.word === 0) {
+            this.recursive.push((cursor.page * indexScale[0]) & lastIndex(facts, 0));
+          }
+          const below = this.count(depth + 1, cursor.frame);
           below.pages.forEach((pages, at) => {
             counts.pages[at] += pages;
           });
@@ -64,15 +77,20 @@ export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
         }
       }
     }
-    if (there) tables.add(frame);
+    if (counts.there) this.tables.add(frame);
     return counts;
-  };
+  }
+}
 
-  const all = count(0, paging.root.frame);
+/** Counts tables and pages of a whole address space. */
+export function takeCensus(memory: PhysicalMemory, paging: Paging): Census {
+  const counter = new TableCounter(memory, paging);
+  const all = counter.count(0, paging.root.frame);
   const pages = new Map<number, number>();
-  for (let depth = levels - 1; depth >= 0; depth -= 1) {
+  for (let depth = paging.format.levels - 1; depth >= 0; depth -= 1) {
     const shift = paging.format.fact.levels[depth].indexLow;
     if (all.pages[depth] > 0) pages.set(shift, all.pages[depth]);
   }
+  const { tables, recursive } = counter;
   return { tables: tables.size, pages, missing: all.missing, faulty: all.faulty, recursive };
 }

@@ -106,7 +106,7 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
     missingTable: end === 'not-in-memory' && frame !== undefined ? addressOf(frame) : undefined,
-    linux: end === 'not-present' ? decodeLinuxX86(fact, last.low, last.high) : undefined,
+    linux: end === 'not-present' ? decodeLinuxX86(fact, last.depth, last.low, last.high) : undefined,
   };
 }
 

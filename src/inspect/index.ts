@@ -7,6 +7,7 @@ export {
   explain,
 } from './explain.ts';
 export { decodeLinuxX86, type LinuxEntry } from './linux.ts';
+export { type Cluster, filterRegions, joinRegions, type Summary } from './overview.ts';
 export { printQemuMem, printQemuTlb } from './qemu-monitor.ts';
 export {
   DEFAULT_MAX_ROWS,

@@ -3,7 +3,7 @@ import { FORMAT_4_LEVEL, FORMAT_5_LEVEL, type FormatFact } from '../format/index
 
 /** What Linux keeps in an entry that the processor takes as not present. */
 export type LinuxEntry =
-  /** Access was taken away (`PROT_NONE`, NUMA balancing); the page is still there. */
+  /** Access was taken away (`PROT_NONE`, NUMA balancing); the page is still there, from this frame on. */
   | { readonly kind: 'prot-none'; readonly frame: number }
   /** Swapped out. */
   | { readonly kind: 'swap'; readonly type: number; readonly offset: bigint }
@@ -19,15 +19,28 @@ const FIRST_SPECIAL_TYPE = 26;
  * Bit 8 (the global bit) means PROT_NONE. Frames and swap offsets are stored inverted, so that a speculative access
  * (L1TF) hits no memory: bits 51:12 of a PROT_NONE entry, bits 58:9 of a swap entry; bits 63:59 hold the swap type.
  *
- * @returns `undefined` for an entry of zeros, a present one, or a format of which the layout is another
+ * @param depth - of the entry; counts from the root, 0
+ * @returns `undefined` for an entry of zeros, a present one, one of a level without pages, or a format of which the layout
+ *   is another
  * @see Linux arch/x86/include/asm/pgtable_64.h (swap layout), pgtable-invert.h
  */
-export function decodeLinuxX86(format: FormatFact, low: number, high: number): LinuxEntry | undefined {
+export function decodeLinuxX86(
+  format: FormatFact,
+  depth: number,
+  low: number,
+  high: number,
+): LinuxEntry | undefined {
   if (format !== FORMAT_4_LEVEL && format !== FORMAT_5_LEVEL) return undefined;
+  const page = format.levels[depth].entries.find((kind) => kind.leads === 'page');
+  if (page?.pageShift === undefined) return undefined;
   const entry = joinHalves(low, high);
   if (entry === 0n || (entry & 1n) !== 0n) return undefined;
-  // 40 bits, 5 bits.
-  if ((entry & 0x100n) !== 0n) return { kind: 'prot-none', frame: Number((~entry >> 12n) & 0xff_ffff_ffffn) };
+  if ((entry & 0x100n) !== 0n) {
+    // Of a large page's address the low bits are 0 and stored as such. At most 40 bits are left.
+    const address = BigInt.asUintN(52, ~entry) & -(1n << BigInt(page.pageShift));
+    return { kind: 'prot-none', frame: Number(address >> 12n) };
+  }
+  // Five bits.
   const type = Number(entry >> 59n);
   const offset = (~entry >> 9n) & ((1n << 50n) - 1n);
   return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset };

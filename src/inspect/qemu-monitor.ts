@@ -1,7 +1,9 @@
-import { hexPage, PageTableError } from '../bits/index.ts';
-import { ignoreReserved, type Paging } from '../format/index.ts';
+import { hexPage, joinHalves, PageTableError } from '../bits/index.ts';
+import { ignoreReserved } from '../format/compile.ts';
+import type { Paging } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { Cursor, DONE, PAGE } from '../walk/index.ts';
+import { Cursor, DONE, PAGE, TABLE } from '../walk/index.ts';
+import { TableCounter } from './census.ts';
 
 /** Lines printed at most: a table that points at itself has more pages than anyone can read. */
 const MAX_LINES = 2 ** 24;
@@ -30,14 +32,15 @@ const FLAGS = [
  * What QEMU's monitor prints for `info tlb` on x86: a line per page.
  *
  * @param print - takes each line, without its line feed
- * @throws {@link PageTableError} `LIMIT_EXCEEDED` after 16,777,216 lines
+ * @returns how many entries lead to tables that are not in memory, of which nothing is printed
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there are more than 16,777,216 pages; then nothing is printed
  */
-export function printQemuTlb(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): void {
+export function printQemuTlb(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): number {
   const { fact } = paging.format;
   const masks = ADDRESS_MASKS[fact.name];
-  eachPage(memory, paging, (cursor) => {
+  return eachPage(memory, paging, (cursor) => {
     const shift = cursor.order + 12;
-    const entry = (BigInt(cursor.high >>> 0) << 32n) | BigInt(cursor.low >>> 0);
+    const entry = joinHalves(cursor.low, cursor.high);
     const flags = FLAGS.map(([letter, bit]) => {
       const shown = ((entry >> BigInt(bit)) & 1n) === 1n && !(bit === 7 && shift === 12);
       return shown ? letter : '-';
@@ -52,9 +55,10 @@ export function printQemuTlb(memory: PhysicalMemory, paging: Paging, print: (lin
  * and a range may run over the hole between the halves. Of 5-level paging QEMU prints nothing; this prints the ranges.
  *
  * @param print - takes each line, without its line feed
- * @throws {@link PageTableError} `LIMIT_EXCEEDED` after 16,777,216 pages
+ * @returns how many entries lead to tables that are not in memory, of which nothing is printed
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there are more than 16,777,216 pages; then nothing is printed
  */
-export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): void {
+export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (line: string) => void): number {
   const { vaBits, signExtended } = paging.format.fact;
   const span = 2 ** (vaBits - 12);
   let start = 0;
@@ -67,7 +71,7 @@ export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (lin
     );
     print(`${text[0]}-${text[1]} ${text[2]} ${rights & 4 ? 'u' : '-'}r${rights & 2 ? 'w' : '-'}`);
   };
-  eachPage(memory, paging, (cursor) => {
+  const missing = eachPage(memory, paging, (cursor) => {
     const page = cursor.page % span;
     const next = (cursor.and & cursor.low & 6) | 1;
     if (page !== end || next !== rights) {
@@ -78,6 +82,7 @@ export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (lin
     end = page + 2 ** cursor.order;
   });
   flush();
+  return missing;
 }
 
 /** Sign-extends a page number of which the tables translate `span` pages, as QEMU does: sizes too. */
@@ -85,22 +90,25 @@ function canonical(page: number, span: number): number {
   return page >= span / 2 && page < span ? page + 2 ** 52 - span : page;
 }
 
-/** Goes through all pages as QEMU does, which knows no reserved bits. */
-function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) => void): void {
-  const cursor = new Cursor(memory, { ...paging, format: ignoreReserved(paging.format) });
-  let lines = 0;
-  for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
-    if (event !== PAGE) continue;
-    lines += 1;
-    if (lines > MAX_LINES) {
-      throw new PageTableError(
-        'LIMIT_EXCEEDED',
-        `QEMU listing: more than ${MAX_LINES} pages; these tables repeat themselves`,
-        {
-          maxLines: MAX_LINES,
-        },
-      );
-    }
-    see(cursor);
+/** Goes through all pages as QEMU does, which knows no reserved bits. Returns how many tables were missing. */
+function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) => void): number {
+  const view = { ...paging, format: ignoreReserved(paging.format) };
+  const counter = new TableCounter(memory, view);
+  const { pages, missing } = counter.count(0, paging.root.frame);
+  const count = pages.reduce((sum, some) => sum + some, 0);
+  if (count > MAX_LINES) {
+    throw new PageTableError(
+      'LIMIT_EXCEEDED',
+      `QEMU listing: ${count} pages; expected at most ${MAX_LINES}. These tables repeat themselves`,
+      { count, maxLines: MAX_LINES },
+    );
   }
+  const cursor = new Cursor(memory, view);
+  for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
+    if (event === PAGE) see(cursor);
+    // Tables without pages can be many more than those with.
+    if (event === TABLE && counter.count(cursor.depth + 1, cursor.frame).pages.every((some) => some === 0))
+      cursor.skip();
+  }
+  return missing;
 }

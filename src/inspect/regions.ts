@@ -109,9 +109,9 @@ const FOLD_FROM = 3;
  * Lists what page tables map, in address order.
  *
  * Time and memory are bounded by the size of the tables, also where they point at themselves, unless `all` is set;
- * then by `maxRows`: of rows, and of tables that are met again.
+ * then by `maxRows`: of rows, and of what is met again.
  *
- * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows, or `all` meets more than `maxRows` tables again
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows, or `all` meets more than `maxRows` tables and pages again
  */
 export function listRegions(memory: PhysicalMemory, paging: Paging, options: RegionOptions = {}): Region[] {
   return new Lister(memory, paging, options).list();
@@ -121,6 +121,8 @@ export function listRegions(memory: PhysicalMemory, paging: Paging, options: Reg
 interface Seen {
   readonly page: number;
   readonly leaves: number;
+  /** Pages that its own entries map. */
+  readonly pages: number;
   readonly empty: boolean;
 }
 
@@ -134,12 +136,12 @@ class Lister {
   private readonly merge: MergeRule;
   private readonly all: boolean;
   private readonly maxRows: number;
-  /** Tables read again because everything is to be unfolded. */
+  /** Tables and pages read again because everything is to be unfolded. */
   private repeats = 0;
   /** Tables met, by frame, depth and inherited rights. */
   private readonly seen = new Map<string, Seen>();
   /** Rows of tables that are met again and consist of one row; `undefined` for those of several. */
-  private readonly single = new Map<string, MappedRegion | undefined>();
+  private readonly single = new Map<string, Region | undefined>();
 
   constructor(memory: PhysicalMemory, paging: Paging, options: RegionOptions) {
     this.memory = memory;
@@ -153,15 +155,16 @@ class Lister {
   list(): Region[] {
     const cursor = new Cursor(this.memory, this.paging, this.range);
     const rows = new RowList(this.range, this.merge, this.all, this.maxRows);
-    this.visit(cursor, rows);
+    this.visit(cursor, rows, this.range);
     return rows.finish();
   }
 
   /** Adds everything that a cursor still has to visit. */
-  private visit(cursor: Cursor, rows: RowList): void {
+  private visit(cursor: Cursor, rows: RowList, range: PageRange): void {
     const { facts } = this.paging.format;
-    /** Tables being read: their key, where they begin, and the leaves listed before them. */
-    const open: { key: string; depth: number; page: number; leaves: number; added: number }[] = [];
+    /** Tables being read: their key, where they begin, what was listed before them, and their own pages. */
+    const open: { key: string; depth: number; page: number; leaves: number; added: number; pages: number }[] =
+      [];
     const close = (depth: number) => {
       for (
         let last = open[open.length - 1];
@@ -170,7 +173,8 @@ class Lister {
       ) {
         open.pop();
         const leaves = rows.leaves - last.leaves;
-        this.seen.set(last.key, { page: last.page, leaves, empty: rows.added === last.added });
+        const empty = rows.added === last.added;
+        this.seen.set(last.key, { page: last.page, leaves, pages: last.pages, empty });
       }
     };
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
@@ -182,6 +186,8 @@ class Lister {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
           const memoryType = this.paging.memoryType(depth, low);
           rows.addPage(page, order, frame, rights, memoryType, low, facts, depth);
+          const table = open[open.length - 1];
+          if (table?.depth === depth) table.pages += 1;
           break;
         }
         case MISSING:
@@ -191,17 +197,18 @@ class Lister {
           rows.add({ kind: 'faulty', first: page, end, depth, low, high });
           break;
         case TABLE: {
-          if (page < this.range.first || end > this.range.end) break;
+          // Of a table that reaches out of the range, only a part is read here.
+          if (page < range.first || end > range.end) break;
           const and = andRights(facts, depth, cursor.and, low);
           const or = orRights(facts, depth, cursor.or, high);
           const key = `${frame} ${depth + 1} ${and} ${or}`;
           const seen = this.seen.get(key);
           if (seen === undefined) {
-            open.push({ key, depth: depth + 1, page, leaves: rows.leaves, added: rows.added });
+            open.push({ key, depth: depth + 1, page, leaves: rows.leaves, added: rows.added, pages: 0 });
             break;
           }
           if (this.all && !seen.empty) {
-            this.countRepeat();
+            this.countRepeat(1 + seen.pages);
             break;
           }
           cursor.skip();
@@ -226,28 +233,22 @@ class Lister {
   }
 
   /** Bounds the work where rows do not: tables that lead to themselves can hold less than they take to read. */
-  private countRepeat(): void {
-    this.repeats += 1;
-    if (this.repeats > this.maxRows) throw tooMany('tables met again', this.maxRows);
+  private countRepeat(count: number): void {
+    this.repeats += count;
+    if (this.repeats > this.maxRows) throw tooMany('tables and pages met again', this.maxRows);
   }
 
   /** The row of a table that consists of one, relative to its first page. */
-  private singleRow(
-    key: string,
-    frame: number,
-    depth: number,
-    and: number,
-    or: number,
-  ): MappedRegion | undefined {
+  private singleRow(key: string, frame: number, depth: number, and: number, or: number): Region | undefined {
     if (this.single.has(key)) return this.single.get(key);
     // A table that leads to itself is several rows, as far as this is asked meanwhile.
     this.single.set(key, undefined);
     const cursor = new Cursor(this.memory, this.paging);
     cursor.start({ depth, frame, page: 0, and, or });
     const rows = new RowList(ALL_PAGES, this.merge, false, this.maxRows);
-    this.visit(cursor, rows);
+    this.visit(cursor, rows, ALL_PAGES);
     const list = rows.finish();
-    const row = list.length === 1 && list[0].kind === 'mapped' ? list[0] : undefined;
+    const row = list.length === 1 && list[0].kind !== 'shared' ? list[0] : undefined;
     this.single.set(key, row);
     return row;
   }
@@ -306,9 +307,14 @@ class RowList {
   }
 
   /** Adds a copy of a row that is relative to `page`. */
-  addCopy(row: MappedRegion, page: number): void {
-    this.leaves += row.leaves * (row.repeat?.count ?? 1);
-    this.merge({ ...row, first: row.first + page, end: row.end + page });
+  addCopy(row: Region, page: number): void {
+    const copy = { ...row, first: row.first + page, end: row.end + page };
+    if (copy.kind !== 'mapped') {
+      this.add(copy);
+      return;
+    }
+    this.leaves += copy.leaves * (copy.repeat?.count ?? 1);
+    this.merge(copy);
   }
 
   /** Adds a reference to a table that stands elsewhere. */
@@ -338,10 +344,13 @@ class RowList {
 
   add(row: Row): void {
     this.added += 1;
+    row.first = Math.max(row.first, this.range.first);
+    row.end = Math.min(row.end, this.range.end);
     // The last row is complete now: only a complete row can be another copy of the one before.
     this.foldLast();
     this.rows.push(row);
-    if (this.rows.length > this.maxRows) throw tooMany('rows', this.maxRows);
+    // One more may be folded yet.
+    if (this.rows.length > this.maxRows + 1) throw tooMany('rows', this.maxRows);
   }
 
   finish(): Region[] {
@@ -357,6 +366,7 @@ class RowList {
         rows.push({ ...plain, first: plain.first + i * repeat.stride, end: plain.end + i * repeat.stride });
       }
     }
+    if (rows.length > this.maxRows) throw tooMany('rows', this.maxRows);
     return rows;
   }
 

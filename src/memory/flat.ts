@@ -11,8 +11,8 @@ export interface RamRegion {
   readonly length: number;
 }
 
-/** Buffers that can hold guest RAM. A `WebAssembly.Memory` may grow while it is in use. */
-export type RamBuffer = ArrayBuffer | SharedArrayBuffer | GrowableMemory;
+/** What can hold guest RAM: a buffer, a part of one, or a `WebAssembly.Memory`, which may grow while it is in use. */
+export type RamBuffer = ArrayBuffer | SharedArrayBuffer | ArrayBufferView | GrowableMemory;
 
 /** As much of `WebAssembly.Memory` as is needed. */
 export interface GrowableMemory {
@@ -24,14 +24,16 @@ export interface GrowableMemory {
  *
  * The region lowest in the buffer is reached without a search; put the largest there.
  *
- * @param ram - the buffer, or a WebAssembly memory of which RAM is a part
- * @param regions - where RAM lies; by default the whole buffer is RAM from physical address 0
- * @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE` or `OVERLAP`, naming the region
+ * @param ram - the buffer, or a part of it as a typed array (v86's `mem8`), or a WebAssembly memory
+ * @param regions - where RAM lies, counted from the beginning of `ram`; by default all of it is RAM from physical address 0
+ * @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE` or `OVERLAP`, naming the region; later `DETACHED`, if the
+ *   buffer was transferred away
  */
 export function flatMemory(ram: RamBuffer, regions?: readonly RamRegion[]): PhysicalMemory {
-  const bytes = bufferOf(ram).byteLength;
+  const bytes = bytesOf(ram).byteLength;
+  const origin = bytesOf(ram).byteOffset;
   const given = regions ?? [{ address: 0n, offset: 0, length: bytes - (bytes % FRAME_BYTES) }];
-  const byOffset = given.map(checkRegion(bytes)).sort((a, b) => a.offset - b.offset);
+  const byOffset = given.map(checkRegion(bytes, origin)).sort((a, b) => a.offset - b.offset);
   const direct = byOffset[0];
   if (direct === undefined) {
     throw new PageTableError('OUT_OF_RANGE', 'flat memory: expected at least one RAM region, found none');
@@ -48,21 +50,35 @@ export function flatMemory(ram: RamBuffer, regions?: readonly RamRegion[]): Phys
   }
   const last = Math.max(...byOffset.map((region) => region.offset + region.length));
   // A view's length follows from the regions, not from the buffer: a grown memory has more behind them.
-  const view = () => new Uint32Array(bufferOf(ram), direct.offset, (last - direct.offset) / 4);
+  const view = () => {
+    const { buffer, byteLength } = bytesOf(ram);
+    if (byteLength < last) {
+      throw new PageTableError(
+        'DETACHED',
+        `flat memory: its buffer has ${hex(byteLength)} bytes left of ${hex(last)}; it was transferred away or shrunk`,
+        { byteLength, expected: last },
+      );
+    }
+    return new Uint32Array(buffer, origin + direct.offset, (last - direct.offset) / 4);
+  };
   const lookup = byOffset.length === 1 ? NO_FRAMES : new RegionLookup(byOffset, direct.offset);
   return new PhysicalMemory(view(), pageOf(direct.address), direct.length / FRAME_BYTES, lookup, view);
 }
 
-function bufferOf(ram: RamBuffer): ArrayBuffer | SharedArrayBuffer {
-  return 'buffer' in ram ? ram.buffer : ram;
+/** The bytes of any kind of RAM, as they are now. */
+function bytesOf(ram: RamBuffer): Uint8Array {
+  if (ArrayBuffer.isView(ram)) return new Uint8Array(ram.buffer, ram.byteOffset, ram.byteLength);
+  const buffer = 'buffer' in ram ? ram.buffer : ram;
+  // Nothing can be viewed in a buffer that is detached.
+  return buffer.byteLength === 0 ? new Uint8Array(0) : new Uint8Array(buffer);
 }
 
 /** Makes a check of one region against the buffer's size. */
-function checkRegion(bufferBytes: number): (region: RamRegion) => RamRegion {
+function checkRegion(bufferBytes: number, origin: number): (region: RamRegion) => RamRegion {
   return (region) => {
     const { address, offset, length } = region;
     const at = `flat memory: the RAM region at physical address ${hex(address)}`;
-    if (address % BigInt(FRAME_BYTES) !== 0n || length % FRAME_BYTES !== 0 || offset % 8 !== 0) {
+    if (address % BigInt(FRAME_BYTES) !== 0n || length % FRAME_BYTES !== 0 || (origin + offset) % 8 !== 0) {
       throw new PageTableError(
         'MISALIGNED',
         `${at} has offset ${hex(offset)} and length ${hex(length)}; expected address and length in multiples of ` +

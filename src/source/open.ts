@@ -38,11 +38,37 @@ export async function openImage(bytes: ByteSource, options: OpenOptions = {}): P
   if (format === 'raw' || base !== undefined) return openRaw(image, { base: base ?? 0n });
 
   const start = await image.read(0, Math.min(SHOWN_BYTES, image.size));
+  const text = String.fromCharCode(...start);
+  const known = OTHER_FORMATS.find(({ magic }) => text.startsWith(magic));
   const found = Array.from(start, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  const what =
+    start.length === 0
+      ? 'is empty'
+      : known === undefined
+        ? `begins with ${found}`
+        : `is ${known.name}, which is not read yet${known.advice}`;
   throw new PageTableError(
     'UNSUPPORTED_IMAGE',
-    `open: the file begins with ${found || 'nothing (it is empty)'}; expected an ELF core, ` +
-      'or raw memory with its base address or format raw given; each may be packed with gzip',
+    `the file ${what}; expected an ELF core, or raw memory if it is said to be that; either may be packed with gzip`,
     { found },
   );
 }
+
+/** Images that are common and not understood, so that a message can name them. Their first bytes: see each tool. */
+const OTHER_FORMATS: readonly { readonly magic: string; readonly name: string; readonly advice: string }[] = [
+  {
+    magic: 'KDUMP   ',
+    name: 'a kdump-compressed dump',
+    advice: '',
+  },
+  { magic: 'DISKDUMP', name: 'a diskdump', advice: '' },
+  { magic: 'makedumpfile', name: 'a flattened dump', advice: " ('makedumpfile -R' rearranges it)" },
+  { magic: 'EMiL', name: 'a LiME image', advice: '' },
+  { magic: 'AVML', name: 'an AVML image', advice: '' },
+  { magic: 'PAGEDU64', name: 'a Windows crash dump', advice: '' },
+  { magic: 'PAGEDUMP', name: 'a 32-bit Windows crash dump', advice: '' },
+  { magic: 'QEVM', name: "a QEMU snapshot ('savevm')", advice: " ('dump-guest-memory' writes an ELF core)" },
+  { magic: 'HIBR', name: 'a Windows hibernation file', advice: '' },
+  { magic: '\x28\xb5\x2f\xfd', name: 'packed with zstd', advice: ' (unpack it first)' },
+  { magic: '\xfd7zXZ', name: 'packed with xz', advice: ' (unpack it first)' },
+];

@@ -1,4 +1,5 @@
 import { addressOf, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import { uniformLevels } from '../format/compile.ts';
 import {
   indexOf,
   isFaultyPage,
@@ -9,7 +10,6 @@ import {
   pageFrame,
   pageOrder,
   tableFrame,
-  uniformLevels,
   type WalkEnd,
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';

@@ -2,7 +2,7 @@
 
 import { hex, PageTableError, pageOf } from '/dist/bits/index.js';
 import { captureTables } from '/dist/capture/index.js';
-import { resolveX86Control, x86Paging } from '/dist/format/index.js';
+import { knownX86Control, resolveX86Control, x86Paging } from '/dist/format/index.js';
 import { blobBytes, openImage } from '/dist/source/index.js';
 import { NOT_PRESENT, Walker } from '/dist/walk/index.js';
 
@@ -18,8 +18,7 @@ export const steps = {
   'a Blob is opened and its addresses are translated': async (sampleUrl) => {
     const blob = await (await fetch(sampleUrl)).blob();
     const machine = await openImage(blobBytes(blob));
-    const { CR0: cr0, CR3: cr3, CR4: cr4 } = machine.cpus[0].registers;
-    const { control } = resolveX86Control({ cr0, cr3, cr4 }, machine.longMode);
+    const { control } = resolveX86Control(knownX86Control(machine.cpus[0].registers), machine.longMode);
     const paging = x86Paging(control);
     const { memory } = await captureTables(machine, paging);
     const walker = new Walker(memory, paging);

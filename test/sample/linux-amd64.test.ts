@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf, hexPage, offsetOf, pageOf } from '../../src/bits/index.ts';
 import { captureTables } from '../../src/capture/index.ts';
-import { type Paging, resolveX86Control, x86Paging } from '../../src/format/index.ts';
+import { knownX86Control, type Paging, resolveX86Control, x86Paging } from '../../src/format/index.ts';
 import { decodeLinuxX86, printQemuMem, printQemuTlb, takeCensus } from '../../src/inspect/index.ts';
 import type { Machine } from '../../src/machine/index.ts';
 import type { PhysicalMemory } from '../../src/memory/index.ts';
@@ -26,8 +26,7 @@ const views: { memory: PhysicalMemory; paging: Paging }[] = [];
 beforeAll(async () => {
   machine = await openFile(samplePath('core.elf.gz'));
   for (const { registers } of machine.cpus) {
-    const { CR0: cr0, CR3: cr3, CR4: cr4 } = registers;
-    const { control } = resolveX86Control({ cr0, cr3, cr4 }, machine.longMode);
+    const { control } = resolveX86Control(knownX86Control(registers), machine.longMode);
     const paging = x86Paging(control);
     views.push({ memory: (await captureTables(machine, paging)).memory, paging });
   }
@@ -155,7 +154,7 @@ function userFrames(memory: PhysicalMemory, paging: Paging): Map<number, number>
     const { end, steps } = walker.path(page);
     const last = steps[steps.length - 1];
     if (end !== 'not-present' || last.depth !== 3) continue;
-    const entry = decodeLinuxX86(paging.format.fact, last.low, last.high);
+    const entry = decodeLinuxX86(paging.format.fact, last.depth, last.low, last.high);
     if (entry?.kind === 'prot-none') frames.set(page, entry.frame);
   }
   return frames;

@@ -3,7 +3,13 @@
  * memory laid out in every way the library knows, with a reader of it for the reference walker.
  */
 import type { X86Control } from '../../src/format/index.ts';
-import { flatMemory, OverlayMemory, type PhysicalMemory, type RamRegion, SparseMemory } from '../../src/memory/index.ts';
+import {
+  flatMemory,
+  OverlayMemory,
+  type PhysicalMemory,
+  type RamRegion,
+  SparseMemory,
+} from '../../src/memory/index.ts';
 import { type SparseMemory as FrameMap, readerOf } from './random-tables.ts';
 import type { ReferenceControl, ReferenceMode, ReferenceRead } from './reference-walker.ts';
 
@@ -49,10 +55,14 @@ export interface Switches {
 }
 
 /** The same control state for the library and for the reference walker. */
-export function controlsOf(switches: Switches): { readonly ours: X86Control; readonly reference: ReferenceControl } {
+export function controlsOf(switches: Switches): {
+  readonly ours: X86Control;
+  readonly reference: ReferenceControl;
+} {
   const { mode, cr3 = 0n, physBits = 46, page1GB = true, pse36 = true, pkru = 0, pkrs = 0 } = switches;
   const long = mode === '4-level' || mode === '5-level';
-  const on = (bit: bigint, value: boolean | undefined, byDefault: boolean) => ((value ?? byDefault) ? bit : 0n);
+  const on = (bit: bigint, value: boolean | undefined, byDefault: boolean) =>
+    (value ?? byDefault) ? bit : 0n;
   const cr0 = CR0_PG | on(CR0_WP, switches.wp, true);
   const cr4 =
     (mode === '32-bit' ? 0n : CR4_PAE) |
@@ -98,7 +108,11 @@ export interface LaidOut {
  * Lays frames out. `flat` is one run from `first` to `end`, where frames that are not given hold zeros and those outside
  * are absent; the other layouts hold exactly the frames given.
  */
-export function layOut(frames: FrameMap, layout: Layout, run: { readonly first: number; readonly end: number }): LaidOut {
+export function layOut(
+  frames: FrameMap,
+  layout: Layout,
+  run: { readonly first: number; readonly end: number },
+): LaidOut {
   switch (layout) {
     case 'flat':
       return flatRun(frames, run);
@@ -121,7 +135,10 @@ export function sparseFrom(frames: FrameMap): SparseMemory {
   return sparse;
 }
 
-function flatRun(frames: FrameMap, { first, end }: { readonly first: number; readonly end: number }): LaidOut {
+function flatRun(
+  frames: FrameMap,
+  { first, end }: { readonly first: number; readonly end: number },
+): LaidOut {
   const bytes = (end - first) * 4096;
   const words = new Uint32Array(bytes / 4);
   const seen: FrameMap = new Map();

@@ -1,8 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { x86Paging } from '../../src/format/index.ts';
-import { NON_CANONICAL, NOT_IN_MEMORY, NOT_PRESENT, type Path, RESERVED, Walker } from '../../src/walk/index.ts';
+import {
+  NON_CANONICAL,
+  NOT_IN_MEMORY,
+  NOT_PRESENT,
+  type Path,
+  RESERVED,
+  Walker,
+} from '../../src/walk/index.ts';
 import { createRandom, interestingAddresses, type Random, randomTables } from '../support/random-tables.ts';
-import { type ReferenceLeaf, type ReferenceMode, type ReferenceStop, referenceLeaf } from '../support/reference-walker.ts';
+import {
+  type ReferenceLeaf,
+  type ReferenceMode,
+  type ReferenceStop,
+  referenceLeaf,
+} from '../support/reference-walker.ts';
 import { controlsOf, LAYOUTS, type Layout, layOut, MODES, type Switches } from '../support/x86-cases.ts';
 
 /** What a walk came to, in one form for both walkers. */
@@ -50,7 +62,10 @@ function outcomeOf(path: Path): Outcome {
 /** Where tables are put: low; across 2^31 frames, where the fast way ends; above 2^32; at the very top. */
 const TABLE_PLACES = [0x200, 0x200, 0x10_0000 + 3, 2 ** 31 - 20, 2 ** 32 + 77, 2 ** 39 - 64];
 
-function randomSwitches(mode: ReferenceMode, random: Random): Required<Pick<Switches, 'physBits'>> & Switches {
+function randomSwitches(
+  mode: ReferenceMode,
+  random: Random,
+): Required<Pick<Switches, 'physBits'>> & Switches {
   return {
     mode,
     physBits: random.pick(mode === '32-bit' ? [32, 36, 40, 52] : [36, 40, 52, 52]),
@@ -139,7 +154,12 @@ describe('translate and path agree with the reference walker on random tables', 
         );
         expect(differences.slice(0, 3)).toEqual([]);
         expect(cases).toBe(13_200);
-        const kinds = ['not-present', 'reserved', 'not-in-memory', ...SIZES[mode].map((size) => `mapped ${size}`)];
+        const kinds = [
+          'not-present',
+          'reserved',
+          'not-in-memory',
+          ...SIZES[mode].map((size) => `mapped ${size}`),
+        ];
         if (mode === '4-level' || mode === '5-level') kinds.push('non-canonical');
         for (const kind of kinds) expect([kind, (ends.get(kind) ?? 0) >= 10]).toEqual([kind, true]);
         // The fast way is for four levels in one run, and must have been among what was compared.

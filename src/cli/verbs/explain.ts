@@ -11,8 +11,9 @@ import {
 } from '../../inspect/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
 import type { Json, Output } from '../output.ts';
-import { assumedText, type Session, sessionText } from '../session.ts';
+import { assumedText, type Session, sessionJson, sessionText } from '../session.ts';
 import { layOut, parseHex, sizeText, wrap } from '../text.ts';
+import { reasonText } from './reason.ts';
 
 const WIDTH = 110;
 
@@ -55,22 +56,9 @@ function printText(session: Session, it: Explanation, output: Output): void {
 }
 
 function outcomeText(session: Session, it: Explanation): string {
-  const { vaBits, signExtended } = session.paging.format.fact;
-  const last = it.levels[it.levels.length - 1];
-  switch (it.end) {
-    case 'mapped':
-      return `translates to ${hex64(it.physical ?? 0n)}`;
-    case 'not-present':
-      return `does not translate: P = 0 in the ${last.entry}`;
-    case 'reserved':
-      return `does not translate: reserved bit set in the ${last.entry}`;
-    case 'not-in-memory':
-      return 'may translate or not: a table on the way is not in the image';
-    case 'non-canonical':
-      return signExtended
-        ? `is not canonical: bits 63:${vaBits} do not all equal bit ${vaBits - 1}`
-        : `has more than ${vaBits} bits`;
-  }
+  if (it.physical !== undefined) return `translates to ${hex64(it.physical)}`;
+  const missing = it.missingTable === undefined ? undefined : pageOf(it.missingTable);
+  return `does not translate: ${reasonText(session, it.end, it.levels, missing)}`;
 }
 
 function printLevel(session: Session, level: ExplainedLevel, output: Output): void {
@@ -90,7 +78,7 @@ function printLevel(session: Session, level: ExplainedLevel, output: Output): vo
   output.line(
     `${level.entry} ${level.index} (address bits ${indexHigh}:${indexLow}) at ${hex64(level.address)} = ${value}`,
   );
-  output.line(`  ${leads}${level.removes.length > 0 ? `; takes away ${level.removes.join(' and ')}` : ''}`);
+  output.line(`  ${leads}${level.removes.length > 0 ? `; takes away ${level.removes.join(', ')}` : ''}`);
   if (level.leads === 'nowhere') {
     output.line(
       level.value === 0n ? '  P=0 not present' : '  P=0 not present; the processor ignores the other bits',
@@ -110,7 +98,9 @@ function fieldTexts(fields: readonly ExplainedField[]): string[] {
   for (const field of fields.toReversed()) {
     const wide = field.high > field.low;
     const place = wide ? `bits ${field.high}:${field.low}` : `bit ${field.low}`;
-    const value = wide ? `0x${field.value.toString(16)}` : `${field.value}`;
+    // An address is shown whole, not as the bits that hold it.
+    const shown = field.role === 'address' ? field.value << BigInt(field.low) : field.value;
+    const value = wide ? `0x${shown.toString(16)}` : `${shown}`;
     if (field.role !== 'ignored' && field.role !== 'reserved') {
       const about = wide ? ` (${place})` : TYPE_ROLES.includes(field.role) ? '' : ` ${field.text}`;
       texts.push(`${field.name}=${value}${about}`);
@@ -154,8 +144,7 @@ function toJson(session: Session, it: Explanation): Json {
   const accessName = (access: Access) => `${access.user ? 'user' : 'supervisor'} ${access.kind}`;
   return {
     va: hex64(it.address),
-    mode: session.paging.format.fact.name,
-    root: hex64(it.root),
+    ...sessionJson(session),
     outcome: it.end,
     levels: it.levels.map((level) => ({
       depth: level.depth,
@@ -199,7 +188,6 @@ function toJson(session: Session, it: Explanation): Json {
     })),
     missingTable: it.missingTable === undefined ? null : hex64(it.missingTable),
     linux: it.linux === undefined ? null : linuxJson(it.linux),
-    assumed: session.assumed.map((one) => one.text),
   };
 }
 

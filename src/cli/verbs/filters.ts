@@ -1,6 +1,6 @@
 import { PageTableError, pageOf } from '../../bits/index.ts';
 import type { FormatFact } from '../../format/index.ts';
-import type { Region } from '../../inspect/index.ts';
+import { filterRegions, type Region } from '../../inspect/index.ts';
 import type { PageRange } from '../../walk/index.ts';
 import { pageSizeText, parseHex, parseSize } from '../text.ts';
 
@@ -11,7 +11,7 @@ export interface RowFilter {
   readonly minSize?: string;
 }
 
-/** `A-B` (end not included) or `A+LENGTH`, as page numbers. */
+/** `A-B` (end not included) or `A+LENGTH`, as the pages that these addresses touch. */
 export function parseRange(text: string): PageRange {
   const [from, to, extra] = text.split(/[-+]/);
   if (from === undefined || to === undefined || extra !== undefined) {
@@ -20,6 +20,13 @@ export function parseRange(text: string): PageRange {
     });
   }
   const first = parseHex('--range', from);
+  if (text.includes('+') && /^[0-9]+$/.test(to)) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--range is '${text}'; expected the length with 0x or a unit, as in +0x${to} or +2M`,
+      { text },
+    );
+  }
   const end = text.includes('+') ? first + parseSize('--range length', to) : parseHex('--range', to);
   // FIRST-0 reaches to the end of the address space.
   const last = end === 0n ? 2n ** 64n : end;
@@ -29,10 +36,26 @@ export function parseRange(text: string): PageRange {
       `--range is '${text}'; expected an end above the first address, at most 2^64`,
     );
   }
+  // At most 2^52 pages.
   return { first: pageOf(first), end: Number((last + 4095n) >> 12n) };
 }
 
-/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. What is not known passes every filter. */
+/**
+ * Reads a size as a number of 4-KiB pages.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT` if it is not a multiple of 4096
+ */
+export function parsePages(what: string, text: string): number {
+  const bytes = parseSize(what, text);
+  if (bytes % 4096n !== 0n || bytes >= 2n ** 64n) {
+    throw new PageTableError('BAD_ARGUMENT', `${what} is '${text}'; expected a multiple of 4K below 2^64`, {
+      text,
+    });
+  }
+  return pageOf(bytes);
+}
+
+/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. */
 export function filterRows(
   rows: readonly Region[],
   options: RowFilter,
@@ -40,37 +63,15 @@ export function filterRows(
 ): readonly Region[] {
   const wanted = options.rights === undefined ? undefined : parseRights(options.rights);
   const shift = options.size === undefined ? undefined : parsePageShift(options.size, format);
-  const least = options.minSize === undefined ? 0 : Number(parseSize('--min-size', options.minSize)) / 4096;
+  const least = options.minSize === undefined ? 0 : parsePages('--min-size', options.minSize);
   if (wanted === undefined && shift === undefined && least === 0) return rows;
-  const answers = new Map<Region, boolean>();
-  const passes = (row: Region): boolean => {
-    const known = answers.get(row);
-    if (known !== undefined) return known;
-    // A table that leads to itself passes if anything in it does.
-    answers.set(row, false);
-    const answer = test(row);
-    answers.set(row, answer);
-    return answer;
-  };
-  const test = (row: Region): boolean => {
-    switch (row.kind) {
-      case 'missing':
-        return true;
-      case 'faulty':
-        return false;
-      case 'shared': {
-        const end = row.same + (row.end - row.first);
-        return rows.some((other) => other.first < end && other.end > row.same && passes(other));
-      }
-      case 'mapped':
-        return (
-          row.end - row.first >= least &&
-          (shift === undefined || row.pageShifts.includes(shift)) &&
-          (wanted === undefined || wanted.some((rights) => (row.rights & rights) === rights))
-        );
-    }
-  };
-  return rows.filter(passes);
+  return filterRegions(
+    rows,
+    (row) =>
+      row.end - row.first >= least &&
+      (shift === undefined || row.pageShifts.includes(shift)) &&
+      (wanted === undefined || wanted.some((rights) => (row.rights & rights) === rights)),
+  );
 }
 
 /** `wx`, `user:w`, `super:rx`: the rights that a row must have, for either privilege or the one named. */

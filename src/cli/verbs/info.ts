@@ -1,9 +1,9 @@
-import { hex64, PageTableError } from '../../bits/index.ts';
+import { addressOf, hex64, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
 import { takeCensus } from '../../inspect/index.ts';
 import type { Machine } from '../../machine/index.ts';
 import type { Json, Output } from '../output.ts';
-import { choosePaging, modeText, type Session, type SourceOptions, sessionText } from '../session.ts';
+import { choosePaging, type Session, type SourceOptions, sessionJson, sessionText } from '../session.ts';
 import { countText, layOut, pageSizeText, pagesText, plural, rangeText } from '../text.ts';
 
 /** `info`: what an image holds, and what its page tables consist of. */
@@ -29,8 +29,8 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
       kind: machine.kind,
       architecture: machine.architecture ?? null,
       memory: machine.frames.map((range) => ({
-        first: hex64(BigInt(range.first) << 12n),
-        end: hex64(BigInt(range.end) << 12n),
+        first: hex64(addressOf(range.first)),
+        end: hex64(addressOf(range.end)),
       })),
       cpus: machine.cpus.map((cpu) => ({
         cpu: cpu.index,
@@ -44,15 +44,15 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
         source: root.source,
       })),
       remarks: machine.remarks,
-      mode: session === undefined ? null : modeText(session.control),
-      root: session === undefined ? null : hex64(session.control.cr3),
-      assumed: session?.assumed.map((one) => one.text) ?? [],
+      ...(session === undefined
+        ? { mode: null, root: null, rootFrom: null, assumed: [] }
+        : sessionJson(session)),
       tables: census?.tables ?? null,
       pages:
         census === undefined
           ? null
           : Object.fromEntries([...census.pages].map(([shift, n]) => [String(2 ** shift), n])),
-      missingTables: census?.missing ?? null,
+      missingEntries: census?.missing ?? null,
       faultyEntries: census?.faulty ?? null,
       recursiveEntries: census?.recursive ?? [],
       ...(why === '' ? {} : { noTables: why }),
@@ -87,13 +87,22 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     const sizes = [...census.pages]
       .map(([shift, n]) => `${countText(n)} of ${pageSizeText(shift)}`)
       .join(', ');
-    rows.push(['tables', `${countText(census.tables)} tables map pages: ${sizes || 'none'}`]);
+    rows.push([
+      'tables',
+      census.tables === 0
+        ? 'the root table is not in the image'
+        : `${plural(census.tables, 'table')}; pages: ${sizes || 'none'}`,
+    ]);
     if (census.recursive.length > 0) {
-      rows.push(['recursive', `root entry ${census.recursive.join(', ')} points to the root itself`]);
+      rows.push([
+        'recursive',
+        `${plural(census.recursive.length, 'entry')} of the root ${census.recursive.length === 1 ? 'leads' : 'lead'} to the root itself: ${runsText(census.recursive)}`,
+      ]);
     }
-    if (census.missing > 0) rows.push(['missing', `${plural(census.missing, 'table')} not in the image`]);
-    if (census.faulty > 0)
-      rows.push(['faulty', `${countText(census.faulty)} present entries with a reserved bit set`]);
+    if (census.missing > 0 && census.tables > 0) {
+      rows.push(['missing', `${plural(census.missing, 'entry')} to tables that are not in the image`]);
+    }
+    if (census.faulty > 0) rows.push(['faulty', `${plural(census.faulty, 'entry')} with a reserved bit set`]);
     for (const { text } of session.assumed) rows.push(['assumed', text]);
   }
   for (const line of layOut(rows)) output.line(line);
@@ -107,4 +116,15 @@ function spanText(machine: Machine): string {
 
 function shortHex(value: bigint): string {
   return `0x${value.toString(16)}`;
+}
+
+/** Numbers in order, runs of them as `0-511`. */
+function runsText(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
 }

@@ -1,8 +1,10 @@
-import { hex64, PageTableError, pageOf } from '../../bits/index.ts';
+import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
 import { rightsText } from '../../format/index.ts';
 import {
+  type Cluster,
   DEFAULT_MAX_ROWS,
+  joinRegions,
   listRegions,
   type MappedRegion,
   MERGE_RULES,
@@ -10,22 +12,13 @@ import {
   printQemuMem,
   printQemuTlb,
   type Region,
+  type Repeat,
 } from '../../inspect/index.ts';
-import type { PhysicalMemory } from '../../memory/index.ts';
+import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
 import { type Json, type Output, writeRecords } from '../output.ts';
-import { assumedText, type Session, sessionText } from '../session.ts';
-import {
-  countText,
-  layOut,
-  pageSizeText,
-  pagesText,
-  parseCount,
-  parseSize,
-  plural,
-  rangeText,
-} from '../text.ts';
-import { type Cluster, clusters } from './clusters.ts';
-import { filterRows, parseRange, type RowFilter } from './filters.ts';
+import { noteSession, type Session, sessionJson } from '../session.ts';
+import { countText, layOut, pageSizeText, pagesText, parseCount, plural, rangeText } from '../text.ts';
+import { filterRows, parsePages, parseRange, type RowFilter } from './filters.ts';
 
 /** What `maps` takes beside the options of every verb. */
 export interface MapsOptions extends RowFilter {
@@ -64,25 +57,33 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
     ...(range === undefined ? {} : { range }),
   });
   const rows = filterRows(listed, options, session.paging.format.fact);
-  const gap = options.gap === undefined ? undefined : pageOf(parseSize('--gap', options.gap));
+  const clusters =
+    options.gap === undefined ? undefined : joinRegions(rows, parsePages('--gap', options.gap));
   if (output.mode !== 'text') {
-    const head = {
-      mode: session.paging.format.fact.name,
-      root: hex64(session.control.cr3),
-      merge,
-      assumed: session.assumed.map((one) => one.text),
-    };
-    writeRecords(output, 'regions', rows.map(regionJson), head);
-  } else if (gap !== undefined) {
-    printClusters(clusters(rows, gap), output);
-  } else {
+    const head = { ...sessionJson(session), merge };
+    if (clusters === undefined) writeRecords(output, 'regions', rows.map(regionJson), head);
+    else writeRecords(output, 'clusters', clusters.map(clusterJson), head);
+  } else if (clusters === undefined) {
     printTable(rows, output);
+    noteSession(session, output, `${plural(rows.length, 'row')}. ${ruleText(merge)}`);
+  } else {
+    printClusters(clusters, output);
+    const rule = `A row joins regions that lie at most ${options.gap} apart.`;
+    noteSession(
+      session,
+      output,
+      `${plural(rows.length, 'region')} in ${plural(clusters.length, 'row')}. ${rule}`,
+    );
   }
-  if (output.mode === 'text') {
-    output.note(`${sessionText(session)}; ${plural(rows.length, 'row')}. ${ruleText(merge)}`);
-    if (session.assumed.length > 0) output.note(`assumed ${assumedText(session)}`);
-  }
-  return 0;
+  const unread = rows.filter((row) => row.kind === 'missing').length;
+  if (unread > 0)
+    output.note(`${plural(unread, 'row')} of tables that are not in the image: what they map is not known.`);
+  return rootIsThere(session, memory) ? 0 : 1;
+}
+
+/** Whether anything could be read at all. */
+function rootIsThere(session: Session, memory: PhysicalMemory): boolean {
+  return memory.locate(session.paging.root.frame) !== ABSENT;
 }
 
 function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOptions, output: Output): number {
@@ -93,11 +94,11 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
       `--format is '${options.format}'; expected table, qemu-tlb or qemu-mem`,
     );
   }
-  for (const name of ['range', 'rights', 'size', 'minSize', 'merge', 'gap', 'all'] as const) {
+  for (const name of ['range', 'rights', 'size', 'minSize', 'merge', 'gap', 'all', 'limit'] as const) {
     if (options[name] === undefined) continue;
     throw new PageTableError(
       'BAD_ARGUMENT',
-      `--format ${options.format} prints what QEMU prints and takes no filter`,
+      `--format ${options.format} prints what QEMU prints; leave --${name === 'minSize' ? 'min-size' : name} out`,
     );
   }
   if (output.mode !== 'text') {
@@ -106,8 +107,10 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
       `--format ${options.format} is text; leave --json and --ndjson out`,
     );
   }
-  print(memory, session.paging, (line) => output.line(line));
-  return 0;
+  const missing = print(memory, session.paging, (line) => output.line(line));
+  noteSession(session, output);
+  if (missing > 0) output.note(`${plural(missing, 'table')} not in the image: what they map is not printed.`);
+  return missing === 0 ? 0 : 1;
 }
 
 const HEADER = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', 'USER', 'SUPER', 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
@@ -124,17 +127,13 @@ function printTable(rows: readonly Region[], output: Output): void {
 
 function rowCells(row: Region): string[] {
   const range = rangeText(row.first, row.end);
-  const size = pagesText(row.end - row.first);
-  const repeat =
-    row.repeat === undefined
-      ? ''
-      : `${countText(row.repeat.count)} times, every ${pagesText(row.repeat.stride)}`;
+  const repeat = repeatText(row.repeat);
   switch (row.kind) {
     case 'mapped':
       return [
         range,
-        row.frame === undefined ? '(scattered)' : hex64(BigInt(row.frame) << 12n).slice(2),
-        size,
+        row.frame === undefined ? '(scattered)' : hexPage(row.frame),
+        pagesText(row.end - row.first),
         row.pageShifts.map(pageSizeText).join('+'),
         rightsText(row.rights, true),
         rightsText(row.rights, false),
@@ -145,15 +144,16 @@ function rowCells(row: Region): string[] {
         repeat,
       ];
     case 'shared':
-      return [
-        range,
-        `same as ${hex64(BigInt(row.same) << 12n).slice(2)}: ${plural(row.leaves, 'page')} of one table. ${repeat}`,
-      ];
+      return [range, `same as ${hexPage(row.same)}: ${plural(row.leaves, 'page')} of one table. ${repeat}`];
     case 'missing':
-      return [range, `not in image: the table at ${hex64(BigInt(row.frame) << 12n)}. ${repeat}`];
+      return [range, `not in image: the table at ${hex64(addressOf(row.frame))}. ${repeat}`];
     case 'faulty':
       return [range, `every access faults: reserved bit set in the entry. ${repeat}`];
   }
+}
+
+function repeatText(repeat: Repeat | undefined): string {
+  return repeat === undefined ? '' : `${countText(repeat.count)} times, every ${pagesText(repeat.stride)}`;
 }
 
 /** How many of a row's pages have a bit. */
@@ -170,24 +170,40 @@ function printClusters(list: readonly Cluster[], output: Output): void {
     rangeText(one.first, one.end),
     pagesText(one.end - one.first),
     pagesText(one.mapped),
-    countText(one.rows),
+    countText(one.regions),
     [...one.pageShifts]
       .sort((a, b) => a - b)
       .map(pageSizeText)
       .join('+'),
     [...one.user].join(' '),
     [...one.supervisor].join(' '),
-    one.unknown ? 'partly not in image' : '',
+    [repeatText(one.repeat), one.missing ? 'partly not in image' : '', one.faulty ? 'has faulty entries' : '']
+      .filter((text) => text !== '')
+      .join(', '),
   ]);
   const header = ['LINEAR', 'SPAN', 'MAPPED', 'REGIONS', 'PAGES', 'USER', 'SUPER', ''];
   for (const line of layOut([header, ...rows], new Set([1, 2, 3]))) output.line(line);
 }
 
+function clusterJson(one: Cluster): Json {
+  return {
+    first: hex64(addressOf(one.first)),
+    end: hex64(addressOf(one.end)),
+    mapped: one.mapped * 4096,
+    regions: one.regions,
+    pageSizes: [...one.pageShifts].sort((a, b) => a - b).map((shift) => 2 ** shift),
+    user: [...one.user],
+    supervisor: [...one.supervisor],
+    missing: one.missing,
+    faulty: one.faulty,
+  };
+}
+
 function regionJson(row: Region): Json {
   const span = {
     kind: row.kind,
-    first: hex64(BigInt(row.first) << 12n),
-    end: hexEnd(row.end),
+    first: hex64(addressOf(row.first)),
+    end: hex64(addressOf(row.end)),
     size: (row.end - row.first) * 4096,
     count: row.repeat?.count ?? 1,
     stride: row.repeat === undefined ? null : row.repeat.stride * 4096,
@@ -198,20 +214,20 @@ function regionJson(row: Region): Json {
     case 'shared':
       return {
         ...span,
-        same: hex64(BigInt(row.same) << 12n),
-        table: hex64(BigInt(row.frame) << 12n),
+        same: hex64(addressOf(row.same)),
+        table: hex64(addressOf(row.frame)),
         pages: row.leaves,
       };
     case 'missing':
-      return { ...span, table: hex64(BigInt(row.frame) << 12n) };
+      return { ...span, table: hex64(addressOf(row.frame)) };
     case 'faulty':
-      return { ...span, entry: hex64((BigInt(row.high >>> 0) << 32n) | BigInt(row.low >>> 0)) };
+      return { ...span, entry: hex64(joinHalves(row.low, row.high)) };
   }
 }
 
 function mappedJson(row: MappedRegion): { readonly [key: string]: Json } {
   return {
-    physical: row.frame === undefined ? null : hex64(BigInt(row.frame) << 12n),
+    physical: row.frame === undefined ? null : hex64(addressOf(row.frame)),
     user: rightsText(row.rights, true),
     supervisor: rightsText(row.rights, false),
     memoryType: row.memoryType?.name ?? null,
@@ -221,11 +237,6 @@ function mappedJson(row: MappedRegion): { readonly [key: string]: Json } {
     accessed: row.accessed,
     dirty: row.dirty,
   };
-}
-
-/** An exclusive end, which may be 2^64. */
-function hexEnd(page: number): string {
-  return hex64(BigInt(page) << 12n);
 }
 
 function ruleText(rule: MergeRule): string {

@@ -1,7 +1,7 @@
 import { hex64, PageTableError } from '../../bits/index.ts';
 import { readLinear } from '../../capture/index.ts';
 import type { Output } from '../output.ts';
-import type { Session } from '../session.ts';
+import { noteSession, type Session, sessionJson } from '../session.ts';
 import { parseHex, parseSize } from '../text.ts';
 
 /** Bytes that one command prints at most. */
@@ -26,12 +26,13 @@ export async function read(
   const present = new Uint8Array(bytes.length).fill(1);
   for (const hole of holes) present.fill(0, Number(hole.first - address), Number(hole.end - address));
   if (output.mode === 'text') {
-    for (let at = 0; at < bytes.length; at += 16) output.line(dumpLine(address, bytes, present, at));
+    printDump(address, bytes, present, output);
   } else {
     const text = Array.from(bytes, (byte, i) =>
       present[i] ? byte.toString(16).padStart(2, '0') : '..',
     ).join('');
     const record = {
+      ...sessionJson(session),
       va: hex64(address),
       length: bytes.length,
       bytes: text,
@@ -39,10 +40,29 @@ export async function read(
     };
     output.line(JSON.stringify(record));
   }
+  noteSession(session, output);
   for (const hole of holes) {
     output.note(`${hex64(hole.first)}-${hex64(hole.end)}: ${hole.reason.replaceAll('-', ' ')}`);
   }
   return holes.length === 0 ? 0 : 1;
+}
+
+/** Prints as `hexdump -C` does: lines that repeat the one before are one `*`. */
+function printDump(address: bigint, bytes: Uint8Array, present: Uint8Array, output: Output): void {
+  let before = '';
+  let starred = false;
+  for (let at = 0; at < bytes.length; at += 16) {
+    const line = dumpLine(address, bytes, present, at);
+    const content = line.slice(16);
+    if (content !== before || at + 16 >= bytes.length) {
+      output.line(line);
+      starred = false;
+    } else if (!starred) {
+      output.line('*');
+      starred = true;
+    }
+    before = content;
+  }
 }
 
 /** Sixteen bytes as `hexdump -C` lays them out; `..` where a byte is not there. */

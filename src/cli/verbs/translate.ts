@@ -1,11 +1,11 @@
 import { addressOf, hex64, offsetOf, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
-import type { WalkEnd } from '../../format/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
 import { type Path, Walker } from '../../walk/index.ts';
 import { type Output, writeRecords } from '../output.ts';
-import type { Session } from '../session.ts';
+import { noteSession, type Session } from '../session.ts';
 import { layOut, parseHex, sizeText } from '../text.ts';
+import { reasonText } from './reason.ts';
 
 /** `translate`: physical addresses of linear ones. Exit 1 if one does not translate. */
 export async function translate(
@@ -25,7 +25,7 @@ export async function translate(
     const rows = answers.map(({ va, path }) => {
       const pa = physical(va, path);
       return pa === undefined
-        ? [hex64(va), '-', reasonText(session, path)]
+        ? [hex64(va), '-', reasonText(session, path.end, path.steps, path.frame)]
         : [hex64(va), hex64(pa), `${sizeText(pageBytes(path))} page`];
     });
     for (const line of layOut(rows)) output.line(line);
@@ -36,27 +36,13 @@ export async function translate(
         va: hex64(va),
         pa: pa === undefined ? null : hex64(pa),
         pageSize: pa === undefined ? null : Number(pageBytes(path)), // at most 2^30
-        reason: pa === undefined ? reasonText(session, path) : null,
+        reason: pa === undefined ? reasonText(session, path.end, path.steps, path.frame) : null,
       };
     });
     writeRecords(output, 'translations', records);
   }
+  noteSession(session, output);
   return answers.every(({ path }) => path.end === 'mapped') ? 0 : 1;
-}
-
-/** Why an address does not translate, in a few words. */
-export function reasonText(session: Session, path: Path): string {
-  const last = path.steps[path.steps.length - 1];
-  const entry = last === undefined ? 'root' : session.paging.format.fact.levels[last.depth].entry;
-  const missing = path.frame === undefined ? '' : ` at ${hex64(addressOf(path.frame))}`;
-  const reasons: Record<WalkEnd, string> = {
-    mapped: 'mapped',
-    'not-present': `not present: P = 0 in ${entry} at ${last === undefined ? '?' : hex64(last.address)}`,
-    reserved: `reserved bit set in ${entry} at ${last === undefined ? '?' : hex64(last.address)}`,
-    'not-in-memory': `not in image: the table${missing} is not there`,
-    'non-canonical': 'not canonical',
-  };
-  return reasons[path.end];
 }
 
 function physical(va: bigint, path: Path): bigint | undefined {

@@ -1,3 +1,4 @@
+import { hex, PageTableError } from '../../bits/index.ts';
 import { type CompiledFormat, compileFormat } from '../compile.ts';
 import type { FormatFact } from '../format.ts';
 import type { Root } from '../paging.ts';
@@ -17,8 +18,6 @@ export const CR4_PAE = 1n << 5n;
 export const CR4_PGE = 1n << 7n;
 /** CR4.LA57: 5-level paging in long mode. */
 export const CR4_LA57 = 1n << 12n;
-/** CR4.PCIDE: CR3 bits 11:0 are a process-context identifier. */
-export const CR4_PCIDE = 1n << 17n;
 /** CR4.SMEP: no supervisor fetch from user pages. */
 export const CR4_SMEP = 1n << 20n;
 /** CR4.SMAP: no supervisor data access to user pages unless RFLAGS.AC is set. */
@@ -59,6 +58,9 @@ export interface X86Control {
 /** The names of {@link X86Control}, as users give them. */
 export type X86ControlName = keyof X86Control;
 
+/** Control state of which some may not be known. */
+export type KnownX86Control = { readonly [N in X86ControlName]?: X86Control[N] | undefined };
+
 /** A value that no source gave. */
 export interface Assumption {
   readonly name: X86ControlName;
@@ -74,8 +76,6 @@ export interface ResolvedControl {
   readonly assumed: readonly Assumption[];
 }
 
-const CR0_DEFAULT = CR0_PG | CR0_WP;
-
 /**
  * Completes control state from whatever is known, and lists what had to be assumed.
  *
@@ -83,49 +83,53 @@ const CR0_DEFAULT = CR0_PG | CR0_WP;
  *
  * @param known - what the source or the user gives; fields may be missing
  * @param longMode - whether EFER.LMA was 1, where the source says so
+ * @param mode - the format wanted, whatever CR0, CR4 and EFER say of it
  */
 export function resolveX86Control(
-  known: Partial<X86Control>,
+  known: KnownX86Control,
   longMode: boolean | undefined,
+  mode?: FormatFact,
 ): ResolvedControl {
   const assumed: Assumption[] = [];
+  const quiet = <N extends X86ControlName>(name: N, value: X86Control[N]): X86Control[N] => {
+    const given: X86Control[N] | undefined = known[name];
+    return given ?? value;
+  };
   const assume = <N extends X86ControlName>(
     name: N,
     value: X86Control[N],
     short: string,
     consequence: string,
   ): X86Control[N] => {
-    const given = known[name];
-    if (given !== undefined) return given;
-    assumed.push({ name, short, text: `${short}: ${consequence}` });
-    return value;
+    if (known[name] === undefined) assumed.push({ name, short, text: `${short}: ${consequence}` });
+    return quiet(name, value);
   };
-  const long = longMode ?? true;
-  const cr0 = assume('cr0', CR0_DEFAULT, 'CR0.PG = 1, CR0.WP = 1', 'supervisor writes obey R/W');
+  const long = mode?.signExtended ?? longMode ?? true;
+  const pae = mode !== FORMAT_32_BIT;
+  const five = mode === FORMAT_5_LEVEL;
+  const cr0 = assume('cr0', CR0_PG | CR0_WP, 'CR0.PG = 1, CR0.WP = 1', 'supervisor writes obey R/W');
   const cr3 = assume('cr3', 0n, 'CR3 = 0', 'the root table is at physical address 0');
+  const cr4Default = CR4_PSE | CR4_PGE | (pae ? CR4_PAE : 0n) | (five ? CR4_LA57 : 0n);
   const cr4 = assume(
     'cr4',
-    CR4_PAE | CR4_PSE | CR4_PGE,
-    'CR4 = 0xb0 (PSE, PAE, PGE)',
-    '4 levels if in long mode; no SMEP, SMAP, protection keys',
+    cr4Default,
+    `CR4 = ${hex(cr4Default)} (PSE, PGE${pae ? ', PAE' : ''}${five ? ', LA57' : ''})`,
+    'no SMEP, no SMAP, no protection keys',
   );
-  const efer = assume(
+  const efer = (pae && (cr4 & CR4_PAE) !== 0n ? assume : quiet)(
     'efer',
     long ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE,
-    long ? 'EFER.NXE = 1, EFER.LMA = 1' : 'EFER.NXE = 1, EFER.LMA = 0',
+    `EFER.NXE = 1, EFER.LMA = ${long ? 1 : 0}`,
     'bit 63 of an entry (XD) forbids fetches',
   );
+  const registers = mode === undefined ? { cr0, cr4, efer } : select(mode, cr0, cr4, efer);
   // The rest changes nothing for a format that does not use it: only what matters is said aloud.
-  const paging = modeOf(cr0, cr4, efer);
+  const paging = modeOf(registers.cr0, registers.cr4, registers.efer);
   const wide = paging !== undefined && paging !== FORMAT_32_BIT;
   const keys = (cr4 & (CR4_PKE | CR4_PKS)) !== 0n && wide && paging !== FORMAT_PAE;
-  const quiet = <N extends X86ControlName>(name: N, value: X86Control[N]): X86Control[N] =>
-    known[name] ?? value;
   const control: X86Control = {
-    cr0,
+    ...registers,
     cr3,
-    cr4,
-    efer,
     pat: assume('pat', PAT_RESET, 'PAT at its reset value', 'entries are WB, WT, UC-, UC, WB, WT, UC-, UC'),
     pkru: keys ? assume('pkru', 0n, 'PKRU = 0', 'no protection key denies user pages') : quiet('pkru', 0n),
     pkrs: keys
@@ -139,6 +143,26 @@ export function resolveX86Control(
     amd: quiet('amd', false),
   };
   return { control, assumed };
+}
+
+/** Control registers changed so that they select a format. */
+function select(
+  mode: FormatFact,
+  cr0: bigint,
+  cr4: bigint,
+  efer: bigint,
+): Pick<X86Control, 'cr0' | 'cr4' | 'efer'> {
+  const set = (value: bigint, bits: bigint, on: boolean) => (on ? value | bits : value & ~bits);
+  return {
+    cr0: cr0 | CR0_PG,
+    cr4: set(set(cr4, CR4_PAE, mode !== FORMAT_32_BIT), CR4_LA57, mode === FORMAT_5_LEVEL),
+    efer: set(efer, EFER_LME | EFER_LMA, mode.signExtended),
+  };
+}
+
+/** Control state as far as a processor's registers tell, by their manual names: `CR3`, `EFER`. */
+export function knownX86Control(registers: Readonly<Record<string, bigint | undefined>>): KnownX86Control {
+  return { cr0: registers['CR0'], cr3: registers['CR3'], cr4: registers['CR4'], efer: registers['EFER'] };
 }
 
 /** The format that control registers select; `undefined` while paging is off. */
@@ -167,10 +191,23 @@ export function x86Format(fact: FormatFact, control: X86Control): CompiledFormat
 /**
  * The root table that CR3 names.
  *
- * @param cr3 - 64 bits; PCID, PWT, PCD and LAM bits are passed over
+ * @param cr3 - 64 bits; PCID, PWT, PCD, LAM bits and bit 63 are passed over
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if it is not an unsigned 64-bit value, or the root lies above the physical
+ *   address space
  * @see Intel SDM vol. 3A, tables "Use of CR3" of each paging mode
  */
 export function rootOf(fact: FormatFact, cr3: bigint, physBits: number): Root {
+  if (
+    cr3 < 0n ||
+    cr3 >> 64n !== 0n ||
+    (fact.vaBits > 32 && BigInt.asUintN(61, cr3) >> BigInt(physBits) !== 0n)
+  ) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `CR3 = ${hex(cr3)}; expected an unsigned 64-bit value with a root below 2^${physBits}`,
+      { cr3, physBits },
+    );
+  }
   const address = BigInt.asUintN(fact.vaBits === 32 ? 32 : physBits, cr3);
   // Frame numbers have at most 40 bits, the offset 12.
   const frame = Number(address >> 12n);
