@@ -1,5 +1,5 @@
 // Every page of an address space, without a closure and without allocating: a cursor.
-import { Cursor, captureTables, DONE, PAGE, resolveX86Control, x86Paging } from 'tablewalk';
+import { Cursor, captureTables, DONE, knownX86Control, PAGE, resolveX86Control, x86Paging } from 'tablewalk';
 import { openFile } from 'tablewalk/source/node';
 
 const machine = await openFile(new URL('../samples/linux-amd64-la48/core.elf.gz', import.meta.url).pathname);

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { samplePath } from '../support/sample.ts';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openFile } from '../../src/source/node/index.ts';
+import { samplePath } from '../support/sample.ts';
 import { expectBytes, frame } from './expect.ts';
 
 // A Debian kernel in QEMU 7.2. Registers are those of QEMU's `info registers`, places those of `readelf -lW`.
