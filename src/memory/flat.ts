@@ -14,6 +14,9 @@ export interface RamRegion {
 /** What can hold guest RAM: a buffer, a part of one, or a `WebAssembly.Memory`, which may grow while it is in use. */
 export type RamBuffer = ArrayBuffer | SharedArrayBuffer | ArrayBufferView | GrowableMemory;
 
+/** Words of the longest `Uint32Array` that all engines make: 8 GiB. */
+const MAX_WORDS = 2 ** 31;
+
 /** As much of `WebAssembly.Memory` as is needed. */
 export interface GrowableMemory {
   readonly buffer: ArrayBuffer | SharedArrayBuffer;
@@ -61,6 +64,13 @@ export function flatMemory(ram: RamBuffer, regions?: readonly RamRegion[]): Phys
     }
     return new Uint32Array(buffer, origin + direct.offset, (last - direct.offset) / 4);
   };
+  if ((last - direct.offset) / 4 > MAX_WORDS) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `flat memory: its regions span ${hex(last - direct.offset)} bytes of the buffer; expected at most ${hex(MAX_WORDS * 4)}`,
+      { span: last - direct.offset },
+    );
+  }
   const lookup = byOffset.length === 1 ? NO_FRAMES : new RegionLookup(byOffset, direct.offset);
   return new PhysicalMemory(view(), pageOf(direct.address), direct.length / FRAME_BYTES, lookup, view);
 }

@@ -51,7 +51,8 @@ export class SparseMemory implements FrameLookup {
   }
 
   /**
-   * Makes room for a frame; one that is new holds zeros.
+   * Makes room for a frame; one that is new holds zeros. It may replace `memory.words`: take the index first, then the
+   * words.
    *
    * @param frame - frame number, an integer in `[0, 2^52)`
    * @returns index of its first word in `memory.words`

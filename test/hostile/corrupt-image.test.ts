@@ -5,7 +5,6 @@
  * headers and the pages that hold page tables.
  */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
@@ -18,8 +17,9 @@ import { memoryBytes, openImage } from '../../src/source/index.ts';
 import { Walker } from '../../src/walk/index.ts';
 import { bytesInUse, collectGarbage } from '../support/measure.ts';
 import { createRandom, type Random } from '../support/random-tables.ts';
+import { samplePath } from '../support/sample.ts';
 
-const PATH = fileURLToPath(new URL('../fixtures/linux-amd64-la48/core.elf.gz', import.meta.url));
+const PATH = samplePath('core.elf.gz');
 const ORIGINAL = new Uint8Array(gunzipSync(readFileSync(PATH)));
 
 const CASES = 10_000;
