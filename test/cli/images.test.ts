@@ -65,6 +65,18 @@ describe('a kdump of Linux, which holds no CR3', () => {
     expect(info.out).toMatch(/^assumed +CR4 = 0xb0/m);
   });
 
+  it('keeps the number of levels that it names for any root, and says what else is assumed', async () => {
+    const path = await image('kdump5-root', {
+      notes: [vmcoreinfo('1')],
+      loads: [{ physical: 0x100_3000n, data: new Uint8Array(8192) }],
+    });
+    const info = await command('info', path, '--root', '1004000');
+    expect(info.out).toContain('x86-64 5-level paging, root 0x0000000001004000 from --root');
+    // PSE, PAE, PGE and LA57 are bits 4, 5, 7 and 12.
+    expect(info.out).toMatch(/^assumed +CR4 = 0x10b0/m);
+    expect(info.out).toMatch(/^assumed +EFER.NXE = 1/m);
+  });
+
   it('is read with five levels if it says so', async () => {
     const path = await image('kdump5', {
       notes: [vmcoreinfo('1')],
@@ -149,6 +161,87 @@ describe('a QEMU core of a 32-bit machine', () => {
   });
 });
 
+describe('a table that several entries share', () => {
+  // PDEs 2, 5 and 9 lead to one page table with three pages: frame 300 twice, read-only, then writable and executable.
+  const shared = () =>
+    image('shared', {
+      notes: [qemuNote(440, { [CR0]: 0x8001_0011n, [CR3]: 0x1000n, [CR4]: 0xa0n })],
+      loads: [
+        {
+          physical: 0x1000n,
+          data: tables(8, 4, {
+            0: 0x2003n,
+            4096: 0x3003n,
+            [0x2000 + 8 * 2]: 0x4003n,
+            [0x2000 + 8 * 5]: 0x4003n,
+            [0x2000 + 8 * 9]: 0x4003n,
+            12288: 0x30_0001n,
+            [0x3000 + 8 * 4]: 0x30_0001n,
+            [0x3000 + 8 * 7]: 0x40_0003n,
+          }),
+        },
+      ],
+    });
+
+  it('is listed once, and named where it stands again', async () => {
+    const { out } = await command('maps', await shared());
+    expect(
+      out
+        .split('\n')
+        .slice(1, -1)
+        .map((line) => line.split(/ {2,}/)[0]),
+    ).toEqual([
+      '0000000000400000-0000000000401000',
+      '0000000000404000-0000000000405000',
+      '0000000000407000-0000000000408000',
+      '0000000000a00000-0000000000c00000',
+      '0000000001200000-0000000001400000',
+    ]);
+    expect(out).toMatch(
+      /^0000000000a00000-0000000000c00000 {2}same as 0000000000400000: 3 pages of one table\.$/m,
+    );
+  });
+
+  it('passes a filter wherever it stands', async () => {
+    const { out } = await command('maps', await shared(), '--rights', 'super:wx', '--ndjson');
+    const firsts = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).first);
+    expect(firsts).toEqual(['0x0000000000407000', '0x0000000000a00000', '0x0000000001200000']);
+  });
+
+  it('counts in an overview each time', async () => {
+    const { out } = await command('maps', await shared(), '--gap', '16M', '--json');
+    // Three copies of three pages.
+    expect(JSON.parse(out).clusters).toMatchObject([
+      { mapped: 9 * 4096, regions: 9, supervisor: ['r-x', 'rwx'] },
+    ]);
+  });
+
+  it('is unfolded with --all, within the limit', async () => {
+    const all = await command('maps', await shared(), '--all', '--limit', '9', '--ndjson');
+    expect(all.out.trimEnd().split('\n')).toHaveLength(9);
+    const fewer = await command('maps', await shared(), '--all', '--limit', '8', '--ndjson');
+    expect(fewer).toMatchObject({ exit: 3, out: '' });
+  });
+});
+
+describe('--root', () => {
+  it('is not rounded: a root that is not one is refused, and CR3 is said to be something else', async () => {
+    const path = await image('root', {
+      notes: [qemuNote(440, { [CR0]: 0x8001_0011n, [CR3]: 0x1018n, [CR4]: 0xa0n })],
+      loads: [{ physical: 0x1000n, data: new Uint8Array(4096) }],
+    });
+    const refused = await command('maps', path, '--root', '1018');
+    expect(refused.exit).toBe(2);
+    expect(refused.err).toContain('--root 0x1018; expected the address of a root table');
+    // PCD and PWT (bits 4 and 3) are no part of the address.
+    const masked = await command('maps', path, '--json');
+    expect(JSON.parse(masked.out).root).toBe('0x0000000000001000');
+  });
+});
+
 describe('what an image does not hold', () => {
   it('is shown as not in image, at every level', async () => {
     const path = await image('holes', {
@@ -172,6 +265,32 @@ describe('what an image does not hold', () => {
       /^missing +2 entries to tables that are not in the image/m,
     );
   });
+});
+
+it('PROT_NONE of a 2-MiB page names the 2-MiB page', async () => {
+  // pgtable-invert.h: the frame of a not-present entry is stored inverted; of a huge page bits 20:12 stay clear.
+  // Page 2e00000, PROT_NONE (bit 8), PS, D, A: inverted address bits 51:21.
+  const path = await image('protnone', {
+    notes: [qemuNote(440, { [CR0]: 0x8001_0011n, [CR3]: 0x1000n, [CR4]: 0xa0n })],
+    loads: [
+      {
+        physical: 0x1000n,
+        data: tables(8, 3, { 0: 0x2003n, 4096: 0x3003n, [0x2000 + 8]: 0x000f_ffff_fd00_09e0n }),
+      },
+    ],
+  });
+  const { out } = await command('explain', path, '234567', '--json');
+  expect(JSON.parse(out).linux).toEqual({ kind: 'prot-none', pa: '0x0000000002e00000' });
+});
+
+it('QEMU’s listings say on stderr which tables are not in the image', async () => {
+  const path = await image('cut', {
+    notes: [qemuNote(440, { [CR0]: 0x8001_0011n, [CR3]: 0x5000n, [CR4]: 0xa0n })],
+    loads: [{ physical: 0x1000n, data: new Uint8Array(4096) }],
+  });
+  const { exit, out, err } = await command('maps', path, '--format', 'qemu-tlb');
+  expect([exit, out]).toEqual([1, '']);
+  expect(err).toContain('1 table not in the image');
 });
 
 it('an image of another architecture is described, and its tables are refused by name', async () => {

@@ -299,3 +299,29 @@ describe('storeEntry', () => {
     expect([...memory.words.subarray(2, 4)]).toEqual([0x8000_0067, 0x8000_0000]);
   });
 });
+
+describe('a typed array is as much of its buffer as it shows', () => {
+  test('RAM begins where the array begins, as v86’s mem8 does', () => {
+    const heap = new ArrayBuffer(64 * 4096);
+    const view = new Uint8Array(heap, 16 * 4096, 8 * 4096);
+    new DataView(heap).setUint32(16 * 4096 + 3 * 4096, 0x1234_5678, true);
+    const memory = flatMemory(view);
+    expect(memory.words[memory.locate(3)]).toBe(0x1234_5678);
+    expect(memory.locate(7)).toBeGreaterThan(0);
+    expect(memory.locate(8)).toBe(ABSENT);
+  });
+
+  test('its own offset counts for alignment, and its own length for range', () => {
+    const heap = new ArrayBuffer(64 * 4096);
+    expect(() => flatMemory(new Uint8Array(heap, 4, 4096))).toThrow(/multiples of 8/);
+    const regions = [{ address: 0n, offset: 4096, length: 4096 }];
+    expect(() => flatMemory(new Uint8Array(heap, 4096, 4096), regions)).toThrow(/of its 0x1000 bytes/);
+  });
+});
+
+test('a buffer that was transferred away is DETACHED, by name', () => {
+  const buffer = new ArrayBuffer(4 * 4096);
+  const memory = flatMemory(buffer);
+  structuredClone(buffer, { transfer: [buffer] });
+  expect(() => memory.current()).toThrow(expect.objectContaining({ code: 'DETACHED' }));
+});
