@@ -44,6 +44,8 @@ const FACTS = 24;
 
 /** Frame bit at which a second address piece goes: physical-address bit 32. */
 const PIECE_FRAME = 0x10_0000;
+/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
+const NEAR_ADDRESS_HIGH = 0x7ff;
 /** What one unit of the high half counts in frames. */
 const HIGH_FRAMES = 0x10_0000;
 
@@ -190,6 +192,19 @@ export function tableFrame(facts: Int32Array, depth: number, low: number, high: 
 }
 
 /**
+ * {@link tableFrame} as a small integer, where it is one.
+ *
+ * @returns a frame number in `[0, 2^31)`, or -1 for one from 2^31
+ */
+export function nearTableFrame(facts: Int32Array, depth: number, low: number, high: number): number {
+  const at = depth * FACTS;
+  const upper = high & facts[at + TABLE_ADDRESS_HIGH];
+  return (upper & ~NEAR_ADDRESS_HIGH) !== 0
+    ? -1
+    : ((low & facts[at + TABLE_ADDRESS_LOW]) >>> 12) | (upper << 20);
+}
+
+/**
  * The first 4-KiB frame of the page to which an entry points.
  *
  * @returns a frame number in `[0, 2^40)`
@@ -252,9 +267,6 @@ export interface UniformLevels {
   /** Bits of the high half that must be 0: reserved ones, and those of frames from 2^31. */
   readonly high: number;
 }
-
-/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
-const NEAR_ADDRESS_HIGH = 0x7ff;
 
 /**
  * The checks common to all levels of a format of four levels with 512 entries of 8 bytes, and addresses in bits 51:12.

@@ -12,6 +12,7 @@ export {
   isPresent,
   lastIndex,
   leadsToTable,
+  nearTableFrame,
   orRights,
   pageFrame,
   pageOrder,

@@ -1,5 +1,5 @@
 import { FRAME_WORDS } from '../bits/index.ts';
-import { ABSENT, type FrameLookup, PhysicalMemory } from './physical-memory.ts';
+import { ABSENT, type FrameLookup, type PhysicalMemory } from './physical-memory.ts';
 import { DEFAULT_MAX_FRAMES, SparseMemory } from './sparse.ts';
 
 /** One 32-bit word that differs from the base. */
@@ -25,17 +25,15 @@ export class OverlayMemory implements FrameLookup {
 
   constructor(base: PhysicalMemory, maxFrames = DEFAULT_MAX_FRAMES) {
     this.base = base;
-    this.copies = new SparseMemory(maxFrames);
-    this.memory = new PhysicalMemory(this.copies.memory.words, 0, 0, this);
+    this.copies = new SparseMemory(maxFrames, this);
+    this.memory = this.copies.memory;
   }
 
+  /** Copies a frame that is touched for the first time. */
   locate(frame: number): number {
-    const known = this.copies.locate(frame);
-    if (known !== ABSENT) return known;
     const from = this.base.locate(frame);
     if (from === ABSENT) return ABSENT;
     const at = this.copies.add(frame);
-    this.memory.words = this.copies.memory.words;
     this.memory.words.set(this.base.current().subarray(from, from + FRAME_WORDS), at);
     return at;
   }

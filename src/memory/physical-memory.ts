@@ -1,4 +1,5 @@
 import { FRAME_WORDS } from '../bits/index.ts';
+import { FrameHash } from './frame-hash.ts';
 
 // Constants of this module's own, which V8 compiles in; exported and imported ones it reads from a cell at each use.
 const WORDS = FRAME_WORDS;
@@ -6,7 +7,7 @@ const WORDS = FRAME_WORDS;
 /** What {@link PhysicalMemory.locate} answers for a frame that is not there. */
 export const ABSENT = -1;
 
-/** Finds frames that do not lie in a memory's direct run. */
+/** Finds frames that lie neither in a memory's direct run nor in its pool. */
 export interface FrameLookup {
   /**
    * @param frame - frame number, an integer in `[0, 2^52)`
@@ -14,6 +15,8 @@ export interface FrameLookup {
    */
   locate(frame: number): number;
 }
+
+const NO_POOL = new FrameHash();
 
 /** Finds nothing. */
 export const NO_FRAMES: FrameLookup = { locate: () => ABSENT };
@@ -23,7 +26,7 @@ export const NO_FRAMES: FrameLookup = { locate: () => ABSENT };
  *
  * Every kind of memory is an instance of this one class, so that a walk compiled for one kind stays compiled when
  * another kind comes along. The frames `[first, first + count)` lie at the start of `words`, one after the other;
- * all others are found by `lookup`.
+ * those of the pool have their slot there, and all others are found by `lookup`.
  */
 export class PhysicalMemory {
   /** All words, little-endian as the machine's. Replaced when the memory grows: read it afresh for each operation. */
@@ -34,6 +37,8 @@ export class PhysicalMemory {
   count: number;
   /** Where all other frames are. */
   readonly lookup: FrameLookup;
+  /** Frames that came one by one; slot `n` lies at word `n * 1024`. */
+  private readonly pool: FrameHash;
   private readonly renew: (() => Uint32Array) | undefined;
   private wide: BigInt64Array | undefined;
 
@@ -43,6 +48,7 @@ export class PhysicalMemory {
    * @param count - frames in the direct run
    * @param lookup - finds the other frames
    * @param renew - makes a new view when the one in use was detached (a WebAssembly memory that has grown)
+   * @param pool - frames that came one by one
    */
   constructor(
     words: Uint32Array,
@@ -50,12 +56,14 @@ export class PhysicalMemory {
     count: number,
     lookup: FrameLookup = NO_FRAMES,
     renew?: () => Uint32Array,
+    pool: FrameHash = NO_POOL,
   ) {
     this.words = words;
     this.first = first;
     this.count = count;
     this.lookup = lookup;
     this.renew = renew;
+    this.pool = pool;
   }
 
   /**
@@ -64,7 +72,9 @@ export class PhysicalMemory {
    */
   locate(frame: number): number {
     const place = frame - this.first;
-    return place >= 0 && place < this.count ? place * WORDS : this.lookup.locate(frame);
+    if (place >= 0 && place < this.count) return place * WORDS;
+    const slot = this.pool.slotOf(frame);
+    return slot < 0 ? this.lookup.locate(frame) : slot * WORDS;
   }
 
   /** The words, from a fresh view if the last one was detached. */

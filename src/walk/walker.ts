@@ -6,6 +6,7 @@ import {
   isFaultyTable,
   isPresent,
   leadsToTable,
+  nearTableFrame,
   type Paging,
   pageFrame,
   pageOrder,
@@ -177,11 +178,15 @@ export class Walker {
     if (this.fastRoot >= 0 && this.words !== current) this.words = current;
     const page = upper * HALF + lower;
     if (page >= lowEnd && page < highStart) return NON_CANONICAL;
-    let frame = this.paging.root.frame;
+    // A frame from 2^31 has a variable of its own: one that has once held such a number is a double from then on, which
+    // makes every later walk slower.
+    let far = this.paging.root.frame;
+    let near = far < 2 ** 31 ? far | 0 : -1;
     let word = this.paging.root.word;
     for (let depth = 0; depth < levels; depth += 1) {
       const index = indexOf(facts, depth, upper, lower);
-      const base = memory.locate(frame + (index >>> (10 - entryShift)));
+      const part = index >>> (10 - entryShift);
+      const base = near < 0 ? memory.locate(far + part) : memory.locate(near + part);
       if (base < 0) return NOT_IN_MEMORY;
       const at = base + word + ((index << entryShift) & 1023);
       const words = memory.words;
@@ -194,7 +199,8 @@ export class Walker {
         return pageFrame(facts, depth, low, high) + (lower & ((1 << pageOrder(facts, depth)) - 1));
       }
       if (isFaultyTable(facts, depth, low, high)) return RESERVED;
-      frame = tableFrame(facts, depth, low, high);
+      near = nearTableFrame(facts, depth, low, high);
+      if (near < 0) far = tableFrame(facts, depth, low, high);
       word = 0;
     }
     // The last level has no kind of entry that leads to a table.
