@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { type ErrorCode, PageTableError } from '../bits/index.ts';
+import type { Machine } from '../machine/index.ts';
 import type { Output } from './output.ts';
 import { choosePaging, openSource, type Session, type SourceOptions } from './session.ts';
 import { explain } from './verbs/explain.ts';
@@ -47,32 +48,31 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
 
   const verb = (name: string, about: string) =>
-    withSourceOptions(
-      program
-        .command(name)
-        .description(about)
-        .argument('<source>', 'memory image: ELF core or raw, packed with gzip or not'),
-    ).optionsGroup('Options:');
-  const withSession =
-    (work: (session: Session, output: Output) => Promise<number>) =>
-    async (source: string, options: CommonOptions): Promise<void> => {
-      const machine = await openSource(source, options);
-      try {
-        exit = await work(choosePaging(machine, options), outputOf(options, terminal));
-      } finally {
-        await machine.close();
-      }
-    };
+    program
+      .command(name)
+      .description(about)
+      .argument('<source>', 'memory image: ELF core or raw, packed with gzip or not');
+  const onMachine = async (
+    source: string,
+    options: CommonOptions,
+    work: (machine: Machine, output: Output) => Promise<number>,
+  ): Promise<void> => {
+    const machine = await openSource(source, options);
+    try {
+      exit = await work(machine, outputOf(options, terminal));
+    } finally {
+      await machine.close();
+    }
+  };
+  const onTables = (
+    source: string,
+    options: CommonOptions,
+    work: (session: Session, output: Output) => Promise<number>,
+  ) => onMachine(source, options, (machine, output) => work(choosePaging(machine, options), output));
 
   verb('info', 'what the image holds, and what its page tables consist of').action(
-    async (source: string, options: CommonOptions) => {
-      const machine = await openSource(source, options);
-      try {
-        exit = await info(machine, options, outputOf(options, terminal));
-      } finally {
-        await machine.close();
-      }
-    },
+    (source: string, options: CommonOptions) =>
+      onMachine(source, options, (machine, output) => info(machine, options, output)),
   );
 
   verb('maps', 'what is mapped where, with which rights')
@@ -89,31 +89,33 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .option('--merge <rule>', 'what makes a row: rights, physical (default), size, attributes, none')
     .option('--gap <size>', 'overview: join rows that lie at most this far apart, as in 64M')
     .option('--all', 'every row by itself: repetition is not folded, shared tables are listed each time')
-    .option('--limit <rows>', 'rows at most, and tables unfolded again; more are an error (1000000)')
+    .option('--limit <rows>', 'rows at most; more are an error (1000000)')
     .option('--format <format>', 'table (default), or as the QEMU monitor prints: qemu-tlb, qemu-mem')
     .action((source: string, options: CommonOptions & MapsOptions) =>
-      withSession((session, output) => maps(session, options, output))(source, options),
+      onTables(source, options, (session, output) => maps(session, options, output)),
     );
 
   verb('translate', 'physical addresses of linear addresses')
     .argument('<address...>', 'linear addresses, hexadecimal')
     .action((source: string, addresses: string[], options: CommonOptions) =>
-      withSession((session, output) => translate(session, addresses, output))(source, options),
+      onTables(source, options, (session, output) => translate(session, addresses, output)),
     );
 
   verb('explain', 'every step of one translation: entries, rights, faults')
     .argument('<address>', 'linear address, hexadecimal')
     .action((source: string, address: string, options: CommonOptions) =>
-      withSession((session, output) => explain(session, address, output))(source, options),
+      onTables(source, options, (session, output) => explain(session, address, output)),
     );
 
   verb('read', 'bytes of linear memory')
     .argument('<address>', 'linear address, hexadecimal')
     .argument('<length>', 'bytes, as in 64, 0x40 or 4K')
     .action((source: string, address: string, length: string, options: CommonOptions) =>
-      withSession((session, output) => read(session, address, length, output))(source, options),
+      onTables(source, options, (session, output) => read(session, address, length, output)),
     );
 
+  // After a verb's own options, which are what a reader of its help looks for.
+  for (const command of program.commands) withSourceOptions(command);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exit;
@@ -127,8 +129,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-function withSourceOptions(command: Command): Command {
-  return command
+function withSourceOptions(command: Command): void {
+  command
     .optionsGroup('Output:')
     .option('--json', 'one JSON object')
     .option('--ndjson', 'one JSON line per record')
