@@ -17,7 +17,9 @@ export {
   type CaptureOptions,
   capturePath,
   captureTables,
+  type FrameReader,
   type LinearBytes,
+  type LinearHole,
   readLinear,
 } from './capture/index.ts';
 export {
@@ -82,6 +84,7 @@ export {
 } from './format/index.ts';
 export {
   type Census,
+  type Cluster,
   DEFAULT_MAX_ROWS,
   decodeLinuxX86,
   type ExplainedAccess,
@@ -90,6 +93,8 @@ export {
   type Explanation,
   explain,
   type FaultyRegion,
+  filterRegions,
+  joinRegions,
   type LinuxEntry,
   listRegions,
   type MappedRegion,
@@ -102,6 +107,7 @@ export {
   type RegionOptions,
   type Repeat,
   type SharedRegion,
+  type Summary,
   takeCensus,
 } from './inspect/index.ts';
 export type {
@@ -142,5 +148,6 @@ export {
   RESERVED,
   type Step,
   TABLE,
+  tableAddress,
   Walker,
 } from './walk/index.ts';

@@ -134,6 +134,7 @@ export async function readLinear(
     );
   }
   const bytes = new Uint8Array(length);
+  if (length === 0) return { bytes, holes: [] };
   const holes: { first: bigint; end: bigint; reason: LinearHole }[] = [];
   const walker = new Walker(into.memory, paging);
   const last = address + BigInt(length);

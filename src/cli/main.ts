@@ -31,8 +31,14 @@ class Descriptor {
         done += writeSync(this.number, bytes, done);
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
-        if (code === 'EPIPE') process.exit(0);
-        if (code !== 'EAGAIN') throw error;
+        if (code === 'EPIPE' && this.number === 1) process.exit(0);
+        // Nobody reads the messages: results go on.
+        if (code === 'EPIPE') return;
+        if (code !== 'EAGAIN') {
+          if (this.number === 1) err.write(`tablewalk: cannot write: ${code ?? error}\n`);
+          err.flush();
+          process.exit(3);
+        }
         // The reader of a non-blocking pipe is not ready: wait a millisecond.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
       }

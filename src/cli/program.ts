@@ -20,8 +20,8 @@ export interface Terminal {
 
 type CommonOptions = SourceOptions & { readonly json?: true; readonly ndjson?: true };
 
-/** Exit codes: DESIGN's four. */
-export const EXIT = { fine: 0, findings: 1, usage: 2, input: 3 } as const;
+/** Exit codes; the verbs themselves return 0, or 1 for what does not translate or is not there. */
+const EXIT = { fine: 0, usage: 2, input: 3 } as const;
 
 /** Errors that other arguments would mend. */
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([

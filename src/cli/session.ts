@@ -105,7 +105,7 @@ export function choosePaging(machine: Machine, options: SourceOptions): Session 
     throw new PageTableError(
       'BAD_ARGUMENT',
       `--root ${hex(root)}; expected the address of a root table of ${paging.format.fact.title}: a multiple of ` +
-        `${paging.format.fact === FORMAT_PAE ? 32 : 4096}. Give a value of CR3 with --cr3`,
+        `${paging.format.fact === FORMAT_PAE ? 32 : 4096}${paging.format.fact.vaBits === 32 ? ', below 4 GiB' : ''}. Give a value of CR3 with --cr3`,
       { root },
     );
   }
@@ -161,7 +161,7 @@ function modeOption(options: SourceOptions): FormatFact | undefined {
 }
 
 /** Physical byte address of the root table. */
-export function rootAddress({ paging }: Session): bigint {
+function rootAddress({ paging }: Session): bigint {
   return addressOf(paging.root.frame, paging.root.word * 4);
 }
 

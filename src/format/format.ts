@@ -1,6 +1,6 @@
 /**
- * What a format's data table looks like. One table per format holds every field of every level; all code that encodes,
- * decodes, checks, explains or draws entries reads it there.
+ * What a format's data table looks like. One table per format holds every field of every level; all code that decodes,
+ * checks or explains entries reads it there.
  */
 
 /** What a field does, for code; its name is for people. */

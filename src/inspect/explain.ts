@@ -12,7 +12,7 @@ import {
   type WalkEnd,
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { type Step, Walker } from '../walk/index.ts';
+import { type Step, tableAddress, Walker } from '../walk/index.ts';
 import { decodeLinuxX86, type LinuxEntry } from './linux.ts';
 
 /** One field of an entry, with what it holds. */
@@ -105,7 +105,8 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
-    missingTable: end === 'not-in-memory' && frame !== undefined ? addressOf(frame) : undefined,
+    missingTable:
+      end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,
     linux: end === 'not-present' ? decodeLinuxX86(fact, last.depth, last.low, last.high) : undefined,
   };
 }

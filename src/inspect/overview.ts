@@ -1,5 +1,5 @@
 import { rightsText } from '../format/index.ts';
-import type { MappedRegion, Region, Repeat, SharedRegion } from './regions.ts';
+import type { MappedRegion, Region, Repeat } from './regions.ts';
 
 /** What rows have in common, copies and shared tables included. */
 export interface Summary {
@@ -33,7 +33,7 @@ export interface Cluster extends Summary {
  * @param gap - pages, at least 0
  */
 export function joinRegions(rows: readonly Region[], gap: number): Cluster[] {
-  const shared = new SharedRows(rows);
+  const summaries = new Map<readonly Region[], Summary>();
   const list: Cluster[] = [];
   for (const row of rows) {
     const end = endOf(row);
@@ -44,7 +44,7 @@ export function joinRegions(rows: readonly Region[], gap: number): Cluster[] {
       list.push(last);
     }
     last.end = Math.max(last.end, end);
-    shared.addTo(last, row, row.repeat?.count ?? 1, row.end - row.first);
+    addTo(last, row, summaries);
   }
   return list;
 }
@@ -56,16 +56,14 @@ export function joinRegions(rows: readonly Region[], gap: number): Cluster[] {
  * @param rows - what `listRegions` gives
  */
 export function filterRegions(rows: readonly Region[], test: (row: MappedRegion) => boolean): Region[] {
-  const shared = new SharedRows(rows);
-  const passes = new Map<string, boolean>();
-  const passing = (row: Region): boolean => {
+  const known = new Map<readonly Region[], boolean>();
+  const passes = (row: Region): boolean => {
     if (row.kind !== 'shared') return row.kind === 'missing' || (row.kind === 'mapped' && test(row));
-    const key = keyOf(row);
-    const known = passes.get(key) ?? shared.rowsOf(row).some((there) => passing(there.row));
-    passes.set(key, known);
-    return known;
+    const answer = known.get(row.content) ?? row.content.some(passes);
+    known.set(row.content, answer);
+    return answer;
   };
-  return rows.filter(passing);
+  return rows.filter(passes);
 }
 
 function emptySummary(): Summary {
@@ -85,76 +83,32 @@ function endOf(row: Region): number {
   return row.end + ((row.repeat?.count ?? 1) - 1) * (row.repeat?.stride ?? 0);
 }
 
-/** Rows that refer to the same table say the same. */
-function keyOf(row: SharedRegion): string {
-  return `${row.same} ${row.depth}`;
-}
-
-/** Follows shared rows to the rows that they refer to. Each table is summed up once, whatever refers to it. */
-class SharedRows {
-  private readonly rows: readonly Region[];
-  private readonly summaries = new Map<string, Summary>();
-
-  constructor(rows: readonly Region[]) {
-    this.rows = rows;
-  }
-
-  /**
-   * The rows that stand where a shared row refers to, how many copies of each lie there, and how many pages of a copy.
-   * Rows are in order and do not overlap, copies included.
-   */
-  rowsOf(shared: SharedRegion): { row: Region; copies: number; pages: number }[] {
-    const from = shared.same;
-    const to = from + (shared.end - shared.first);
-    let low = 0;
-    let high = this.rows.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (endOf(this.rows[middle]) <= from) low = middle + 1;
-      else high = middle;
+/** Adds a row, copies included. Each shared table is summed up once, whatever refers to it. */
+function addTo(summary: Summary, row: Region, summaries: Map<readonly Region[], Summary>): void {
+  const copies = row.repeat?.count ?? 1;
+  switch (row.kind) {
+    case 'missing':
+      summary.missing = true;
+      break;
+    case 'faulty':
+      summary.faulty = true;
+      break;
+    case 'shared': {
+      let content = summaries.get(row.content);
+      if (content === undefined) {
+        content = emptySummary();
+        summaries.set(row.content, content);
+        for (const there of row.content) addTo(content, there, summaries);
+      }
+      merge(summary, content, copies);
+      break;
     }
-    const found: { row: Region; copies: number; pages: number }[] = [];
-    for (let i = low; i < this.rows.length && this.rows[i].first < to; i += 1) {
-      const row = this.rows[i];
-      const length = row.end - row.first;
-      const { count, stride } = row.repeat ?? { count: 1, stride: length };
-      const lowest = Math.max(0, Math.floor((from - row.first - length) / stride) + 1);
-      const highest = Math.min(count - 1, Math.ceil((to - row.first) / stride) - 1);
-      const pages = count > 1 ? length : Math.min(row.end, to) - Math.max(row.first, from);
-      if (highest >= lowest && row !== shared) found.push({ row, copies: highest - lowest + 1, pages });
-    }
-    return found;
-  }
-
-  /** Adds `copies` of a row, of each of which `pages` count. */
-  addTo(summary: Summary, row: Region, copies: number, pages: number): void {
-    switch (row.kind) {
-      case 'missing':
-        summary.missing = true;
-        break;
-      case 'faulty':
-        summary.faulty = true;
-        break;
-      case 'shared':
-        merge(summary, this.summaryOf(row), copies);
-        break;
-      case 'mapped':
-        summary.mapped += pages * copies;
-        summary.regions += copies;
-        for (const shift of row.pageShifts) summary.pageShifts.add(shift);
-        summary.user.add(rightsText(row.rights, true));
-        summary.supervisor.add(rightsText(row.rights, false));
-    }
-  }
-
-  private summaryOf(shared: SharedRegion): Summary {
-    const key = keyOf(shared);
-    const known = this.summaries.get(key);
-    if (known !== undefined) return known;
-    const summary = emptySummary();
-    this.summaries.set(key, summary);
-    for (const { row, copies, pages } of this.rowsOf(shared)) this.addTo(summary, row, copies, pages);
-    return summary;
+    case 'mapped':
+      summary.mapped += (row.end - row.first) * copies;
+      summary.regions += copies;
+      for (const shift of row.pageShifts) summary.pageShifts.add(shift);
+      summary.user.add(rightsText(row.rights, true));
+      summary.supervisor.add(rightsText(row.rights, false));
   }
 }
 

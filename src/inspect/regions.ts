@@ -56,6 +56,8 @@ export interface SharedRegion extends Span {
   readonly same: number;
   /** Entries that map pages, in one copy. */
   readonly leaves: number;
+  /** The rows of the table by itself, counted from its first page. */
+  readonly content: readonly Region[];
 }
 
 /** A range of which the table is not in the image: nobody knows what it maps. */
@@ -111,7 +113,7 @@ const FOLD_FROM = 3;
  * Time and memory are bounded by the size of the tables, also where they point at themselves, unless `all` is set;
  * then by `maxRows`: of rows, and of what is met again.
  *
- * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there would be more than `maxRows` rows, or `all` meets more than `maxRows` tables and pages again
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if `maxRows` is less than 1, `LIMIT_EXCEEDED` if there would be more than `maxRows` rows, or `all` meets more than `maxRows` tables and pages again
  */
 export function listRegions(memory: PhysicalMemory, paging: Paging, options: RegionOptions = {}): Region[] {
   return new Lister(memory, paging, options).list();
@@ -140,8 +142,8 @@ class Lister {
   private repeats = 0;
   /** Tables met, by frame, depth and inherited rights. */
   private readonly seen = new Map<string, Seen>();
-  /** Rows of tables that are met again and consist of one row; `undefined` for those of several. */
-  private readonly single = new Map<string, Region | undefined>();
+  /** Rows of the tables that are met again, each by itself. */
+  private readonly contents = new Map<string, readonly Region[]>();
 
   constructor(memory: PhysicalMemory, paging: Paging, options: RegionOptions) {
     this.memory = memory;
@@ -150,6 +152,11 @@ class Lister {
     this.merge = options.merge ?? 'physical';
     this.all = options.all ?? false;
     this.maxRows = options.maxRows ?? DEFAULT_MAX_ROWS;
+    if (!(this.maxRows >= 1)) {
+      throw new PageTableError('OUT_OF_RANGE', `regions: maxRows ${this.maxRows}; expected at least 1`, {
+        maxRows: this.maxRows,
+      });
+    }
   }
 
   list(): Region[] {
@@ -213,8 +220,8 @@ class Lister {
           }
           cursor.skip();
           if (seen.empty) break;
-          const single = this.singleRow(key, frame, depth + 1, and, or);
-          if (single !== undefined) rows.addCopy(single, page);
+          const content = this.contentOf(key, frame, depth + 1, and, or);
+          if (content.length === 1 && content[0].kind !== 'shared') rows.addCopy(content[0], page);
           else
             rows.addShared({
               kind: 'shared',
@@ -224,6 +231,7 @@ class Lister {
               frame,
               same: seen.page,
               leaves: seen.leaves,
+              content,
             });
           break;
         }
@@ -238,19 +246,17 @@ class Lister {
     if (this.repeats > this.maxRows) throw tooMany('tables and pages met again', this.maxRows);
   }
 
-  /** The row of a table that consists of one, relative to its first page. */
-  private singleRow(key: string, frame: number, depth: number, and: number, or: number): Region | undefined {
-    if (this.single.has(key)) return this.single.get(key);
-    // A table that leads to itself is several rows, as far as this is asked meanwhile.
-    this.single.set(key, undefined);
+  /** The rows of a table by itself, counted from its first page. */
+  private contentOf(key: string, frame: number, depth: number, and: number, or: number): readonly Region[] {
+    const known = this.contents.get(key);
+    if (known !== undefined) return known;
     const cursor = new Cursor(this.memory, this.paging);
     cursor.start({ depth, frame, page: 0, and, or });
     const rows = new RowList(ALL_PAGES, this.merge, false, this.maxRows);
     this.visit(cursor, rows, ALL_PAGES);
-    const list = rows.finish();
-    const row = list.length === 1 && list[0].kind !== 'shared' ? list[0] : undefined;
-    this.single.set(key, row);
-    return row;
+    const content = rows.finish();
+    this.contents.set(key, content);
+    return content;
   }
 }
 

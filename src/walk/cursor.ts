@@ -122,6 +122,7 @@ export class Cursor {
    *
    * @param table - its depth, its frame, the first page that its first entry maps, and what the entries above say of
    *   rights, see {@link and} and {@link or}
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if the format has no such depth
    */
   start(table: {
     readonly depth: number;
@@ -131,6 +132,13 @@ export class Cursor {
     readonly or?: number;
   }): void {
     const { depth, frame, page } = table;
+    if (!(depth >= 0 && depth < this.paging.format.levels)) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `cursor: depth ${depth}; expected a whole number in [0, ${this.paging.format.levels})`,
+        { depth },
+      );
+    }
     this.memory.current();
     const offset = depth === 0 ? this.paging.root.word : 0;
     this.push(depth, frame, offset, page, table.and ?? -1, table.or ?? 0);

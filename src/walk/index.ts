@@ -16,5 +16,6 @@ export {
   type Path,
   RESERVED,
   type Step,
+  tableAddress,
   Walker,
 } from './walker.ts';

@@ -248,6 +248,15 @@ export class Walker {
   }
 }
 
+/**
+ * The physical byte address of a table: the root may begin in the middle of its frame.
+ *
+ * @param depth - counts from the root, 0
+ */
+export function tableAddress(paging: Paging, depth: number, frame: number): bigint {
+  return addressOf(frame, depth === 0 ? paging.root.word * 4 : 0);
+}
+
 function notAPage(page: number): PageTableError {
   return new PageTableError('OUT_OF_RANGE', `walk: page ${page}; expected a whole number in [0, 2^52)`, {
     page,

@@ -290,7 +290,7 @@ it('QEMU’s listings say on stderr which tables are not in the image', async ()
   });
   const { exit, out, err } = await command('maps', path, '--format', 'qemu-tlb');
   expect([exit, out]).toEqual([1, '']);
-  expect(err).toContain('1 table not in the image');
+  expect(err).toContain('1 entry to tables that are not in the image');
 });
 
 it('an image of another architecture is described, and its tables are refused by name', async () => {

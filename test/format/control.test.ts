@@ -118,9 +118,23 @@ describe('control state that no source gives is assumed, and listed', () => {
 
   test('key registers are assumed only where keys are on', () => {
     const keys = { cr4: PAE | (1n << 22n) };
-    expect(names(keys, true)).toEqual(['cr0', 'cr3', 'efer', 'pat', 'pkru', 'pkrs', 'physBits']);
+    expect(names(keys, true)).toEqual(['cr0', 'cr3', 'efer', 'pat', 'pkru', 'physBits']);
+    // CR4.PKS is bit 24.
+    expect(names({ cr4: PAE | (1n << 24n) }, true)).toEqual([
+      'cr0',
+      'cr3',
+      'efer',
+      'pat',
+      'pkrs',
+      'physBits',
+    ]);
     expect(names({ ...keys, pkru: 0x5555_5554n }, true)).not.toContain('pkru');
     expect(names(keys, false)).not.toContain('pkru');
+  });
+
+  test('a wanted mode with PAE says what it assumes of EFER, whatever CR4 says', () => {
+    const { assumed } = resolveX86Control({ cr4: 0n }, undefined, FORMAT_4_LEVEL);
+    expect(assumed.map((one) => one.name)).toContain('efer');
   });
 
   test('32-bit paging depends on no address width, and on nothing in EFER', () => {

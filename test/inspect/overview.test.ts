@@ -85,6 +85,37 @@ describe('joinRegions', () => {
   });
 });
 
+describe('a shared table whose edge rows are joined with their neighbours where it stands first', () => {
+  // Entry 0 leads to a page table of which the last page is followed by a 2-MiB page, contiguous in both spaces. Entry
+  // 7 leads to the same table.
+  const tables = new Tables()
+    .set(1, 0, entryTo(2, TABLE))
+    .set(2, 0, entryTo(3, TABLE))
+    .set(3, 0, entryTo(4, TABLE))
+    .set(3, 1, entryTo(0x400, WRITABLE | 0x80n))
+    .set(3, 7, entryTo(4, TABLE))
+    .set(4, 3, entryTo(0x50, READ_ONLY))
+    .set(4, 511, entryTo(0x3ff, WRITABLE));
+  const paging = x86Paging(controlsOf({ mode: '4-level', cr3: 0x1000n }).ours);
+  const rows = listRegions(sparseFrom(tables.frames).memory, paging);
+
+  it('does not get the neighbours’ page sizes or lengths', () => {
+    expect(brief(rows)).toEqual([
+      ['mapped', 3],
+      ['mapped', 511],
+      ['shared', 7 * 512],
+    ]);
+    expect(brief(filterRegions(rows, (row) => row.pageShifts.includes(21)))).toEqual([['mapped', 511]]);
+    expect(brief(filterRegions(rows, (row) => row.end - row.first > 1))).toEqual([['mapped', 511]]);
+  });
+
+  it('counts its own pages only', () => {
+    const last = joinRegions(rows, 0).at(-1);
+    expect(last).toMatchObject({ first: 7 * 512, mapped: 2, regions: 2 });
+    expect([...(last?.pageShifts ?? [])]).toEqual([12]);
+  });
+});
+
 describe('filterRegions', () => {
   const writable = (row: { readonly rights: number }) => (row.rights & 16) !== 0;
 

@@ -57,8 +57,7 @@ function printText(session: Session, it: Explanation, output: Output): void {
 
 function outcomeText(session: Session, it: Explanation): string {
   if (it.physical !== undefined) return `translates to ${hex64(it.physical)}`;
-  const missing = it.missingTable === undefined ? undefined : pageOf(it.missingTable);
-  return `does not translate: ${reasonText(session, it.end, it.levels, missing)}`;
+  return `does not translate: ${reasonText(session, it.end, it.levels, it.missingTable)}`;
 }
 
 function printLevel(session: Session, level: ExplainedLevel, output: Output): void {

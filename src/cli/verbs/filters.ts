@@ -29,7 +29,7 @@ export function parseRange(text: string): PageRange {
   }
   const end = text.includes('+') ? first + parseSize('--range length', to) : parseHex('--range', to);
   // FIRST-0 reaches to the end of the address space.
-  const last = end === 0n ? 2n ** 64n : end;
+  const last = end === 0n && !text.includes('+') ? 2n ** 64n : end;
   if (last <= first || last > 2n ** 64n) {
     throw new PageTableError(
       'BAD_ARGUMENT',

@@ -1,10 +1,13 @@
-import { addressOf, hex64, PageTableError } from '../../bits/index.ts';
+import { addressOf, type ErrorCode, hex64, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
 import { takeCensus } from '../../inspect/index.ts';
 import type { Machine } from '../../machine/index.ts';
 import type { Json, Output } from '../output.ts';
 import { choosePaging, type Session, type SourceOptions, sessionJson, sessionText } from '../session.ts';
 import { countText, layOut, pageSizeText, pagesText, plural, rangeText } from '../text.ts';
+
+/** Why an image may have no page tables to read, and still be worth a description. */
+const DESCRIBED: ReadonlySet<ErrorCode> = new Set(['NO_ROOT', 'PAGING_DISABLED', 'UNSUPPORTED_IMAGE']);
 
 /** `info`: what an image holds, and what its page tables consist of. */
 export async function info(machine: Machine, options: SourceOptions, output: Output): Promise<number> {
@@ -15,8 +18,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     session = choosePaging(machine, options);
   } catch (error) {
     // An image without a root or of another architecture is still worth a description; a wrong option is not.
-    if (!(error instanceof PageTableError) || error.code === 'BAD_ARGUMENT' || error.code === 'NO_CPU')
-      throw error;
+    if (!(error instanceof PageTableError) || !DESCRIBED.has(error.code)) throw error;
     why = error.message;
   }
   const census =
@@ -58,7 +60,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
       ...(why === '' ? {} : { noTables: why }),
     };
     output.line(JSON.stringify(record));
-    return 0;
+    return census?.tables === 0 ? 1 : 0;
   }
 
   const rows: string[][] = [
@@ -106,7 +108,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     for (const { text } of session.assumed) rows.push(['assumed', text]);
   }
   for (const line of layOut(rows)) output.line(line);
-  return 0;
+  return census?.tables === 0 ? 1 : 0;
 }
 
 function spanText(machine: Machine): string {

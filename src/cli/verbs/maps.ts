@@ -1,6 +1,6 @@
 import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import { rightsText } from '../../format/index.ts';
+import { type Paging, rightsText } from '../../format/index.ts';
 import {
   type Cluster,
   DEFAULT_MAX_ROWS,
@@ -15,6 +15,7 @@ import {
   type Repeat,
 } from '../../inspect/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
+import { tableAddress } from '../../walk/index.ts';
 import { type Json, type Output, writeRecords } from '../output.ts';
 import { noteSession, type Session, sessionJson } from '../session.ts';
 import { countText, layOut, pageSizeText, pagesText, parseCount, plural, rangeText } from '../text.ts';
@@ -61,18 +62,25 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
     options.gap === undefined ? undefined : joinRegions(rows, parsePages('--gap', options.gap));
   if (output.mode !== 'text') {
     const head = { ...sessionJson(session), merge };
-    if (clusters === undefined) writeRecords(output, 'regions', rows.map(regionJson), head);
+    if (clusters === undefined)
+      writeRecords(
+        output,
+        'regions',
+        rows.map((row) => regionJson(row, session.paging)),
+        head,
+      );
     else writeRecords(output, 'clusters', clusters.map(clusterJson), head);
   } else if (clusters === undefined) {
-    printTable(rows, output);
+    printTable(rows, session.paging, output);
     noteSession(session, output, `${plural(rows.length, 'row')}. ${ruleText(merge)}`);
   } else {
     printClusters(clusters, output);
+    const regions = clusters.reduce((sum, one) => sum + one.regions, 0);
     const rule = `A row joins regions that lie at most ${options.gap} apart.`;
     noteSession(
       session,
       output,
-      `${plural(rows.length, 'region')} in ${plural(clusters.length, 'row')}. ${rule}`,
+      `${plural(regions, 'region')} in ${plural(clusters.length, 'row')}. ${rule}`,
     );
   }
   const unread = rows.filter((row) => row.kind === 'missing').length;
@@ -109,14 +117,18 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
   }
   const missing = print(memory, session.paging, (line) => output.line(line));
   noteSession(session, output);
-  if (missing > 0) output.note(`${plural(missing, 'table')} not in the image: what they map is not printed.`);
-  return missing === 0 ? 0 : 1;
+  if (missing > 0) {
+    output.note(
+      `${plural(missing, 'entry')} to tables that are not in the image: what they map is not printed.`,
+    );
+  }
+  return rootIsThere(session, memory) ? 0 : 1;
 }
 
 const HEADER = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', 'USER', 'SUPER', 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
 
-function printTable(rows: readonly Region[], output: Output): void {
-  const cells = [HEADER, ...rows.map(rowCells)];
+function printTable(rows: readonly Region[], paging: Paging, output: Output): void {
+  const cells = [HEADER, ...rows.map((row) => rowCells(row, paging))];
   layOut(cells, new Set([2])).forEach((line, i) => {
     const row = rows[i - 1];
     output.line(
@@ -125,7 +137,7 @@ function printTable(rows: readonly Region[], output: Output): void {
   });
 }
 
-function rowCells(row: Region): string[] {
+function rowCells(row: Region, paging: Paging): string[] {
   const range = rangeText(row.first, row.end);
   const repeat = repeatText(row.repeat);
   switch (row.kind) {
@@ -146,7 +158,10 @@ function rowCells(row: Region): string[] {
     case 'shared':
       return [range, `same as ${hexPage(row.same)}: ${plural(row.leaves, 'page')} of one table. ${repeat}`];
     case 'missing':
-      return [range, `not in image: the table at ${hex64(addressOf(row.frame))}. ${repeat}`];
+      return [
+        range,
+        `not in image: the table at ${hex64(tableAddress(paging, row.depth, row.frame))}. ${repeat}`,
+      ];
     case 'faulty':
       return [range, `every access faults: reserved bit set in the entry. ${repeat}`];
   }
@@ -194,12 +209,14 @@ function clusterJson(one: Cluster): Json {
     pageSizes: [...one.pageShifts].sort((a, b) => a - b).map((shift) => 2 ** shift),
     user: [...one.user],
     supervisor: [...one.supervisor],
+    count: one.repeat?.count ?? 1,
+    stride: one.repeat === undefined ? null : one.repeat.stride * 4096,
     missing: one.missing,
     faulty: one.faulty,
   };
 }
 
-function regionJson(row: Region): Json {
+function regionJson(row: Region, paging: Paging): Json {
   const span = {
     kind: row.kind,
     first: hex64(addressOf(row.first)),
@@ -219,7 +236,7 @@ function regionJson(row: Region): Json {
         pages: row.leaves,
       };
     case 'missing':
-      return { ...span, table: hex64(addressOf(row.frame)) };
+      return { ...span, table: hex64(tableAddress(paging, row.depth, row.frame)) };
     case 'faulty':
       return { ...span, entry: hex64(joinHalves(row.low, row.high)) };
   }

@@ -1,7 +1,7 @@
 import { addressOf, hex64, offsetOf, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
-import { type Path, Walker } from '../../walk/index.ts';
+import { type Path, tableAddress, Walker } from '../../walk/index.ts';
 import { type Output, writeRecords } from '../output.ts';
 import { noteSession, type Session } from '../session.ts';
 import { layOut, parseHex, sizeText } from '../text.ts';
@@ -25,7 +25,7 @@ export async function translate(
     const rows = answers.map(({ va, path }) => {
       const pa = physical(va, path);
       return pa === undefined
-        ? [hex64(va), '-', reasonText(session, path.end, path.steps, path.frame)]
+        ? [hex64(va), '-', reasonOf(session, path)]
         : [hex64(va), hex64(pa), `${sizeText(pageBytes(path))} page`];
     });
     for (const line of layOut(rows)) output.line(line);
@@ -36,13 +36,19 @@ export async function translate(
         va: hex64(va),
         pa: pa === undefined ? null : hex64(pa),
         pageSize: pa === undefined ? null : Number(pageBytes(path)), // at most 2^30
-        reason: pa === undefined ? reasonText(session, path.end, path.steps, path.frame) : null,
+        reason: pa === undefined ? reasonOf(session, path) : null,
       };
     });
     writeRecords(output, 'translations', records);
   }
   noteSession(session, output);
   return answers.every(({ path }) => path.end === 'mapped') ? 0 : 1;
+}
+
+function reasonOf(session: Session, path: Path): string {
+  const { end, steps, frame } = path;
+  const missing = frame === undefined ? undefined : tableAddress(session.paging, steps.length, frame);
+  return reasonText(session, end, steps, missing);
 }
 
 function physical(va: bigint, path: Path): bigint | undefined {

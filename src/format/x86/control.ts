@@ -116,7 +116,8 @@ export function resolveX86Control(
     `CR4 = ${hex(cr4Default)} (PSE, PGE${pae ? ', PAE' : ''}${five ? ', LA57' : ''})`,
     'no SMEP, no SMAP, no protection keys',
   );
-  const efer = (pae && (cr4 & CR4_PAE) !== 0n ? assume : quiet)(
+  // Without PAE nothing of EFER matters.
+  const efer = ((mode === undefined ? (cr4 & CR4_PAE) !== 0n : pae) ? assume : quiet)(
     'efer',
     long ? EFER_LME | EFER_LMA | EFER_NXE : EFER_NXE,
     `EFER.NXE = 1, EFER.LMA = ${long ? 1 : 0}`,
@@ -126,19 +127,23 @@ export function resolveX86Control(
   // The rest changes nothing for a format that does not use it: only what matters is said aloud.
   const paging = modeOf(registers.cr0, registers.cr4, registers.efer);
   const wide = paging !== undefined && paging !== FORMAT_32_BIT;
-  const keys = (cr4 & (CR4_PKE | CR4_PKS)) !== 0n && wide && paging !== FORMAT_PAE;
+  const keyed = paging === FORMAT_4_LEVEL || paging === FORMAT_5_LEVEL;
   const control: X86Control = {
     ...registers,
     cr3,
     pat: assume('pat', PAT_RESET, 'PAT at its reset value', 'entries are WB, WT, UC-, UC, WB, WT, UC-, UC'),
-    pkru: keys ? assume('pkru', 0n, 'PKRU = 0', 'no protection key denies user pages') : quiet('pkru', 0n),
-    pkrs: keys
-      ? assume('pkrs', 0n, 'PKRS = 0', 'no protection key denies supervisor pages')
-      : quiet('pkrs', 0n),
+    pkru:
+      keyed && (cr4 & CR4_PKE) !== 0n
+        ? assume('pkru', 0n, 'PKRU = 0', 'no protection key denies user pages')
+        : quiet('pkru', 0n),
+    pkrs:
+      keyed && (cr4 & CR4_PKS) !== 0n
+        ? assume('pkrs', 0n, 'PKRS = 0', 'no protection key denies supervisor pages')
+        : quiet('pkrs', 0n),
     physBits: wide
       ? assume('physBits', 52, '52 physical-address bits', 'no address bit of an entry counts as reserved')
       : quiet('physBits', 40),
-    page1GB: paging === FORMAT_4_LEVEL || paging === FORMAT_5_LEVEL ? quiet('page1GB', true) : false,
+    page1GB: keyed ? quiet('page1GB', true) : false,
     pse36: quiet('pse36', true),
     amd: quiet('amd', false),
   };
@@ -193,7 +198,7 @@ export function x86Format(fact: FormatFact, control: X86Control): CompiledFormat
  *
  * @param cr3 - 64 bits; PCID, PWT, PCD, LAM bits and bit 63 are passed over
  * @throws {@link PageTableError} `OUT_OF_RANGE` if it is not an unsigned 64-bit value, or the root lies above the physical
- *   address space
+ *   address space; in 32-bit and PAE paging CR3 has 32 bits, and what is above them is passed over
  * @see Intel SDM vol. 3A, tables "Use of CR3" of each paging mode
  */
 export function rootOf(fact: FormatFact, cr3: bigint, physBits: number): Root {
