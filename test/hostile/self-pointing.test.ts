@@ -23,7 +23,7 @@ import { rowAt, rowsByPage } from '../support/region-lookup.ts';
 import { entryTo, Tables } from '../support/tables.ts';
 import { controlsOf, layOut, MODES, sparseFrom } from '../support/x86-cases.ts';
 
-const MAX_MILLISECONDS = 2000;
+const MAX_MILLISECONDS = 10_000;
 const MAX_MEGABYTES = 200;
 
 /** Entries of 4 or 8 bytes, valid at every depth of the mode: a PDPTE of PAE paging may not have R/W, U/S or A. */
