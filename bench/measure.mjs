@@ -2,7 +2,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 
 /**
  * One row: what is done, through which interface, and `work(round)`, which does it `count` times.
- * @typedef {{ name: string, interface: string, unit: string, count: number, work: (round: number) => unknown }} Row
+ * @typedef {{ name: string, interface: string, count: number, work: (round: number) => unknown }} Row
  */
 
 /**

@@ -20,6 +20,7 @@ export {
   type FrameReader,
   type LinearBytes,
   type LinearHole,
+  MAX_LINEAR_READ,
   readLinear,
 } from './capture/index.ts';
 export {

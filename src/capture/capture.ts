@@ -19,6 +19,9 @@ export type FrameReader = Pick<Machine, 'readFrames'>;
 /** Frames asked of a machine at a time: 1 MiB. */
 const BATCH = 256;
 
+/** Bytes that one call of {@link readLinear} reads at most: 64 MiB. */
+export const MAX_LINEAR_READ = 2 ** 26;
+
 /** How far a capture goes. */
 export interface CaptureOptions {
   /** Pages whose tables are wanted; all by default. */
@@ -113,7 +116,7 @@ export interface LinearBytes {
  * Reads linear memory through page tables.
  *
  * @param address - linear byte address
- * @param length - bytes, in `[0, 2^26]`
+ * @param length - bytes, in `[0, MAX_LINEAR_READ]`
  * @throws {@link PageTableError} `OUT_OF_RANGE` if the length is not in that range or the end is past 2^64
  */
 export async function readLinear(
@@ -124,12 +127,12 @@ export async function readLinear(
   into: SparseMemory = new SparseMemory(),
 ): Promise<LinearBytes> {
   if (
-    !(Number.isInteger(length) && length >= 0 && length <= MAX_READ) ||
+    !(Number.isInteger(length) && length >= 0 && length <= MAX_LINEAR_READ) ||
     address + BigInt(length) > 2n ** 64n
   ) {
     throw new PageTableError(
       'OUT_OF_RANGE',
-      `read: ${length} bytes at ${hex(address)}; expected at most ${MAX_READ} bytes that end at or below 2^64`,
+      `read: ${length} bytes at ${hex(address)}; expected at most ${MAX_LINEAR_READ} bytes that end at or below 2^64`,
       { address, length },
     );
   }
@@ -179,6 +182,3 @@ export async function readLinear(
   }
   return { bytes, holes };
 }
-
-/** Bytes that one call of {@link readLinear} reads at most: 64 MiB. */
-const MAX_READ = 2 ** 26;

@@ -5,5 +5,6 @@ export {
   type FrameReader,
   type LinearBytes,
   type LinearHole,
+  MAX_LINEAR_READ,
   readLinear,
 } from './capture.ts';

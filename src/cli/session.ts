@@ -1,4 +1,4 @@
-import { addressOf, type ErrorCode, hex, hex64, PageTableError } from '../bits/index.ts';
+import { type ErrorCode, hex, hex64, PageTableError } from '../bits/index.ts';
 import {
   type Assumption,
   FORMAT_5_LEVEL,
@@ -13,6 +13,7 @@ import {
 } from '../format/index.ts';
 import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
 import { openFile } from '../source/node/index.ts';
+import { tableAddress } from '../walk/index.ts';
 import type { Json, Output } from './output.ts';
 import { parseCount, parseHex, parseSize } from './text.ts';
 
@@ -67,7 +68,7 @@ export async function openSource(path: string, options: SourceOptions): Promise<
 /** What the command offers where opening an image fails. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   UNSUPPORTED_IMAGE: ' (raw memory: --raw, with --base if it does not begin at physical address 0)',
-  LIMIT_EXCEEDED: ' (--max-unpacked)',
+  LIMIT_EXCEEDED: ' (of a packed file: --max-unpacked)',
 };
 
 /**
@@ -101,7 +102,7 @@ export function choosePaging(machine: Machine, options: SourceOptions): Session 
     modeOption(options) ?? levels,
   );
   const paging = x86Paging(control);
-  if (options.root !== undefined && addressOf(paging.root.frame, paging.root.word * 4) !== root) {
+  if (options.root !== undefined && rootAddress(paging) !== root) {
     throw new PageTableError(
       'BAD_ARGUMENT',
       `--root ${hex(root)}; expected the address of a root table of ${paging.format.fact.title}: a multiple of ` +
@@ -161,13 +162,13 @@ function modeOption(options: SourceOptions): FormatFact | undefined {
 }
 
 /** Physical byte address of the root table. */
-function rootAddress({ paging }: Session): bigint {
-  return addressOf(paging.root.frame, paging.root.word * 4);
+function rootAddress(paging: Paging): bigint {
+  return tableAddress(paging, 0, paging.root.frame);
 }
 
 /** What a reader must know of a session before its results: `x86-64 4-level paging, root 0x… from CR3 of CPU 0`. */
 export function sessionText(session: Session): string {
-  return `${session.paging.format.fact.title}, root ${hex64(rootAddress(session))} from ${session.rootFrom}`;
+  return `${session.paging.format.fact.title}, root ${hex64(rootAddress(session.paging))} from ${session.rootFrom}`;
 }
 
 /** What was assumed, on one line; `info` says what follows from each. */
@@ -179,7 +180,7 @@ export function assumedText(session: Session): string {
 export function sessionJson(session: Session): { readonly [key: string]: Json } {
   return {
     mode: session.paging.format.fact.name,
-    root: hex64(rootAddress(session)),
+    root: hex64(rootAddress(session.paging)),
     rootFrom: session.rootFrom,
     assumed: session.assumed.map((one) => one.text),
   };

@@ -91,7 +91,8 @@ export function parseSize(what: string, text: string): bigint {
 }
 
 /**
- * Lays out rows in columns separated by two spaces. Columns named in `right` are aligned to the right.
+ * Lays out rows in columns separated by two spaces. Columns named in `right` are aligned to the right. The last cell of a
+ * row with fewer cells than the first one is a remark, for which no column is widened.
  */
 export function layOut(
   rows: readonly (readonly string[])[],
@@ -99,13 +100,15 @@ export function layOut(
 ): string[] {
   const widths: number[] = [];
   for (const row of rows) {
+    const remark = row.length < rows[0].length ? row.length - 1 : -1;
     row.forEach((cell, i) => {
+      if (i === remark) return;
       widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
   }
   return rows.map((row) =>
     row
-      .map((cell, i) => (right.has(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .map((cell, i) => (right.has(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
       .join('  ')
       .trimEnd(),
   );

@@ -96,7 +96,7 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
   return {
     address,
     format: fact.title,
-    root: addressOf(paging.root.frame, paging.root.word * 4),
+    root: tableAddress(paging, 0, paging.root.frame),
     end,
     levels,
     physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
@@ -145,7 +145,7 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
     fields,
     source: described.entry.source,
     removes,
-    recursive: leads === 'table' && target === addressOf(paging.root.frame, paging.root.word * 4),
+    recursive: leads === 'table' && target === tableAddress(paging, 0, paging.root.frame),
   };
 }
 

@@ -252,6 +252,7 @@ export class Walker {
  * The physical byte address of a table: the root may begin in the middle of its frame.
  *
  * @param depth - counts from the root, 0
+ * @param frame - the table's first frame
  */
 export function tableAddress(paging: Paging, depth: number, frame: number): bigint {
   return addressOf(frame, depth === 0 ? paging.root.word * 4 : 0);

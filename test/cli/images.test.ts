@@ -255,6 +255,8 @@ describe('what an image does not hold', () => {
     expect(maps.out).toMatch(
       /^0000008000000000-0000010000000000 {2}not in image: the table at 0x0000000090003000/m,
     );
+    // The remark widens no column: the header's are as wide as their own cells.
+    expect(maps.out.split('\n')[0]).toMatch(/^LINEAR {29}PHYSICAL {2}SIZE {2}PAGES/);
     const translated = await command('translate', path, '1000', '--json');
     expect(translated.exit).toBe(1);
     expect(JSON.parse(translated.out).translations[0]).toMatchObject({

@@ -1,4 +1,4 @@
-import { addressOf, type ErrorCode, hex64, PageTableError } from '../../bits/index.ts';
+import { addressOf, type ErrorCode, hex, hex64, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
 import { takeCensus } from '../../inspect/index.ts';
 import type { Machine } from '../../machine/index.ts';
@@ -74,10 +74,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     const shown = ['CR0', 'CR3', 'CR4', 'RIP', 'PC', 'pc'].filter(
       (name) => cpu.registers[name] !== undefined,
     );
-    rows.push([
-      `CPU ${cpu.index}`,
-      shown.map((name) => `${name} ${shortHex(cpu.registers[name])}`).join('  '),
-    ]);
+    rows.push([`CPU ${cpu.index}`, shown.map((name) => `${name} ${hex(cpu.registers[name])}`).join('  ')]);
   }
   for (const root of machine.roots)
     rows.push(['root', `${hex64(root.address)} ${root.name} (${root.source})`]);
@@ -114,10 +111,6 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
 function spanText(machine: Machine): string {
   const last = machine.frames[machine.frames.length - 1];
   return last === undefined ? '' : `, physical ${rangeText(machine.frames[0].first, last.end)}`;
-}
-
-function shortHex(value: bigint): string {
-  return `0x${value.toString(16)}`;
 }
 
 /** Numbers in order, runs of them as `0-511`. */

@@ -1,11 +1,8 @@
 import { hex64, PageTableError } from '../../bits/index.ts';
-import { readLinear } from '../../capture/index.ts';
+import { MAX_LINEAR_READ, readLinear } from '../../capture/index.ts';
 import type { Output } from '../output.ts';
 import { noteSession, type Session, sessionJson } from '../session.ts';
 import { parseHex, parseSize } from '../text.ts';
-
-/** Bytes that one command prints at most. */
-const MAX_LENGTH = 2n ** 26n;
 
 /** `read`: bytes of linear memory. Exit 1 if some are not there. */
 export async function read(
@@ -16,7 +13,7 @@ export async function read(
 ): Promise<number> {
   const address = parseHex('address', addressText);
   const length = parseSize('length', lengthText);
-  if (length < 1n || length > MAX_LENGTH) {
+  if (length < 1n || length > MAX_LINEAR_READ) {
     throw new PageTableError('BAD_ARGUMENT', `length is ${lengthText}; expected 1 byte to 64 MiB`, {
       length,
     });
