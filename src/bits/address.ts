@@ -1,4 +1,5 @@
 import { PageTableError } from './errors.ts';
+import { highHalf, joinHalves, lowHalf } from './halves.ts';
 
 /** Bytes in a 4-KiB frame, the unit in which frames and pages are numbered everywhere. */
 export const FRAME_BYTES = 4096;
@@ -6,7 +7,6 @@ export const FRAME_BYTES = 4096;
 export const FRAME_WORDS = 1024;
 
 const MAX_64 = 0xffff_ffff_ffff_ffffn;
-const OFFSET_MASK = 0xfffn;
 
 /**
  * The page (or frame) number of a byte address: the address divided by 4096.
@@ -23,14 +23,12 @@ export function pageOf(address: bigint): number {
       { address },
     );
   }
-  // At most 52 bits are left after the shift.
-  return Number(address >> 12n);
+  return (highHalf(address) >>> 0) * 0x10_0000 + (lowHalf(address) >>> 12);
 }
 
 /** The offset of a byte address inside its 4-KiB page, in `[0, 4096)`. */
 export function offsetOf(address: bigint): number {
-  // Twelve bits.
-  return Number(address & OFFSET_MASK);
+  return lowHalf(address) & (FRAME_BYTES - 1);
 }
 
 /**
@@ -40,17 +38,8 @@ export function offsetOf(address: bigint): number {
  * @param offset - bytes, an integer in `[0, 2^53)`
  */
 export function addressOf(page: number, offset = 0): bigint {
-  return (BigInt(page) << 12n) + BigInt(offset);
-}
-
-/**
- * Joins the two halves of a 64-bit entry.
- *
- * @param low - bits 31:0, signed or unsigned
- * @param high - bits 63:32, signed or unsigned
- */
-export function joinHalves(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  const start = joinHalves(page << 12, Math.floor(page / 0x10_0000));
+  return offset === 0 ? start : start + BigInt(offset);
 }
 
 /** `0x` and as many lower-case hexadecimal digits as the number needs; a minus sign where it is negative. */

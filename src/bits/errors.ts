@@ -15,6 +15,14 @@ export const ERROR_CODES = [
   'NO_CPU',
   'PAGING_DISABLED',
   'BAD_ARGUMENT',
+  'NOT_IN_MEMORY',
+  'CORRUPT_TABLE',
+  'REENTERED',
+  'OUT_OF_FRAMES',
+  'ALREADY_MAPPED',
+  'NOT_MAPPED',
+  'HUGE_PAGE',
+  'INVALID_FRAME',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

@@ -1,4 +1,4 @@
-import { FRAME_WORDS } from '../bits/index.ts';
+import { FRAME_WORDS, hex, highHalf, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { FrameHash } from './frame-hash.ts';
 
 // Constants of this module's own, which V8 compiles in; exported and imported ones it reads from a cell at each use.
@@ -40,7 +40,11 @@ export class PhysicalMemory {
   /** Frames that came one by one; slot `n` lies at word `n * 1024`. */
   private readonly pool: FrameHash;
   private readonly renew: (() => Uint32Array) | undefined;
-  private wide: BigInt64Array | undefined;
+  /** Whether another thread may write while we read: entries are then loaded and stored whole, with one atomic access. */
+  readonly shared: boolean;
+  /** Bits 63:32 of the entry that was last loaded. */
+  high = 0;
+  private wide: BigUint64Array | undefined;
 
   /**
    * @param words - the words; starts with the direct run
@@ -64,6 +68,7 @@ export class PhysicalMemory {
     this.lookup = lookup;
     this.renew = renew;
     this.pool = pool;
+    this.shared = typeof SharedArrayBuffer !== 'undefined' && words.buffer instanceof SharedArrayBuffer;
   }
 
   /**
@@ -84,6 +89,23 @@ export class PhysicalMemory {
   }
 
   /**
+   * Loads a 64-bit entry. From a SharedArrayBuffer it is one atomic load, which never sees half of a store.
+   *
+   * @param at - index of the entry's low word, even
+   * @returns bits 31:0, signed; bits 63:32, signed, are then in {@link high}
+   */
+  loadEntry(at: number): number {
+    if (this.shared) {
+      const entry = Atomics.load(this.entries(), at >>> 1);
+      this.high = highHalf(entry);
+      return lowHalf(entry);
+    }
+    const words = this.words;
+    this.high = words[at + 1] | 0;
+    return words[at] | 0;
+  }
+
+  /**
    * Stores a 64-bit entry. On a SharedArrayBuffer it is one atomic store, so that another thread never sees half of it.
    *
    * @param at - index of the entry's low word, even
@@ -91,15 +113,52 @@ export class PhysicalMemory {
    * @param high - bits 63:32
    */
   storeEntry(at: number, low: number, high: number): void {
-    const words = this.words;
-    if (typeof SharedArrayBuffer !== 'undefined' && words.buffer instanceof SharedArrayBuffer) {
-      if (this.wide?.buffer !== words.buffer) {
-        this.wide = new BigInt64Array(words.buffer, words.byteOffset, words.length >>> 1);
-      }
-      Atomics.store(this.wide, at >>> 1, (BigInt(high | 0) << 32n) | BigInt(low >>> 0));
+    if (this.shared) {
+      Atomics.store(this.entries(), at >>> 1, joinHalves(low, high));
     } else {
+      const words = this.words;
       words[at] = low;
       words[at + 1] = high;
     }
+  }
+
+  /**
+   * Reads a 64-bit entry of a table.
+   *
+   * @param frame - the table's frame number, an integer in `[0, 2^52)`
+   * @param index - of the entry in its frame, in `[0, 512)`
+   * @returns bits 31:0, signed; bits 63:32, signed, are then in {@link high}
+   * @throws {@link PageTableError} `NOT_IN_MEMORY` if the frame is not there
+   */
+  readEntry(frame: number, index: number): number {
+    return this.loadEntry(this.place(frame) + (index << 1));
+  }
+
+  /**
+   * Writes a 64-bit entry of a table, as {@link storeEntry} does.
+   *
+   * @param frame - the table's frame number, an integer in `[0, 2^52)`
+   * @param index - of the entry in its frame, in `[0, 512)`
+   * @param low - bits 31:0
+   * @param high - bits 63:32
+   * @throws {@link PageTableError} `NOT_IN_MEMORY` if the frame is not there
+   */
+  writeEntry(frame: number, index: number, low: number, high: number): void {
+    this.storeEntry(this.place(frame) + (index << 1), low, high);
+  }
+
+  private place(frame: number): number {
+    this.current();
+    const at = this.locate(frame);
+    if (at !== ABSENT) return at;
+    throw new PageTableError('NOT_IN_MEMORY', `memory: there is no frame ${hex(frame)} in it`, { frame });
+  }
+
+  private entries(): BigUint64Array {
+    const words = this.words;
+    if (this.wide?.buffer !== words.buffer) {
+      this.wide = new BigUint64Array(words.buffer, words.byteOffset, words.length >>> 1);
+    }
+    return this.wide;
   }
 }

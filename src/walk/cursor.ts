@@ -189,12 +189,14 @@ export class Cursor {
         at += 1 << entryShift;
         low = words[at] | 0;
       }
+      // The whole entry at once: another thread may be writing to it.
+      if (entryShift === 1 && isPresent(facts, depth, low)) low = memory.loadEntry(at);
       this.index[depth] = index + 1;
       if (!isPresent(facts, depth, low)) {
         this.index[depth] = index;
         continue;
       }
-      const high = entryShift === 1 ? words[at + 1] | 0 : 0;
+      const high = entryShift === 1 ? memory.high : 0;
       this.report(depth, index, entryOrder(facts, depth), low, high);
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return FAULTY;

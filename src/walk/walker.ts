@@ -79,8 +79,14 @@ export class Walker {
     // Frames are compared as small integers.
     const near = memory.first + memory.count <= 2 ** 31;
     const place = paging.root.frame - memory.first;
+    // Entries that another thread may be writing to are loaded whole, which the fast way does not.
     const fast =
-      uniform !== undefined && paging.root.word === 0 && near && place >= 0 && place < memory.count;
+      uniform !== undefined &&
+      paging.root.word === 0 &&
+      near &&
+      !memory.shared &&
+      place >= 0 &&
+      place < memory.count;
     this.fastRoot = fast ? place : -1;
     this.words = memory.current();
     this.tableMask = uniform?.mask ?? 0;
@@ -189,9 +195,8 @@ export class Walker {
       const base = near < 0 ? memory.locate(far + part) : memory.locate(near + part);
       if (base < 0) return NOT_IN_MEMORY;
       const at = base + word + ((index << entryShift) & 1023);
-      const words = memory.words;
-      const low = words[at];
-      const high = entryShift === 1 ? words[at + 1] : 0;
+      const low = entryShift === 1 ? memory.loadEntry(at) : memory.words[at];
+      const high = entryShift === 1 ? memory.high : 0;
       if (!isPresent(facts, depth, low)) return NOT_PRESENT;
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return RESERVED;
@@ -226,8 +231,9 @@ export class Walker {
       const base = this.memory.locate(entryFrame);
       if (base === ABSENT) return { end: 'not-in-memory', steps, frame: entryFrame, pageShift: undefined };
       const offset = word + ((index << entryShift) & 1023);
-      const low = this.memory.words[base + offset] | 0;
-      const high = entryShift === 1 ? this.memory.words[base + offset + 1] | 0 : 0;
+      const at = base + offset;
+      const low = entryShift === 1 ? this.memory.loadEntry(at) : this.memory.words[at] | 0;
+      const high = entryShift === 1 ? this.memory.high : 0;
       steps.push({
         depth,
         tableFrame: entryFrame,

@@ -294,7 +294,7 @@ describe('storeEntry', () => {
     }
     expect(stores).toHaveLength(1);
     const [array, index, value] = stores[0];
-    expect(array).toBeInstanceOf(BigInt64Array);
+    expect(array).toBeInstanceOf(BigUint64Array);
     expect([index, BigInt.asUintN(64, value as bigint)]).toEqual([1, 0x8000_0000_8000_0067n]);
     expect([...memory.words.subarray(2, 4)]).toEqual([0x8000_0067, 0x8000_0000]);
   });

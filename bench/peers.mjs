@@ -1,0 +1,127 @@
+// tablewalk's mapper beside Rust's, in alternating processes: npm run bench:peers [-- RUNS ROUNDS]
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { median } from './measure.mjs';
+
+const RUNS = Number(process.argv[2] ?? 5);
+const ROUNDS = Number(process.argv[3] ?? 11);
+const SCRIPT = process.argv[4] ?? fileURLToPath(new URL('peers-tablewalk.mjs', import.meta.url));
+const CRATE = fileURLToPath(new URL('peers/', import.meta.url));
+const PEERS = ['x86_64', 'page_table_multiarch'];
+
+/**
+ * What a process prints for each row, one line of JSON each: nanoseconds per operation of each round.
+ * @typedef {{ peer: string, row: string, interface: string, run?: 'first' | 'second', count: number, ns: number[] }} Line
+ */
+
+if (!(Number.isInteger(RUNS) && RUNS > 0 && Number.isInteger(ROUNDS) && ROUNDS > 0)) {
+  fail(2, 'usage: node bench/peers.mjs [RUNS [ROUNDS [SCRIPT]]]');
+}
+
+/** Says what is wrong, and ends. */
+function fail(code, message) {
+  console.error(message);
+  process.exit(code);
+}
+
+/** Output of a command that ends well; its errors go where ours go. */
+function output(command, args, missing) {
+  const options = { cwd: CRATE, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] };
+  const { error, signal, status, stdout } = spawnSync(command, args, options);
+  if (error?.code === 'ENOENT' && missing) fail(2, missing);
+  if (error) throw error;
+  if (status !== 0) fail(1, `${command} ${args.join(' ')}: ended with ${signal ?? `exit code ${status}`}`);
+  return stdout;
+}
+
+/**
+ * Lines of one process.
+ * @returns {Line[]}
+ */
+function lines(command, args) {
+  return output(command, args)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+}
+
+/** Identifies what one line measures, in all runs. */
+function keyOf({ peer, row, interface: kind, run = 'first' }) {
+  return JSON.stringify(peer === 'tablewalk' ? [peer, row, kind, run] : [peer, row]);
+}
+
+/** Median of the runs' values, or of the runs' ratios; NaN if a side has none. */
+function across(values, base = undefined) {
+  if (values === undefined) return Number.NaN;
+  if (base === undefined) return median(values);
+  return median(values.map((value, run) => value / base[run]));
+}
+
+function cell(value) {
+  return Number.isNaN(value) ? '-' : value.toFixed(2);
+}
+
+const missing =
+  'npm run bench:peers builds a Rust program: it needs cargo (Rust 1.85 or newer), which is not there.';
+output('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', 'target'], missing);
+const rustc = output('rustc', ['--version'], missing).split(' ')[1];
+
+/** Medians by what was measured, one for each run. */
+const medians = new Map();
+/** Operations by row: all sides must count the same. */
+const counts = new Map();
+/** Interfaces of tablewalk by row, in the order of the table. */
+const rows = new Map();
+/** Interfaces of the peers, by peer. */
+const interfaces = new Map(PEERS.map((peer) => [peer, new Set()]));
+
+for (let run = 0; run < RUNS; run += 1) {
+  const peers = lines(`${CRATE}target/release/peers`, [`${ROUNDS}`]);
+  const own = lines(process.execPath, [SCRIPT, `${ROUNDS}`]);
+  for (const line of [...peers, ...own]) {
+    const { peer, row, interface: kind, count, ns } = line;
+    if ((counts.get(row) ?? count) !== count) {
+      fail(1, `"${row}" is ${counts.get(row)} operations for one side and ${count} for ${peer}`);
+    }
+    counts.set(row, count);
+    if (!rows.has(row)) rows.set(row, new Set());
+    if (peer === 'tablewalk') rows.get(row).add(kind);
+    else interfaces.get(peer).add(kind);
+    const key = keyOf(line);
+    if (!medians.has(key)) medians.set(key, []);
+    medians.get(key)[run] = median(ns);
+  }
+}
+
+console.log(
+  `Median of ${RUNS} alternating runs (${ROUNDS} rounds each); Node ${process.version}, rustc ${rustc}.`,
+);
+console.log('Nanoseconds per operation; a ratio is tablewalk / peer, run by run.\n');
+const table = [
+  [
+    'row',
+    'tablewalk interface',
+    'tablewalk',
+    ...PEERS.flatMap((peer) => [peer, 'ratio']),
+    'second run / first',
+  ],
+];
+for (const [row, kinds] of rows) {
+  for (const kind of kinds.size === 0 ? [undefined] : kinds) {
+    const [first, second] = ['first', 'second'].map((run) =>
+      medians.get(keyOf({ peer: 'tablewalk', row, interface: kind, run })),
+    );
+    const sides = PEERS.flatMap((peer) => {
+      const other = medians.get(keyOf({ peer, row }));
+      return [across(other), other ? across(first, other) : Number.NaN];
+    });
+    const growth = first ? across(second, first) : Number.NaN;
+    table.push([row, kind ?? '-', ...[across(first), ...sides, growth].map(cell)]);
+  }
+}
+const widths = table[0].map((_, i) => Math.max(...table.map((line) => line[i].length)));
+for (const line of table) {
+  console.log(line.map((text, i) => (i < 2 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join('  '));
+}
+console.log('\nInterfaces of the peers:');
+for (const [peer, kinds] of interfaces) console.log(`  ${peer}: ${[...kinds].join('; ')}`);

@@ -1,0 +1,115 @@
+//! What both peers share: guest RAM, the pages of each row, the clock and the report.
+
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+pub const SIZE_4K: u64 = 0x1000;
+pub const SIZE_2M: u64 = 0x20_0000;
+
+/// Guest RAM, which holds nothing but tables: 64 GiB of scattered 4-KiB pages need 128 MiB and a little more.
+pub const RAM_SIZE: u64 = 192 << 20;
+
+/// Offset in a page of the addresses that are translated.
+pub const OFFSET: u64 = 0x123;
+
+/// Zeroed guest RAM, which lives as long as the program; physical address p is at the returned address + p.
+pub fn guest_ram() -> u64 {
+    let layout = Layout::from_size_align(RAM_SIZE as usize, SIZE_4K as usize).unwrap();
+    let ram = unsafe { alloc_zeroed(layout) };
+    if ram.is_null() {
+        handle_alloc_error(layout);
+    }
+    ram.expose_provenance() as u64
+}
+
+/// Pages to map, in this order, and the names of the rows that do it.
+pub struct Workload {
+    pub map: &'static str,
+    /// Ends the names of the rows that update, translate and unmap the pages.
+    pub order: &'static str,
+    pub clean_up: &'static str,
+    /// Addresses of the pages.
+    pub pages: Vec<u64>,
+    first_frame: u64,
+    page_size: u64,
+}
+
+impl Workload {
+    /// Physical addresses of the frames, one for each page.
+    pub fn frames(&self) -> impl Iterator<Item = u64> {
+        (0..self.pages.len() as u64).map(|i| self.first_frame + i * self.page_size)
+    }
+
+    /// Sum of the physical addresses that `offset` in each page translates to.
+    pub fn sum(&self, offset: u64) -> u64 {
+        let count = self.pages.len() as u64;
+        count * (self.first_frame + offset) + count * (count - 1) / 2 * self.page_size
+    }
+
+    /// How many tables below the root the pages need, if they are 4-KiB pages.
+    pub fn tables(&self) -> usize {
+        let spans = |shift: u32| self.pages.iter().map(|page| page >> shift).collect::<HashSet<_>>().len();
+        spans(21) + spans(30) + spans(39)
+    }
+}
+
+/// 1 GiB of 4-KiB pages in order, and as many pages scattered over 64 GiB.
+pub fn small_pages() -> [Workload; 2] {
+    const COUNT: u64 = 262_144;
+    let in_order = (0..COUNT).map(|i| 0x7f00_0000_0000 + i * SIZE_4K);
+    let random = (0..COUNT).map(|i| 0x100_0000_0000 + (i * 6_700_417 + 12_345) % (1 << 24) * SIZE_4K);
+    let workload = |map, order, clean_up, pages| Workload {
+        map,
+        order,
+        clean_up,
+        pages,
+        first_frame: 0x1_0000_0000,
+        page_size: SIZE_4K,
+    };
+    [
+        workload("map 4K, 262144 in order", "in order", "clean up, 514 tables", in_order.collect()),
+        workload("map 4K, 262144 random over 64 GiB", "random", "clean up, random", random.collect()),
+    ]
+}
+
+/// 1 GiB and 64 GiB of 2-MiB pages in order. They are only mapped, so other rows have no name.
+pub fn large_pages() -> [Workload; 2] {
+    [("map 2M, 512 in order", 512), ("map 2M, 32768 in order", 32_768)].map(|(map, count)| Workload {
+        map,
+        order: "",
+        clean_up: "",
+        pages: (0..count).map(|i| 0x7f00_0000_0000 + i * SIZE_2M).collect(),
+        first_frame: 0,
+        page_size: SIZE_2M,
+    })
+}
+
+/// Runs the rows of one peer and prints a JSON line for each.
+pub struct Report {
+    pub peer: &'static str,
+    pub rounds: usize,
+}
+
+impl Report {
+    /// Runs `pass(round)` once to warm up and then `rounds` times. Each pass does `count` operations and returns the
+    /// time they took, without whatever it did to set them up.
+    pub fn row(&self, row: &str, interface: &str, count: usize, mut pass: impl FnMut(usize) -> Duration) {
+        pass(0);
+        let ns: Vec<String> = (1..=self.rounds)
+            .map(|round| format!("{:.3}", pass(round).as_nanos() as f64 / count as f64))
+            .collect();
+        println!(
+            r#"{{"peer":"{}","row":"{row}","interface":"{interface}","count":{count},"ns":[{}]}}"#,
+            self.peer,
+            ns.join(",")
+        );
+    }
+}
+
+/// Time that the work takes.
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
