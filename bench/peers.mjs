@@ -1,7 +1,7 @@
 // tablewalk's mapper beside Rust's, in alternating processes: npm run bench:peers [-- RUNS ROUNDS]
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { median } from './measure.mjs';
+import { median, ratio } from './measure.mjs';
 
 const RUNS = Number(process.argv[2] ?? 5);
 const ROUNDS = Number(process.argv[3] ?? 11);
@@ -26,7 +26,7 @@ function fail(code, message) {
 
 /** Output of a command that ends well; its errors go where ours go. */
 function output(command, args, missing) {
-  const options = { cwd: CRATE, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] };
+  const options = { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] };
   const { error, signal, status, stdout } = spawnSync(command, args, options);
   if (error?.code === 'ENOENT' && missing) fail(2, missing);
   if (error) throw error;
@@ -50,20 +50,20 @@ function keyOf({ peer, row, interface: kind, run = 'first' }) {
   return JSON.stringify(peer === 'tablewalk' ? [peer, row, kind, run] : [peer, row]);
 }
 
-/** Median of the runs' values, or of the runs' ratios; NaN if a side has none. */
-function across(values, base = undefined) {
-  if (values === undefined) return Number.NaN;
-  if (base === undefined) return median(values);
-  return median(values.map((value, run) => value / base[run]));
+/** Median of the runs' times, or `-`. */
+function time(key) {
+  return medians.has(key) ? median(medians.get(key)).toFixed(2) : '-';
 }
 
-function cell(value) {
-  return Number.isNaN(value) ? '-' : value.toFixed(2);
+/** Median of the runs' ratios, or `-` if a side is missing. */
+function times(key, base) {
+  return medians.has(key) && medians.has(base) ? ratio(medians, key, base).toFixed(2) : '-';
 }
 
 const missing =
   'npm run bench:peers builds a Rust program: it needs cargo (Rust 1.85 or newer), which is not there.';
-output('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', 'target'], missing);
+const places = ['--manifest-path', `${CRATE}Cargo.toml`, '--target-dir', `${CRATE}target`];
+output('cargo', ['build', '--release', '--locked', '--quiet', ...places], missing);
 const rustc = output('rustc', ['--version'], missing).split(' ')[1];
 
 /** Medians by what was measured, one for each run. */
@@ -98,25 +98,17 @@ console.log(
 );
 console.log('Nanoseconds per operation; a ratio is tablewalk / peer, run by run.\n');
 const table = [
-  [
-    'row',
-    'tablewalk interface',
-    'tablewalk',
-    ...PEERS.flatMap((peer) => [peer, 'ratio']),
-    'second run / first',
-  ],
+  ['row', 'interface', 'tablewalk', ...PEERS.flatMap((peer) => [peer, 'ratio']), 'second / first'],
 ];
 for (const [row, kinds] of rows) {
-  for (const kind of kinds.size === 0 ? [undefined] : kinds) {
-    const [first, second] = ['first', 'second'].map((run) =>
-      medians.get(keyOf({ peer: 'tablewalk', row, interface: kind, run })),
-    );
-    const sides = PEERS.flatMap((peer) => {
-      const other = medians.get(keyOf({ peer, row }));
-      return [across(other), other ? across(first, other) : Number.NaN];
-    });
-    const growth = first ? across(second, first) : Number.NaN;
-    table.push([row, kind ?? '-', ...[across(first), ...sides, growth].map(cell)]);
+  for (const kind of kinds.size === 0 ? ['-'] : kinds) {
+    const own = { peer: 'tablewalk', row, interface: kind };
+    const [first, second] = ['first', 'second'].map((run) => keyOf({ ...own, run }));
+    const sides = PEERS.map((peer) => keyOf({ peer, row })).flatMap((peer) => [
+      time(peer),
+      times(first, peer),
+    ]);
+    table.push([row, kind, time(first), ...sides, times(second, first)]);
   }
 }
 const widths = table[0].map((_, i) => Math.max(...table.map((line) => line[i].length)));

@@ -16,6 +16,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   machine: ['bits', 'memory'],
   capture: ['bits', 'memory', 'format', 'walk', 'machine'],
   inspect: ['bits', 'memory', 'format', 'walk'],
+  x86_64: ['bits', 'memory', 'format', 'walk'],
   source: ['bits', 'memory', 'machine'],
   'source/node': ['bits', 'memory', 'machine', 'source'],
 };

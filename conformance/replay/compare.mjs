@@ -37,7 +37,9 @@ export function compareOutcome(recorded, found, members) {
   const aborted = isAborted(recorded.result);
   const others = compareMembers(recorded, found, members);
   const wrong = aborted ? others.filter((each) => !isNothing(each.found)) : others;
-  if (aborted ? !sameAbort(recorded.result, found.result) : !isDeepStrictEqual(recorded.result, found.result)) {
+  if (
+    aborted ? !sameAbort(recorded.result, found.result) : !isDeepStrictEqual(recorded.result, found.result)
+  ) {
     wrong.unshift({ member: 'result', expected: recorded.result, found: found.result });
   }
   return wrong;

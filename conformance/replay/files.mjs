@@ -24,12 +24,15 @@ const MAX_TEXT_BYTES = 256 << 20;
  * @param {string} [pattern] - a part of the name; `*` stands for anything
  */
 export function recordedFiles(folder, pattern = '') {
-  const wanted = new RegExp(pattern.split('*').map(RegExp.escape ?? escaped).join('.*'));
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.jsonl.gz'))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .filter((name) => wanted.test(name))
-    .sort();
+  const wanted = new RegExp(pattern.split('*').map(escaped).join('.*'));
+  return (
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      // A link may be one to a file.
+      .filter((entry) => !entry.isDirectory() && entry.name.endsWith('.jsonl.gz'))
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+      .filter((name) => wanted.test(name))
+      .sort()
+  );
 }
 
 /** @param {string} text - to be taken literally in a regular expression */

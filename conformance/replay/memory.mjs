@@ -1,7 +1,7 @@
 // Table memory under replay: the words that the code under test reads and writes, and which of them it changed.
 
 import { ABSENT, flatMemory, SparseMemory } from '../../dist/memory/index.js';
-import { brief, MalformedFile, u64 } from './values.mjs';
+import { brief, hex, MalformedFile, u64 } from './values.mjs';
 
 /**
  * A 64-bit word by its recorded address.
@@ -10,7 +10,9 @@ import { brief, MalformedFile, u64 } from './values.mjs';
  */
 
 const FRAME_BYTES = 4096n;
-const FRAME_WORDS = 1024;
+const ZEROS = Buffer.alloc(Number(FRAME_BYTES));
+/** What a frame holds that nobody has cleared: entries that are present, and point nowhere. */
+const JUNK = 0xa5;
 
 /** Frames up to which memory is one buffer (64 MiB): then mappers take their way through flat memory. */
 const MAX_FLAT_FRAMES = 16384;
@@ -18,12 +20,12 @@ const MAX_FLAT_FRAMES = 16384;
 /**
  * Memory as a header describes it, all zero: flat where it is small, otherwise sparse and filled as it is touched.
  *
- * @param {{ base: unknown, frames: unknown }} described - the header's `memory`
+ * @param {any} described - the header's `memory`: `base` and `frames`
  * @param {bigint} [shift] - added to a recorded address, it gives the address in the memory that is made
  */
 export function describedMemory(described, shift = 0n) {
   const base = u64(described?.base, 'memory.base');
-  const frames = described.frames;
+  const { frames } = described;
   if (base % FRAME_BYTES !== 0n || !Number.isSafeInteger(frames) || frames <= 0) {
     throw new MalformedFile(`memory: expected whole frames from a whole frame on, found ${brief(described)}`);
   }
@@ -41,6 +43,7 @@ export function describedMemory(described, shift = 0n) {
  * @param {number} frames - how many there are
  */
 export function sparseMemory(shift, first, frames) {
+  /** @type {SparseMemory} */
   const sparse = new SparseMemory(undefined, {
     locate: (frame) => (frame >= first && frame < first + frames ? sparse.add(frame) : ABSENT),
   });
@@ -86,6 +89,31 @@ export class WordMemory {
   }
 
   /**
+   * Fills a frame with junk, but not what it should hold: code that does not clear it is found out.
+   *
+   * @param {bigint} address - recorded address of the frame
+   */
+  soil(address) {
+    const frame = this.#frameOf(address);
+    if (this.memory.locate(frame) !== ABSENT) this.#bytes(frame).fill(JUNK);
+  }
+
+  /**
+   * Gives the words of a frame that are still junk the values that they should have.
+   *
+   * @param {bigint} address - recorded address of the frame
+   */
+  unsoil(address) {
+    const frame = this.#frameOf(address);
+    if (this.memory.locate(frame) === ABSENT) return;
+    const bytes = this.#bytes(frame);
+    const copy = this.#copyOf(frame);
+    for (let at = 0; at < bytes.length; at += 8) {
+      if (bytes.subarray(at, at + 8).every((byte) => byte === JUNK)) copy.copy(bytes, at, at, at + 8);
+    }
+  }
+
+  /**
    * Writes a word that is not the code under test's doing.
    *
    * @param {Word} word
@@ -94,7 +122,9 @@ export class WordMemory {
     const frame = this.#frameOf(address);
     const at = this.memory.locate(frame);
     if (at === ABSENT || address % 8n !== 0n) {
-      throw new MalformedFile(`word at ${address}: expected a multiple of 8 inside the described memory`);
+      throw new MalformedFile(
+        `word at ${hex(address)}: expected a multiple of 8 inside the described memory`,
+      );
     }
     const offset = Number(address % FRAME_BYTES);
     this.memory.words[at + offset / 4] = Number(value & 0xffff_ffffn);
@@ -173,13 +203,8 @@ export class WordMemory {
 
   /** Makes copies of zeros for frames that should be zero and are not. */
   #watchNonZero() {
-    const words = this.memory.words;
     for (const frame of this.#present()) {
-      if (this.#copies.has(frame)) continue;
-      const at = this.memory.locate(frame);
-      let bits = 0;
-      for (let i = at; i < at + FRAME_WORDS; i += 1) bits |= words[i];
-      if (bits !== 0) this.#copyOf(frame);
+      if (!this.#copies.has(frame) && !this.#bytes(frame).equals(ZEROS)) this.#copyOf(frame);
     }
   }
 
@@ -195,7 +220,8 @@ export class WordMemory {
     const words = [];
     for (let at = 0; at < bytes.length; at += 8) {
       const value = bytes.readBigUInt64LE(at);
-      if (value !== other(at)) words.push({ address: BigInt(frame) * FRAME_BYTES - this.#shift + BigInt(at), value });
+      if (value !== other(at))
+        words.push({ address: BigInt(frame) * FRAME_BYTES - this.#shift + BigInt(at), value });
     }
     return words;
   }

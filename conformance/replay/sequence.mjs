@@ -68,7 +68,8 @@ export function replaySequence({ header, lines }, system) {
       replay.step(line);
       if (replay.result.ended !== undefined) return replay.result;
     }
-    if (!replay.atCheckpoint) throw new MalformedFile('expected a checkpoint at the end, found the end of the file');
+    if (!replay.atCheckpoint)
+      throw new MalformedFile('expected a checkpoint at the end, found the end of the file');
     return replay.result;
   } catch (error) {
     throw atLine(error, number);
@@ -150,7 +151,13 @@ class Replay {
     if (!Object.hasOwn(this.#system.operations, recorded.op)) {
       throw new MalformedFile(`expected an operation of the system, found ${brief(recorded)}`);
     }
-    const known = ['op', 'result', 'changed', ...this.#system.operations[recorded.op], ...this.#system.outcomes];
+    const known = [
+      'op',
+      'result',
+      'changed',
+      ...this.#system.operations[recorded.op],
+      ...this.#system.outcomes,
+    ];
     const unknown = Object.keys(recorded).find((member) => !known.includes(member));
     if (unknown !== undefined) throw new MalformedFile(`${recorded.op}: member "${unknown}" is not known`);
   }
@@ -175,7 +182,9 @@ class Replay {
    */
   #compareCheckpoint(recorded) {
     if (recorded.op !== this.result.operations) {
-      throw new MalformedFile(`expected a checkpoint after ${this.result.operations} operations, found ${brief(recorded)}`);
+      throw new MalformedFile(
+        `expected a checkpoint after ${this.result.operations} operations, found ${brief(recorded)}`,
+      );
     }
     const { memory } = this.#run;
     /** @type {Record<string, unknown>} */

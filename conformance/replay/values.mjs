@@ -1,7 +1,5 @@
 // How recorded files write values (section "Conventions" of their description): 64-bit quantities are strings.
 
-const MAX_64 = 0xffff_ffff_ffff_ffffn;
-
 /** A file that does not hold what its format promises. Whoever knows the file and the line adds them. */
 export class MalformedFile extends Error {
   /** @type {number | undefined} line in the file, from 1 */
@@ -36,7 +34,8 @@ export function u64(text, what) {
  * @returns {import('./memory.mjs').Word[]}
  */
 export function wordList(list, what) {
-  if (!Array.isArray(list)) throw new MalformedFile(`${what}: expected a list of words, found ${brief(list)}`);
+  if (!Array.isArray(list))
+    throw new MalformedFile(`${what}: expected a list of words, found ${brief(list)}`);
   return list.map((pair) => {
     if (!Array.isArray(pair) || pair.length !== 2) {
       throw new MalformedFile(`${what}: expected an [address, value] pair, found ${brief(pair)}`);

@@ -8,5 +8,5 @@ export {
   offsetOf,
   pageOf,
 } from './address.ts';
-export { highHalf, joinHalves, lowHalf } from './halves.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, PageTableError } from './errors.ts';
+export { highHalf, joinHalves, lowHalf } from './halves.ts';

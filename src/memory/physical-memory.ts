@@ -147,6 +147,32 @@ export class PhysicalMemory {
     this.storeEntry(this.place(frame) + (index << 1), low, high);
   }
 
+  /**
+   * Fills a frame with zeros.
+   *
+   * @param frame - an integer in `[0, 2^52)`
+   * @throws {@link PageTableError} `NOT_IN_MEMORY` if it is not there
+   */
+  clearFrame(frame: number): void {
+    const at = this.place(frame);
+    this.words.fill(0, at, at + WORDS);
+  }
+
+  /**
+   * Whether a frame holds nothing but zeros.
+   *
+   * @param frame - an integer in `[0, 2^52)`
+   * @throws {@link PageTableError} `NOT_IN_MEMORY` if it is not there
+   */
+  isClear(frame: number): boolean {
+    const start = this.place(frame);
+    const words = this.words;
+    for (let at = start; at < start + WORDS; at += 4) {
+      if ((words[at] | words[at + 1] | words[at + 2] | words[at + 3]) !== 0) return false;
+    }
+    return true;
+  }
+
   private place(frame: number): number {
     this.current();
     const at = this.locate(frame);

@@ -12,8 +12,8 @@ import {
   type MapperFlush,
   MapToError,
   Page,
-  type PageTableFrameMapping,
   PageTableFlags,
+  type PageTableFrameMapping,
   PhysAddr,
   PhysFrame,
   Size1GiB,
@@ -142,13 +142,7 @@ export class MapperCalls implements Calls {
     return this.say(MapToError, () => {
       const at = pageAt(size, page);
       const to = frameAt(size, frame);
-      const flush = this.mapper.mapToWithTableFlags(
-        at,
-        to,
-        flagsOf(flags),
-        flagsOf(parents),
-        this.allocator,
-      );
+      const flush = this.mapper.mapToWithTableFlags(at, to, flagsOf(flags), flagsOf(parents), this.allocator);
       return flushed(flush, at);
     });
   }

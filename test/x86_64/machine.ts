@@ -175,7 +175,8 @@ export class Machine {
       if (actual.compare(expected, at, at + 4096, at, at + 4096) === 0) continue;
       for (let word = at; word < at + 4096; word += 8) {
         const [is, must] = [actual.readBigUInt64LE(word), expected.readBigUInt64LE(word)];
-        if (is !== must) found.push(`[${hex(this.layout.physical(BigInt(word)))}] is ${hex(is)}, must be ${hex(must)}`);
+        if (is !== must)
+          found.push(`[${hex(this.layout.physical(BigInt(word)))}] is ${hex(is)}, must be ${hex(must)}`);
       }
     }
     return found;

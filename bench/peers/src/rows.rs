@@ -58,7 +58,12 @@ impl Workload {
 pub fn small_pages() -> [Workload; 2] {
     const COUNT: u64 = 262_144;
     let in_order = (0..COUNT).map(|i| 0x7f00_0000_0000 + i * SIZE_4K);
-    let random = (0..COUNT).map(|i| 0x100_0000_0000 + (i * 6_700_417 + 12_345) % (1 << 24) * SIZE_4K);
+    // A linear congruential generator of full period: it meets each of the 2^24 pages once.
+    let mut at = 0u64;
+    let random = (0..COUNT).map(|_| {
+        at = (at * 1_664_525 + 1_013_904_223) % (1 << 24);
+        0x100_0000_0000 + at * SIZE_4K
+    });
     let workload = |map, order, clean_up, pages| Workload {
         map,
         order,

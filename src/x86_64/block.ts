@@ -1,0 +1,113 @@
+import { hex, joinHalves, PageTableError } from '../bits/index.ts';
+import { checkSameSize, type PageSize } from './page-size.ts';
+import { Word } from './word.ts';
+
+/** What one unit of the high half counts in 4-KiB units. */
+const HIGH_UNITS = 0x10_0000;
+
+/** A start address that is not a multiple of the page size. */
+export class AddressNotAligned extends PageTableError {
+  override readonly name: string = 'AddressNotAligned';
+
+  constructor(what: string, address: bigint, size: PageSize) {
+    super(
+      'MISALIGNED',
+      `${what}: ${hex(address)} is not a multiple of the page size; expected a ${size}-aligned address`,
+      { address },
+    );
+  }
+}
+
+/**
+ * An aligned piece of an address space: what pages and frames have in common. `Self` is which of them.
+ *
+ * Its start address is kept as two halves.
+ */
+export abstract class Block<S extends PageSize, Self extends Block<S, Self>> extends Word {
+  /** Its size. */
+  abstract readonly pageSize: S;
+
+  /** Name of the kind, for its debug text. */
+  protected abstract get kind(): string;
+  /** The block of the same size at a start address in 4-KiB units; `undefined` if there is none. */
+  protected abstract at(unit: number): Self | undefined;
+
+  /** Start address in 4-KiB units. */
+  protected unit(): number {
+    return (this.high >>> 0) * HIGH_UNITS + (this.low >>> 12);
+  }
+
+  /** Bytes. */
+  size(): bigint {
+    return this.pageSize.SIZE;
+  }
+
+  /**
+   * The block so many further on. Nothing is jumped over.
+   *
+   * @param count - a whole number, not negative
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if there is no such block
+   */
+  add(count: bigint | number): Self {
+    return this.atOffset(Number(count), '+');
+  }
+
+  /** The block so many before, as {@link add}; or how many blocks lie between this one and one that is not above. */
+  sub(count: bigint | number): Self;
+  sub(other: Self): number;
+  sub(other: bigint | number | Self): Self | number {
+    // A count from 2^53 may be rounded: it leads outside either way.
+    if (typeof other !== 'object') return this.atOffset(-Number(other), '-');
+    checkSameSize('difference', this, other);
+    const units = this.unit() - other.unit();
+    if (units < 0) throw outside(`${this} - ${other}`);
+    return Math.floor(units / this.pageSize.pages);
+  }
+
+  /** @internal The block so many further on; `undefined` if there is none. */
+  offsetBy(count: number): Self | undefined {
+    const units = this.pageSize.pages;
+    const start = this.unit();
+    return this.at(start - (start % units) + count * units);
+  }
+
+  private atOffset(count: number, sign: '+' | '-'): Self {
+    const result =
+      Number.isInteger(count) && (sign === '+') === count >= 0 ? this.offsetBy(count) : undefined;
+    if (result === undefined) throw outside(`${this} ${sign} ${Math.abs(count)}`);
+    return result;
+  }
+
+  /** The original's debug text: kind, size, start address. */
+  override toString(): string {
+    return `${this.kind}[${this.pageSize}](${hex(joinHalves(this.low, this.high))})`;
+  }
+}
+
+/** Bits 63:32 of an address given in 4-KiB units. */
+export function highOfUnit(unit: number): number {
+  return Math.floor(unit / HIGH_UNITS) | 0;
+}
+
+/** Checks a number of 4-KiB units that must be the start of a block. */
+export function checkUnit(what: string, unit: number, end: number, size: PageSize): void {
+  if (!(Number.isInteger(unit) && unit >= 0 && unit < end)) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `${what}: ${unit}; expected a whole number in [0, 2^${Math.log2(end)})`,
+      {
+        number: unit,
+      },
+    );
+  }
+  if (unit % size.pages !== 0) {
+    throw new AddressNotAligned(what, joinHalves(unit << 12, highOfUnit(unit)), size);
+  }
+}
+
+function outside(operation: string): PageTableError {
+  return new PageTableError(
+    'OUT_OF_RANGE',
+    `${operation} lies outside the address space, or in the hole between its halves; expected a place inside`,
+  );
+}

@@ -1,0 +1,583 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+
+type Members = Record<string, unknown>;
+
+interface Mismatch {
+  readonly member: string;
+  readonly expected: unknown;
+  readonly found: unknown;
+}
+
+interface Replayed {
+  readonly operations: number;
+  readonly differences: readonly { operation: number; line: number; wrong: readonly Mismatch[] }[];
+  readonly deliberate: readonly { operation: number; name: string }[];
+  readonly ended?: string;
+}
+
+interface Memory {
+  readonly memory: { words: Uint32Array };
+  soil(address: bigint): void;
+  unsoil(address: bigint): void;
+  changes(): readonly { address: bigint; value: bigint }[];
+}
+
+interface Run {
+  readonly memory: Memory;
+  perform(operation: Members): Members;
+  deliberate?(operation: Members, found: Members): { name: string; ends?: boolean };
+}
+
+interface System {
+  readonly deliberate: readonly string[];
+  open(header: Members): Run;
+}
+
+interface Replayer {
+  readonly SYSTEMS: Readonly<Record<string, System>>;
+  readonly DELIBERATE: readonly string[];
+  readText(path: string): string;
+  parseSequence(text: string): { readonly header: Members };
+  replaySequence(sequence: { readonly header: Members }, system: System): Replayed;
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const VECTORS = join(ROOT, 'test/vectors');
+const scratch = mkdtempSync(join(tmpdir(), 'tablewalk-replay-'));
+
+const replayer: Replayer = {
+  ...(await import(join(ROOT, 'conformance/replay/files.mjs'))),
+  ...(await import(join(ROOT, 'conformance/replay/sequence.mjs'))),
+  ...(await import(join(ROOT, 'conformance/replay/systems.mjs'))),
+};
+
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** Runs the command. */
+function run(...args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, 'conformance/replay.mjs'), ...args],
+    {
+      encoding: 'utf8',
+    },
+  );
+  return { exit: status, lines: stdout.trimEnd().split('\n'), err: stderr };
+}
+
+/** A folder with these files in it. */
+function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string {
+  const folder = mkdtempSync(join(scratch, 'folder-'));
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+  return folder;
+}
+
+const OFFSET = 'x86_64/offset-mixed-1017.jsonl.gz';
+const MAPPED = 'x86_64/mapped-hostile-1003.jsonl.gz';
+
+function textOf(name: string): string {
+  return replayer.readText(join(VECTORS, name));
+}
+
+function replayText(text: string, change: (system: System) => System = (system) => system): Replayed {
+  const sequence = replayer.parseSequence(text);
+  return replayer.replaySequence(sequence, change(replayer.SYSTEMS[String(sequence.header['system'])]));
+}
+
+/** The text with its first line of a kind changed, and that line's number. */
+function corrupted(
+  text: string,
+  isWanted: (line: Members) => boolean,
+  change: (line: Members) => Members,
+): { text: string; line: number } {
+  const lines = text.trimEnd().split('\n');
+  const at = lines.findIndex((line) => isWanted(JSON.parse(line)));
+  expect(at).toBeGreaterThan(0);
+  lines[at] = JSON.stringify(change(JSON.parse(lines[at])));
+  return { text: `${lines.join('\n')}\n`, line: at + 1 };
+}
+
+function hasResult(line: Members, member: string): boolean {
+  const { result } = line;
+  return typeof result === 'object' && result !== null && member in result;
+}
+
+describe('recorded sequences', () => {
+  test('the 35 sequences of the x86_64 mappers replay without a difference, 14,000 operations in all', () => {
+    const { exit, lines, err } = run(VECTORS);
+    expect(err).toBe('');
+    expect(lines).toHaveLength(36);
+    for (const line of lines.slice(0, -1)) {
+      expect(line).toMatch(/^x86_64\/\S+\.jsonl\.gz: 400 operations, 0 differences, 0 deliberate$/);
+    }
+    expect(lines.at(-1)).toBe('14000 operations, 0 differences, 0 deliberate');
+    expect(exit).toBe(0);
+  });
+
+  test('a pattern chooses files by a part of their name', () => {
+    const chosen = run(VECTORS, 'offset-*-1004').lines;
+    expect(chosen).toEqual([
+      'x86_64/offset-exhaustion-1004.jsonl.gz: 400 operations, 0 differences, 0 deliberate',
+      '400 operations, 0 differences, 0 deliberate',
+    ]);
+  });
+
+  test('every deliberate difference that a replay may pass over is described', () => {
+    for (const name of replayer.DELIBERATE) {
+      expect(readFileSync(join(ROOT, 'docs/differences.md'), 'utf8')).toContain(name);
+    }
+  });
+});
+
+describe('a replay finds what is not as recorded', () => {
+  const cases: readonly {
+    what: string;
+    file: string;
+    member: string;
+    isWanted: (line: Members) => boolean;
+    change: (line: Members) => Members;
+  }[] = [
+    {
+      what: 'a payload',
+      file: OFFSET,
+      member: 'result',
+      isWanted: ({ op, result }) => op === 'translate' && JSON.stringify(result).includes('offset'),
+      change: (line) => JSON.parse(JSON.stringify(line).replace('"offset":"0x', '"offset":"0x1')),
+    },
+    {
+      what: 'the page to flush',
+      file: OFFSET,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'ok') && line['op'] === 'map_to',
+      change: (line) => ({ ...line, result: { ok: { flush: '0x7000' } } }),
+    },
+    {
+      what: 'the kind of an error',
+      file: OFFSET,
+      member: 'result',
+      isWanted: ({ op, result }) => op === 'unmap' && JSON.stringify(result).includes('PageNotMapped'),
+      change: (line) => ({ ...line, result: { err: 'ParentEntryHugePage' } }),
+    },
+    {
+      what: 'what an error carries',
+      file: OFFSET,
+      member: 'result',
+      isWanted: ({ result }) => JSON.stringify(result ?? '').includes('PageAlreadyMapped'),
+      change: (line) => ({ ...line, result: { err: 'PageAlreadyMapped', frame: '0x3000' } }),
+    },
+    {
+      what: 'an error instead of a success',
+      file: OFFSET,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'ok') && line['op'] === 'update_flags',
+      change: (line) => ({ ...line, result: { err: 'PageNotMapped' } }),
+    },
+    {
+      what: 'an error instead of a panic',
+      file: MAPPED,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'panic'),
+      change: (line) => ({ ...line, result: { err: 'FrameAllocationFailed' } }),
+    },
+    {
+      what: 'a panic instead of an error',
+      file: MAPPED,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'err'),
+      change: (line) => ({ ...line, result: { panic: true } }),
+    },
+    {
+      what: 'a panic instead of a success',
+      file: MAPPED,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'ok'),
+      change: (line) => ({ ...line, result: { panic: true } }),
+    },
+    {
+      what: 'the value of a changed word',
+      file: OFFSET,
+      member: 'changed',
+      isWanted: ({ changed, result }) => Array.isArray(changed) && JSON.stringify(result).includes('ok'),
+      change: (line) => JSON.parse(JSON.stringify(line).replace(/"0x[0-9a-f]*"\]\]/, '"0x5"]]')),
+    },
+    {
+      what: 'a changed word that is not listed',
+      file: MAPPED,
+      member: 'changed',
+      isWanted: ({ changed, result }) => Array.isArray(changed) && JSON.stringify(result).includes('ok'),
+      change: ({ changed: _, ...line }) => line,
+    },
+    {
+      what: 'a word that changed only in the file',
+      file: MAPPED,
+      member: 'changed',
+      isWanted: ({ op }) => op === 'translate',
+      change: (line) => ({ ...line, changed: [['0x80001008', '0x5']] }),
+    },
+    {
+      what: 'the digest of changed words',
+      file: MAPPED,
+      member: 'changed',
+      isWanted: ({ changed, result }) => Array.isArray(changed) && JSON.stringify(result).includes('ok'),
+      change: (line) => ({ ...line, changed: { count: 17, sha256: '00' } }),
+    },
+    {
+      what: 'a frame that was taken',
+      file: OFFSET,
+      member: 'alloc',
+      isWanted: ({ alloc, result }) => Array.isArray(alloc) && JSON.stringify(result).includes('ok'),
+      change: (line) => ({ ...line, alloc: ['0x80999000'] }),
+    },
+    {
+      what: 'a frame that was given back',
+      file: OFFSET,
+      member: 'freed',
+      isWanted: ({ freed }) => Array.isArray(freed),
+      change: ({ freed: _, ...line }) => line,
+    },
+    {
+      what: 'the digest of a checkpoint',
+      file: OFFSET,
+      member: 'sha256',
+      isWanted: ({ checkpoint }) => checkpoint !== undefined,
+      change: (line) => JSON.parse(JSON.stringify(line).replace(/"sha256":"./, '"sha256":"x')),
+    },
+    {
+      what: 'the number of words at a checkpoint',
+      file: OFFSET,
+      member: 'count',
+      isWanted: ({ checkpoint }) => checkpoint !== undefined,
+      change: (line) => JSON.parse(JSON.stringify(line).replace('"count":', '"count":1')),
+    },
+    {
+      what: 'the next frame at a checkpoint',
+      file: OFFSET,
+      member: 'allocatorNext',
+      isWanted: ({ checkpoint }) => checkpoint !== undefined,
+      change: (line) => JSON.parse(JSON.stringify(line).replace('000"', '111"')),
+    },
+    {
+      what: 'the free frames at a checkpoint',
+      file: OFFSET,
+      member: 'free',
+      isWanted: ({ checkpoint }) => checkpoint !== undefined,
+      change: (line) =>
+        JSON.parse(JSON.stringify(line).replace('"free":[', '"free":["0x1",').replace(',]', ']')),
+    },
+    {
+      what: 'a word of the last list',
+      file: OFFSET,
+      member: 'nonZero',
+      isWanted: ({ checkpoint }) => JSON.stringify(checkpoint ?? '').includes('nonZero'),
+      change: (line) => JSON.parse(JSON.stringify(line).replace(/"0x[0-9a-f]*"\]\]/, '"0x5"]]')),
+    },
+    {
+      what: 'a member of a checkpoint that nothing is known of',
+      file: OFFSET,
+      member: 'slots',
+      isWanted: ({ checkpoint }) => checkpoint !== undefined,
+      change: (line) => JSON.parse(JSON.stringify(line).replace('{"op"', '{"slots":3,"op"')),
+    },
+  ];
+
+  test.each(cases)('$what', ({ file, member, isWanted, change }) => {
+    const { text, line } = corrupted(textOf(file), isWanted, change);
+    const [first] = replayText(text).differences;
+    expect(first?.line).toBe(line);
+    expect(first.wrong.map((each) => each.member)).toContain(member);
+  });
+
+  test('a difference makes the exit code 1 and is shown below its file', () => {
+    const { text } = corrupted(
+      textOf(OFFSET),
+      (line) => hasResult(line, 'err'),
+      (line) => ({ ...line, result: { err: 'Nothing' } }),
+    );
+    const { exit, lines } = run(folderOf({ 'one.jsonl.gz': gzipSync(text) }));
+    expect(exit).toBe(1);
+    expect(lines[0]).toBe('one.jsonl.gz: 400 operations, 1 differences, 0 deliberate');
+    expect(lines[1]).toMatch(/^ {2}line \d+, operation \d+: \w+ \{/);
+    expect(lines[2]).toMatch(/^ {4}result: expected \{"err":"Nothing"\}, found \{"err":"\w+"/);
+    expect(lines.at(-1)).toBe('400 operations, 1 differences, 0 deliberate');
+  });
+
+  test('at most five differences of a file are shown', () => {
+    const text = textOf(OFFSET).replaceAll('"PageNotMapped"', '"Nothing"');
+    const { lines } = run(folderOf({ 'one.jsonl.gz': gzipSync(text) }));
+    expect(lines.filter((line) => line.startsWith('  line '))).toHaveLength(5);
+    expect(lines.at(-2)).toMatch(/^ {2}and \d+ more$/);
+  });
+});
+
+describe('a replay finds what the code under test does beside its results', () => {
+  /** A system that does something else, too, after its fifth operation. */
+  function meddling(meddle: (run: Run, found: Members) => Members): (system: System) => System {
+    return (system) => ({
+      ...system,
+      open(header) {
+        const run = system.open(header);
+        let operations = 0;
+        return {
+          ...run,
+          perform(operation) {
+            operations += 1;
+            const found = run.perform(operation);
+            return operations === 5 ? meddle(run, found) : found;
+          },
+        };
+      },
+    });
+  }
+
+  test('a word written where no table is, at the next checkpoint', () => {
+    const replayed = replayText(
+      textOf(OFFSET),
+      meddling(({ memory }, found) => {
+        memory.memory.words[memory.memory.words.length - 1] = 1;
+        return found;
+      }),
+    );
+    expect(replayed.differences).toHaveLength(1);
+    expect(replayed.differences[0].wrong).toEqual([
+      { member: 'words written unseen', expected: [], found: [['0x80fffff8', '0x100000000']] },
+    ]);
+  });
+
+  test('a word written into a known table, at once', () => {
+    const replayed = replayText(
+      textOf(OFFSET),
+      meddling(({ memory }, found) => {
+        memory.memory.words[1024] ^= 4;
+        return found;
+      }),
+    );
+    expect(replayed.differences.map(({ operation }) => operation)).toEqual([5]);
+    expect(replayed.differences[0].wrong.map((each) => each.member)).toEqual(['changed']);
+  });
+
+  test('a frame that is not clear when it is taken, and is not cleared', () => {
+    const { header } = replayer.parseSequence(textOf(OFFSET));
+    const { memory } = replayer.SYSTEMS['x86_64/OffsetPageTable'].open(header);
+    memory.soil(0x8000_1000n);
+    expect(memory.changes()).toHaveLength(512);
+    memory.memory.words.fill(0, 1024, 1030);
+    expect(memory.changes()[0]).toEqual({ address: 0x8000_1018n, value: 0xa5a5_a5a5_a5a5_a5a5n });
+    memory.unsoil(0x8000_1000n);
+    expect(memory.changes()).toEqual([]);
+  });
+
+  test('an error that is no PageTableError equals no recorded result', () => {
+    const replayed = replayText(
+      textOf(OFFSET),
+      meddling((_, found) => ({ ...found, result: { threw: 'TypeError' } })),
+    );
+    expect(replayed.differences.map(({ operation }) => operation)).toEqual([5]);
+  });
+
+  test('an error of the right kind, but of the class of another operation', async () => {
+    const { OffsetPageTable } = await import(join(ROOT, 'dist/x86_64/index.js'));
+    const unmap = vi.spyOn(OffsetPageTable.prototype, 'unmap');
+    unmap.mockImplementation(function (this: { translatePage(page: unknown): unknown }, page: unknown) {
+      return this.translatePage(page);
+    });
+    const { differences } = replayText(textOf(OFFSET));
+    unmap.mockRestore();
+    expect(differences.flatMap(({ wrong }) => wrong)).toContainEqual({
+      member: 'result',
+      expected: { err: 'PageNotMapped' },
+      found: { err: 'PageNotMapped', class: 'TranslateError' },
+    });
+  });
+});
+
+describe('a recorded panic', () => {
+  test('may leave memory as it was, and the replay goes on from the recorded words', () => {
+    const isPanic = ({ result, changed }: Members) =>
+      JSON.stringify(result ?? '').includes('panic') && Array.isArray(changed);
+    // The recorded words of a panic are taken as they are, so this shows at the next checkpoint, or earlier, but not here.
+    const { text, line } = corrupted(textOf(MAPPED), isPanic, (recorded) =>
+      JSON.parse(JSON.stringify(recorded).replace(/"0x[0-9a-f]*"\]\]/, '"0x5"]]')),
+    );
+    const [first] = replayText(text).differences;
+    expect(first?.line).toBeGreaterThan(line);
+  });
+
+  test('ends the comparison of a file that tells the words after it as a digest only', () => {
+    const isPanic = ({ result, changed }: Members) =>
+      JSON.stringify(result ?? '').includes('panic') && Array.isArray(changed);
+    const { text } = corrupted(textOf(MAPPED), isPanic, (recorded) => ({
+      ...recorded,
+      changed: { count: 20, sha256: '00' },
+    }));
+    const { operations, differences, ended } = replayText(text);
+    expect(differences).toEqual([]);
+    expect(operations).toBe(7);
+    expect(ended).toBe('the words that operation 7 changed are recorded as a digest only');
+  });
+});
+
+describe('a deliberate difference', () => {
+  const wrongError = corrupted(
+    textOf(OFFSET),
+    (line) => hasResult(line, 'err'),
+    (line) => ({ ...line, result: { err: 'Nothing' } }),
+  ).text;
+
+  /** A system for which every difference is deliberate. */
+  function indulgent(names: readonly string[], ends: boolean): (system: System) => System {
+    return (system) => ({
+      ...system,
+      deliberate: names,
+      open: (header) => ({ ...system.open(header), deliberate: () => ({ name: 'a name', ends }) }),
+    });
+  }
+
+  test('is counted by name, and is no difference', () => {
+    const { operations, differences, deliberate } = replayText(wrongError, indulgent(['a name'], false));
+    expect(differences).toEqual([]);
+    expect(deliberate.map(({ name }) => name)).toEqual(['a name']);
+    expect(operations).toBe(400);
+  });
+
+  test('can end the comparison of a file', () => {
+    const { operations, ended } = replayText(wrongError, indulgent(['a name'], true));
+    expect(ended).toBe('deliberate difference a name');
+    expect(operations).toBeLessThan(400);
+  });
+
+  test('has a name that its system lists', () => {
+    expect(() => replayText(wrongError, indulgent([], false))).toThrow(
+      'not among those that the system lists',
+    );
+  });
+});
+
+describe('what cannot be replayed', () => {
+  const text = textOf(OFFSET);
+  const whole = gzipSync(text);
+
+  test('a line that is not JSON is told with its number, and the exit code is 3', () => {
+    const lines = text.split('\n');
+    lines[11] = lines[11].slice(0, 20);
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync(lines.join('\n')) }));
+    expect(err).toMatch(/^a\.jsonl\.gz: line 12: not JSON: .*\n$/);
+    expect(exit).toBe(3);
+  });
+
+  test.each([
+    ['an operation of no known name', /"op":"unmap"/, '"op":"forget"', /expected an operation of the system/],
+    [
+      'a member of no known name',
+      /"op":"unmap"/,
+      '"op":"unmap","mood":1',
+      /unmap: member "mood" is not known/,
+    ],
+    ['a number that is none', /"flags":"0x/, '"flags":"zero', /flags: expected a 64-bit number as "0x…"/],
+    ['a page of no size', /"size":"2MiB"/, '"size":"3MiB"', /size: expected one of 4KiB, 2MiB, 1GiB/],
+    [
+      'a page outside the address space',
+      /"page":"0x[0-9a-f]*"/,
+      '"page":"0x800000000000"',
+      /page: .*800000000000/,
+    ],
+    [
+      'a checkpoint at another place',
+      /"checkpoint":\{"op":50/,
+      '"checkpoint":{"op":49',
+      /after 50 operations/,
+    ],
+  ])('%s is told with its line', (_, from, to, message) => {
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync(text.replace(from, to)) }));
+    expect(err).toMatch(/^a\.jsonl\.gz: line \d+: /);
+    expect(err).toMatch(message);
+    expect(err).not.toContain('    at ');
+    expect(exit).toBe(3);
+  });
+
+  test('a text without its last checkpoint is not whole', () => {
+    const lines = text.trimEnd().split('\n').slice(0, -1);
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync(lines.join('\n')) }));
+    expect(err).toBe('a.jsonl.gz: line 408: expected a checkpoint at the end, found the end of the file\n');
+    expect(exit).toBe(3);
+  });
+
+  test('a gzip that is cut is told without a stack trace, and the other files are replayed', () => {
+    const folder = folderOf({
+      'a.jsonl.gz': whole.subarray(0, whole.length >> 1),
+      'b.jsonl.gz': whole,
+    });
+    const { exit, lines, err } = run(folder);
+    expect(err).toBe('a.jsonl.gz: cannot be unpacked: unexpected end of file\n');
+    expect(lines.at(-1)).toBe('400 operations, 0 differences, 0 deliberate');
+    expect(exit).toBe(3);
+  });
+
+  test('a header that is none is told', () => {
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync('{"format":2}\n') }));
+    expect(err).toMatch(/^a\.jsonl\.gz: line 1: expected a header of format 1 with a system/);
+    expect(exit).toBe(3);
+  });
+
+  test('a text other than index.json promises is refused', () => {
+    const index = [{ file: 'x86_64/a.jsonl.gz', sha256: '0'.repeat(64) }];
+    const folder = folderOf({ 'x86_64/a.jsonl.gz': whole, 'index.json': JSON.stringify(index) });
+    const { exit, err } = run(folder);
+    expect(err).toMatch(
+      /^x86_64\/a\.jsonl\.gz: its text has SHA-256 [0-9a-f]{64}; index\.json expects 0{64}\n$/,
+    );
+    expect(exit).toBe(3);
+  });
+
+  test('an index.json that is no list is told', () => {
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': whole, 'index.json': '{"file":1}' }));
+    expect(err).toBe('index.json: expected a list of files, found {"file":1}\n');
+    expect(exit).toBe(3);
+  });
+
+  test('a system without a face is told and not counted', () => {
+    const folder = folderOf({
+      'a.jsonl.gz': gzipSync('{"format":1,"system":"x86_64/NoPageTable"}\n{"op":"unmap"}\n'),
+      'b.jsonl.gz': whole,
+    });
+    const { exit, lines } = run(folder);
+    expect(lines[0]).toBe('a.jsonl.gz: not replayed: no face for x86_64/NoPageTable');
+    expect(lines.at(-1)).toBe('400 operations, 0 differences, 0 deliberate');
+    expect(exit).toBe(0);
+  });
+
+  test('a sequence recorded without overflow checks is out of scope', () => {
+    const folder = folderOf({ 'a-wrapping-1.jsonl.gz': 'not even gzip' });
+    copyFileSync(join(VECTORS, OFFSET), join(folder, 'b.jsonl.gz'));
+    const { exit, lines } = run(folder);
+    expect(lines[0]).toBe('a-wrapping-1.jsonl.gz: out of scope: recorded without overflow checks');
+    expect(exit).toBe(0);
+  });
+
+  test.each([
+    ['no folder', []],
+    ['two patterns', [VECTORS, 'a', 'b']],
+    ['an option', ['--help']],
+  ])('%s is wrong usage', (_, args) => {
+    const { exit, err } = run(...args);
+    expect(err).toBe('Usage: npm run replay -- FOLDER [FILE-PATTERN]\n');
+    expect(exit).toBe(2);
+  });
+
+  test('nothing to replay is not a success', () => {
+    expect(run(join(ROOT, 'nowhere')).exit).toBe(2);
+    expect(run(folderOf({})).exit).toBe(2);
+    const { exit, err, lines } = run(VECTORS, 'no-such-file');
+    expect(err).toMatch(/: nothing to replay that matches no-such-file\n$/);
+    expect(lines.at(-1)).toBe('0 operations, 0 differences, 0 deliberate');
+    expect(exit).toBe(2);
+  });
+});

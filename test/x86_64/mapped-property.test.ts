@@ -1,0 +1,340 @@
+// Random calls on random tables, hostile ones too: every answer and every word of memory must be what the reference, which
+// was written from the specification alone, has. Where the original panics, memory must be as before the call.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { flatMemory, OverlayMemory, type PhysicalMemory, SparseMemory } from '../../src/memory/index.ts';
+import { MappedPageTable, OffsetPageTable, PageTable, VirtAddr } from '../../src/x86_64/index.ts';
+import { type Calls, hex, type Mapper, MapperCalls, type SizeName } from './calls.ts';
+import { CountingAllocator } from './machine.ts';
+import { ReferenceMapper } from './reference-mapper.ts';
+
+const ROOT = 0x1000n;
+/** Frames of physical memory; an entry that points elsewhere has no table. */
+const FRAMES = 48;
+const BYTES = FRAMES * 4096;
+/** Frames from here are the allocator's. */
+const FIRST_FREE = 0x2_0000n;
+
+/** Physical memory, a mapper over it, and where the words of a frame are. */
+interface Bench {
+  readonly mapper: Mapper;
+  readonly wordsOf: (frame: number) => Uint32Array;
+}
+
+const SHIFT = 0x5000n;
+const XOR = 0x0_b000n;
+
+const wordsIn = (memory: PhysicalMemory, frame: number): Uint32Array => {
+  const at = memory.locate(frame);
+  return memory.words.subarray(at, at + 1024);
+};
+
+/** `OffsetPageTable` over a memory in which physical addresses are as they are. */
+function direct(memory: PhysicalMemory): Bench {
+  return {
+    mapper: new OffsetPageTable(PageTable.at(memory, ROOT), VirtAddr.zero()),
+    wordsOf: (frame) => wordsIn(memory, frame),
+  };
+}
+
+const BENCHES: Readonly<Record<string, () => Bench>> = {
+  flat: () => direct(flatMemory(new ArrayBuffer(BYTES))),
+  // The frames from 24 come first in the buffer, and can be reached without a search.
+  'two regions': () =>
+    direct(
+      flatMemory(new ArrayBuffer(BYTES + 4096), [
+        { address: 24n << 12n, offset: 0, length: BYTES / 2 },
+        { address: 0n, offset: BYTES / 2 + 4096, length: BYTES / 2 },
+      ]),
+    ),
+  sparse: () => {
+    const sparse = new SparseMemory();
+    for (let frame = FRAMES - 1; frame >= 0; frame -= 1) sparse.add(frame);
+    return direct(sparse.memory);
+  },
+  overlay: () => direct(new OverlayMemory(flatMemory(new ArrayBuffer(BYTES))).memory),
+  'a larger heap': () => {
+    const memory = flatMemory(new ArrayBuffer(BYTES + Number(SHIFT)));
+    return {
+      mapper: new OffsetPageTable(PageTable.at(memory, ROOT + SHIFT), new VirtAddr(SHIFT)),
+      wordsOf: (frame) => wordsIn(memory, frame + Number(SHIFT >> 12n)),
+    };
+  },
+  'an exclusive or': () => {
+    const memory = flatMemory(new ArrayBuffer(BYTES));
+    const mapping = {
+      frameToPointer: (frame: { startAddress(): { asU64(): bigint } }) =>
+        PageTable.at(memory, frame.startAddress().asU64() ^ XOR),
+    };
+    return {
+      mapper: new MappedPageTable(PageTable.at(memory, ROOT ^ XOR), mapping),
+      wordsOf: (frame) => wordsIn(memory, frame ^ Number(XOR >> 12n)),
+    };
+  },
+};
+
+// ---- what is random
+
+const sizes = fc.constantFrom<SizeName>('4KiB', '4KiB', '2MiB', '1GiB');
+const LEVELS = [
+  [0n, 1n, 256n, 511n],
+  [0n, 2n, 511n],
+  [0n, 3n],
+  [0n, 4n, 511n],
+] as const;
+
+/** An address in one of a few pages. */
+const address = fc
+  .tuple(...LEVELS.map((indices) => fc.constantFrom(...indices)))
+  .map(([i4, i3, i2, i1]) =>
+    BigInt.asUintN(64, BigInt.asIntN(48, (i4 << 39n) | (i3 << 30n) | (i2 << 21n) | (i1 << 12n))),
+  );
+const page = fc.record({ size: sizes, address }).map(({ size, address }) => {
+  const mask = { '4KiB': 0xfffn, '2MiB': 0x1f_ffffn, '1GiB': 0x3fff_ffffn }[size];
+  return { size, at: address & ~mask };
+});
+
+const FLAGS = [
+  0n,
+  1n,
+  1n,
+  3n,
+  3n,
+  7n,
+  2n,
+  5n,
+  0x63n,
+  0x80n,
+  0x81n,
+  0x83n,
+  0x101n,
+  0x200n,
+  1n << 63n,
+  (1n << 63n) | 1n,
+];
+const flags = fc.oneof(
+  { weight: 20, arbitrary: fc.constantFrom(...FLAGS) },
+  // Bits that belong to the address (section 2: flags are not masked).
+  { weight: 1, arbitrary: fc.constantFrom(0x1001n, 0x3003n, 0x2_0001n, 0x8000_0000_0001n) },
+);
+/** Frames: tables, frames of the allocator, large ones, ones that are not there, ones that are misaligned. */
+const FRAME_ADDRESSES = [
+  0n,
+  0x2_1000n,
+  0x20_0000n,
+  0x40_0000n,
+  0x20_1000n,
+  0x4000_0000n,
+  0x4020_0000n,
+  0x7fff_c000_0000n,
+  0x8000_0000_0000n,
+  0xf_ffff_ffff_f000n,
+  0x1_2345_6000n,
+  0x9_0800n,
+];
+const frame = fc.constantFrom(...FRAME_ADDRESSES);
+
+const table = fc.integer({ min: 1, max: 9 }).map((number) => BigInt(number) << 12n);
+const word = fc.record({
+  at: fc
+    .tuple(table, fc.constantFrom(0n, 0n, 1n, 2n, 3n, 4n, 256n, 511n))
+    .map(([frame, index]) => frame + 8n * index),
+  value: fc
+    .tuple(
+      fc.oneof(
+        { weight: 4, arbitrary: table },
+        { weight: 1, arbitrary: fc.constantFrom(...FRAME_ADDRESSES.filter((one) => one % 4096n === 0n)) },
+      ),
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constantFrom(1n, 3n, 7n) },
+        { weight: 1, arbitrary: fc.constantFrom(...FLAGS) },
+      ),
+    )
+    .map(([frame, flags]) => frame | flags),
+});
+
+interface Call {
+  readonly name: string;
+  readonly run: (calls: Calls) => string;
+}
+
+const calls: fc.Arbitrary<Call> = fc
+  .record({ kind: fc.nat(20), page, frame, flags, parents: flags, address, last: address })
+  .map(({ kind, page: { size, at }, frame, flags, parents, address, last }): Call => {
+    const of = `${size} ${hex(at)}`;
+    switch (kind) {
+      case 0:
+        return { name: 'cleanUp', run: (c) => c.cleanUp() };
+      case 1:
+        return {
+          name: `cleanUpRange ${hex(address)} ${hex(last)}`,
+          run: (c) => c.cleanUpRange(address, last),
+        };
+      case 2:
+        return {
+          name: `identity ${size} ${hex(frame)} ${hex(flags)}`,
+          run: (c) => c.identity(size, frame, flags),
+        };
+      case 3:
+      case 4:
+        return { name: `update ${of} ${hex(flags)}`, run: (c) => c.update(size, at, flags) };
+      case 5:
+      case 6:
+      case 7: {
+        const level = ([4, 3, 2] as const)[kind - 5];
+        return {
+          name: `setFlags${level} ${of} ${hex(flags)}`,
+          run: (c) => c.setFlags(level, size, at, flags),
+        };
+      }
+      case 8:
+        return { name: `translatePage ${of}`, run: (c) => c.translatePage(size, at) };
+      case 9:
+        return { name: `translate ${hex(address)}`, run: (c) => c.translate(address + 0x234n) };
+      case 10:
+        return { name: `translateAddr ${hex(address)}`, run: (c) => c.translateAddr(address + 0x234n) };
+      case 11:
+      case 12:
+      case 13:
+        return { name: `unmap ${of}`, run: (c) => c.unmap(size, at) };
+      case 14:
+      case 15:
+      case 16:
+        return {
+          name: `mapWith ${of} ${hex(frame)} ${hex(flags)} ${hex(parents)}`,
+          run: (c) => c.mapWith(size, at, frame, flags, parents),
+        };
+      default:
+        return { name: `map ${of} ${hex(frame)} ${hex(flags)}`, run: (c) => c.map(size, at, frame, flags) };
+    }
+  });
+
+const scenario = fc.record({
+  words: fc.array(word, { maxLength: 40 }),
+  frames: fc.constantFrom(0, 1, 2, 3, 5, 8, 15, 15, 15),
+  sequence: fc.array(calls, { minLength: 1, maxLength: 25 }),
+});
+type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
+
+// ---- how it is judged
+
+/** Plays a scenario on both; `count` is told of each answer. */
+function play(make: () => Bench, { words, frames, sequence }: Scenario, count: (key: string) => void): void {
+  const expected = new BigUint64Array(BYTES / 8);
+  const { mapper, wordsOf } = make();
+  const allocator = new CountingAllocator(frames, FIRST_FREE);
+  const ours = new MapperCalls(mapper, {
+    allocateFrame: () => allocator.allocateFrame(),
+    deallocateFrame: (frame) => allocator.deallocateFrame(frame),
+  });
+  const referenceFrames = { taken: [] as bigint[], freed: [] as bigint[] };
+  // Addresses below are those of memory that is there.
+  const reference = new ReferenceMapper({
+    memory: {
+      read: (at) => expected[Number(at / 8n)],
+      write: (at, value) => {
+        expected[Number(at / 8n)] = value;
+      },
+    },
+    root: ROOT,
+    place: (frame) => (frame < BigInt(BYTES) ? frame : undefined),
+    allocate: () => {
+      if (referenceFrames.taken.length >= frames) return undefined;
+      const frame = FIRST_FREE + 4096n * BigInt(referenceFrames.taken.length);
+      referenceFrames.taken.push(frame);
+      return frame;
+    },
+    free: (frame) => {
+      referenceFrames.freed.push(frame);
+    },
+  });
+  const poke = (at: bigint, value: bigint) => {
+    expected[Number(at / 8n)] = value;
+    const frameWords = wordsOf(Number(at >> 12n));
+    const index = Number(at & 0xfffn) / 4;
+    frameWords[index] = Number(value & 0xffff_ffffn);
+    frameWords[index + 1] = Number(value >> 32n);
+  };
+  // Frames that the allocator will give hold junk.
+  for (let i = 0n; i < BigInt(frames) * 512n; i += 1n) poke(FIRST_FREE + 8n * i, 0xdead_0000_0000_0000n + i);
+  for (const { at, value } of words) poke(at, value);
+
+  const log: string[] = [];
+  for (const { name, run } of sequence) {
+    const before = { taken: allocator.taken.length, freed: allocator.freed.length };
+    const must = run(reference);
+    const is = run(ours);
+    log.push(`${name}: ${must}`);
+    expect(is, log.join('\n')).toBe(must);
+    count(`${name.split(' ')[0]} ${must.split(/[ (]/)[0]}`);
+    // A clean-up that meets a table outside memory has freed what it found before.
+    if (must === 'abort' && name.startsWith('cleanUp')) return;
+    if (must === 'abort') {
+      // Where the original loses frames, the library may have asked for fewer, and may have given them back.
+      const taken = allocator.taken.slice(before.taken);
+      const freed = allocator.freed.splice(before.freed);
+      expect(taken.length).toBeLessThanOrEqual(referenceFrames.taken.length - before.taken);
+      if (freed.length > 0) expect(freed.toReversed()).toEqual(taken);
+      referenceFrames.taken.length = allocator.taken.length;
+    }
+    expect(allocator.taken.map(hex), log.join('\n')).toEqual(referenceFrames.taken.map(hex));
+    expect(allocator.freed.map(hex), log.join('\n')).toEqual(referenceFrames.freed.map(hex));
+    for (let number = 0; number < FRAMES; number += 1) {
+      const actual = wordsOf(number);
+      const wanted = new Uint32Array(expected.buffer, number * 4096, 1024);
+      const same = Buffer.compare(
+        Buffer.from(actual.buffer, actual.byteOffset, 4096),
+        Buffer.from(wanted.buffer, wanted.byteOffset, 4096),
+      );
+      if (same !== 0) {
+        const word = actual.findIndex((value, index) => value !== wanted[index]);
+        const shown = (list: Uint32Array) => `0x${list[word].toString(16)}`;
+        expect.fail(
+          `${log.join('\n')}\nframe 0x${number.toString(16)} word ${word} is ${shown(actual)}, must be ${shown(wanted)}`,
+        );
+      }
+    }
+  }
+}
+
+describe('answers and memory are those of the reference', () => {
+  Object.entries(BENCHES).forEach(([name, make], number) => {
+    test(`tables in ${name}`, () => {
+      const seed = 5001 + number;
+      const seen = new Map<string, number>();
+      fc.assert(
+        fc.property(scenario, (one) => {
+          play(make, one, (key) => seen.set(key, (seen.get(key) ?? 0) + 1));
+        }),
+        { numRuns: 400, seed },
+      );
+      const total = [...seen.values()].reduce((sum, times) => sum + times, 0);
+      const list = [...seen].sort().map(([key, times]) => `${key} ${times}`);
+      console.log(`mapper and reference, ${name}: ${total} calls from seed ${seed}; ${list.join(', ')}`);
+      for (const key of [
+        'map Ok',
+        'map PageAlreadyMapped',
+        'map ParentEntryHugePage',
+        'map FrameAllocationFailed',
+        'map abort',
+        'mapWith Ok',
+        'mapWith abort',
+        'unmap Ok',
+        'unmap ParentEntryHugePage',
+        'update Ok',
+        'update ParentEntryHugePage',
+        'setFlags4 Ok',
+        'setFlags3 Ok',
+        'setFlags2 Ok',
+        'translate Mapped',
+        'translate NotMapped',
+        'translatePage Ok',
+        'translatePage InvalidFrameAddress',
+        'cleanUp Ok',
+        'cleanUpRange Ok',
+      ]) {
+        expect([key, (seen.get(key) ?? 0) >= 5]).toEqual([key, true]);
+      }
+    });
+  });
+});
