@@ -6,8 +6,6 @@ export const FRAME_BYTES = 4096;
 /** 32-bit words in a frame. */
 export const FRAME_WORDS = 1024;
 
-const MAX_64 = 0xffff_ffff_ffff_ffffn;
-
 /**
  * The page (or frame) number of a byte address: the address divided by 4096.
  *
@@ -16,7 +14,7 @@ const MAX_64 = 0xffff_ffff_ffff_ffffn;
  * @throws {@link PageTableError} `OUT_OF_RANGE` if `address` is negative or wider than 64 bits
  */
 export function pageOf(address: bigint): number {
-  if (address < 0n || address > MAX_64) {
+  if (BigInt.asUintN(64, address) !== address) {
     throw new PageTableError(
       'OUT_OF_RANGE',
       `address ${hex(address)} is outside [0, 2^64); expected an unsigned 64-bit byte address`,

@@ -44,6 +44,23 @@ export class PhysAddrNotValid extends PageTableError {
   }
 }
 
+/**
+ * Bits 63:32 of a canonical address.
+ *
+ * @throws {@link VirtAddrNotValid}
+ */
+export function canonicalHigh(address: bigint): number {
+  const high = highHalf(address);
+  if (isCanonical(high) && BigInt.asUintN(64, address) === address) return high;
+  throw new VirtAddrNotValid(address);
+}
+
+/** Bits 63:32 of an address of 52 bits. */
+function physicalHigh(address: bigint): number {
+  if (BigInt.asUintN(52, address) === address) return highHalf(address);
+  throw new PhysAddrNotValid(address);
+}
+
 /** Whether bits 63:47 are all equal, given bits 63:32. */
 export function isCanonical(high: number): boolean {
   return high >> 15 === high >> 31;
@@ -182,7 +199,7 @@ export class VirtAddr extends Address<VirtAddr> {
       this.high = addressOrHigh;
       this.low = low;
     } else {
-      this.high = highHalf(addressOrHigh);
+      this.high = physicalHigh(addressOrHigh);
       this.low = lowHalf(addressOrHigh);
       if (!isCanonical(this.high) || this.asU64() !== addressOrHigh)
         throw new VirtAddrNotValid(addressOrHigh);
@@ -321,9 +338,8 @@ export class PhysAddr extends Address<PhysAddr> {
       this.high = addressOrHigh;
       this.low = low;
     } else {
-      this.high = highHalf(addressOrHigh);
+      this.high = physicalHigh(addressOrHigh);
       this.low = lowHalf(addressOrHigh);
-      if (this.high >>> 20 !== 0 || this.asU64() !== addressOrHigh) throw new PhysAddrNotValid(addressOrHigh);
     }
   }
 

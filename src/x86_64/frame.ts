@@ -15,7 +15,8 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   readonly low: number;
   readonly pageSize: S;
 
-  private constructor(high: number, low: number, pageSize: S) {
+  /** @internal The frame at an address that is known to be aligned, as two halves. */
+  constructor(high: number, low: number, pageSize: S) {
     super();
     this.high = high;
     this.low = low;
@@ -65,11 +66,6 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
     checkSize(size);
     checkUnit('PhysFrame: number', frame, FRAMES, size);
     return new PhysFrame(highOfUnit(frame), frame << 12, size);
-  }
-
-  /** @internal The frame at an address that is known to be aligned, as two halves. */
-  static fromHalves<S extends PageSize>(high: number, low: number, size: S): PhysFrame<S> {
-    return new PhysFrame(high, low, size);
   }
 
   protected get kind(): string {

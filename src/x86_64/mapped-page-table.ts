@@ -1,6 +1,6 @@
-import { hex64, joinHalves, PageTableError } from '../bits/index.ts';
+import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
-import { indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
 import { FlagUpdateError, MapToError, TranslateError, UnmapError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
@@ -26,7 +26,10 @@ import {
   zeroTable,
 } from './page-table.ts';
 
-// This module's own constants, which V8 compiles in.
+// This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
+const Addr = PhysAddr;
+const Frame = PhysFrame;
+const Flush = MapperFlush;
 const PRESENT = PageTableFlags.PRESENT.low;
 const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 /** The flags of a page that tables on the way to it get as well. */
@@ -137,7 +140,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
     this.map(page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new MapperFlush(page, this.sink);
+    return new Flush(page, this.sink);
   }
 
   mapToWithTableFlags<S extends PageSize>(
@@ -148,7 +151,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
     this.map(page, frame, flags, parentTableFlags.low, parentTableFlags.high, allocator);
-    return new MapperFlush(page, this.sink);
+    return new Flush(page, this.sink);
   }
 
   identityMap<S extends PageSize>(
@@ -163,48 +166,51 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
 
   unmap<S extends PageSize>(page: Page<S>): [PhysFrame<S>, MapperFlush<S>] {
     const size = page.pageSize;
-    const leaf = leafFlag(size);
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
       const low = this.words[at] | 0;
-      const high = this.words[at + 1] | 0;
-      if ((low & (PRESENT | HUGE_PAGE)) === (PRESENT | leaf) && (low & size.inner) === 0) {
+      const high = this.words[at | 1] | 0;
+      if ((low & (PRESENT | HUGE_PAGE)) === (PRESENT | size.leaf) && (low & size.inner) === 0) {
         this.words[at] = 0;
-        this.words[at + 1] = 0;
-        return [frameOf(high, low, size), new MapperFlush(page, this.sink)];
+        this.words[at | 1] = 0;
+        return [new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size), new Flush(page, this.sink)];
       }
     }
+    return this.unmapSlowly(page);
+  }
+
+  private unmapSlowly<S extends PageSize>(page: Page<S>): [PhysFrame<S>, MapperFlush<S>] {
+    const size = page.pageSize;
     const end = this.find(page.high, page.low, size.level);
     if (end === HUGE) throw new UnmapError('ParentEntryHugePage', this.refusal('unmap', page, end));
     if (end === NOT_MAPPED || (this.low & PRESENT) === 0) {
       throw new UnmapError('PageNotMapped', this.refusal('unmap', page, NOT_MAPPED));
     }
-    if ((this.low & HUGE_PAGE) !== leaf) {
+    if ((this.low & HUGE_PAGE) !== size.leaf) {
       throw new UnmapError('ParentEntryHugePage', this.refusal('unmap', page, HUGE));
     }
     if ((this.low & size.inner) !== 0) {
       throw new UnmapError('InvalidFrameAddress', this.refusal('unmap', page, FOUND), this.address());
     }
     this.memory.writeEntry(this.page, this.index, 0, 0);
-    return [frameOf(this.high, this.low, size), new MapperFlush(page, this.sink)];
+    return [new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size), new Flush(page, this.sink)];
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
     const size = page.pageSize;
-    const set = flags.low | leafFlag(size);
+    const set = flags.low | size.leaf;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
       const low = this.words[at] | 0;
-      const high = this.words[at + 1] | 0;
+      const high = this.words[at | 1] | 0;
       if ((low | high) !== 0) {
         this.words[at] = (low & ADDRESS_LOW) | set;
-        this.words[at + 1] = (high & ADDRESS_HIGH) | flags.high;
-        return new MapperFlush(page, this.sink);
+        this.words[at | 1] = (high & ADDRESS_HIGH) | flags.high;
+        return new Flush(page, this.sink);
       }
     }
-    this.use('updateFlags', page, size.level);
-    this.rewrite(set, flags.high);
-    return new MapperFlush(page, this.sink);
+    this.change('updateFlags', page, size.level, set, flags.high);
+    return new Flush(page, this.sink);
   }
 
   setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
@@ -224,9 +230,15 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
       const low = this.words[at] | 0;
-      const high = this.words[at + 1] | 0;
-      if ((low | high) !== 0 && (low & size.inner) === 0) return frameOf(high, low, size);
+      const high = this.words[at | 1] | 0;
+      if ((low | high) !== 0 && (low & size.inner) === 0)
+        return new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size);
     }
+    return this.translateSlowly(page);
+  }
+
+  private translateSlowly<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+    const size = page.pageSize;
     const end = this.find(page.high, page.low, size.level);
     if (end === HUGE)
       throw new TranslateError('ParentEntryHugePage', this.refusal('translatePage', page, end));
@@ -240,7 +252,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         this.address(),
       );
     }
-    return frameOf(this.high, this.low, size);
+    return new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size);
   }
 
   translate(addr: VirtAddr | bigint): TranslateResult {
@@ -250,7 +262,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return {
       kind: 'Mapped',
       // The size is one of the three, and the frame of just that size.
-      frame: frameOf(this.high, this.low & ~size.inner, size) as MappedFrame,
+      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
       offset: low & (size.inner | 0xfff),
       flags: PageTableFlags.fromHalves(this.high & ~ADDRESS_HIGH, this.low & ~ADDRESS_LOW),
     };
@@ -259,13 +271,36 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   translateAddr(addr: VirtAddr): PhysAddr | undefined;
   translateAddr(addr: bigint): bigint | undefined;
   translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
-    const { high, low } = typeof addr === 'bigint' ? new VirtAddr(addr) : addr;
-    const size = this.search(high, low);
+    return typeof addr === 'bigint' ? this.translateBigint(addr) : this.translateWord(addr);
+  }
+
+  private translateWord(addr: VirtAddr): PhysAddr | undefined {
+    const at = this.locate(addr.high, addr.low, 1, PRESENT);
+    if (at >= 0) {
+      const low = this.words[at] | 0;
+      const high = this.words[at | 1] | 0;
+      return (low | high) === 0
+        ? undefined
+        : new Addr(high & ADDRESS_HIGH, (low & ADDRESS_LOW) | (addr.low & 0xfff));
+    }
+    const size = this.search(addr.high, addr.low);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    const physHigh = this.high & ADDRESS_HIGH;
-    const physLow = (this.low & ~inner) | (low & inner);
-    return typeof addr === 'bigint' ? joinHalves(physLow, physHigh) : new PhysAddr(physHigh, physLow);
+    return new Addr(this.high & ADDRESS_HIGH, (this.low & ~inner) | (addr.low & inner));
+  }
+
+  private translateBigint(addr: bigint): bigint | undefined {
+    const offset = lowHalf(addr);
+    const at = this.locate(canonicalHigh(addr), offset, 1, PRESENT);
+    if (at >= 0) {
+      const low = this.words[at] | 0;
+      const high = this.words[at | 1] | 0;
+      return (low | high) === 0
+        ? undefined
+        : joinHalves((low & ADDRESS_LOW) | (offset & 0xfff), high & ADDRESS_HIGH);
+    }
+    const found = this.translateWord(new VirtAddr(addr));
+    return found === undefined ? undefined : found.asU64();
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
@@ -297,7 +332,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     // What the entries hold is checked once at the end: until then only every index must be in bounds.
     let at = this.fastRoot | (((high >>> 7) & 511) << 1);
     let entry = words[at] | 0;
-    let upper = words[at + 1] | 0;
+    let upper = words[at | 1] | 0;
     let all = entry;
     let any = entry;
     let far = upper;
@@ -306,7 +341,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     at = (place << 10) | ((((high << 2) | (low >>> 30)) & 511) << 1);
     if (level < 3) {
       entry = words[at] | 0;
-      upper = words[at + 1] | 0;
+      upper = words[at | 1] | 0;
       all &= entry;
       any |= entry;
       far |= upper;
@@ -315,7 +350,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       at = (place << 10) | (((low >>> 21) & 511) << 1);
       if (level < 2) {
         entry = words[at] | 0;
-        upper = words[at + 1] | 0;
+        upper = words[at | 1] | 0;
         all &= entry;
         any |= entry;
         far |= upper;
@@ -359,7 +394,9 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     if (this.offset !== undefined) {
       this.page = this.offset.pageOf(high & ADDRESS_HIGH, low);
     } else {
-      const { memory, page } = this.mapping.frameToPointer(frameOf(high, low, Size4KiB));
+      const { memory, page } = this.mapping.frameToPointer(
+        new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB),
+      );
       this.memory = memory;
       this.page = page;
     }
@@ -376,17 +413,13 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     this.refresh();
   }
 
-  /** Goes to an entry that must be used, or refuses. */
-  private use(operation: string, page: Page<PageSize>, level: number): void {
+  /** Replaces the flags of an entry that must be used. */
+  private change(operation: string, page: Page<PageSize>, level: number, low: number, high: number): void {
     const end = this.find(page.high, page.low, level);
     if (end === HUGE) throw new FlagUpdateError('ParentEntryHugePage', this.refusal(operation, page, end));
     if (end === NOT_MAPPED || (this.low | this.high) === 0) {
       throw new FlagUpdateError('PageNotMapped', this.refusal(operation, page, NOT_MAPPED));
     }
-  }
-
-  /** Replaces the flags of the entry that was reached. */
-  private rewrite(low: number, high: number): void {
     const address = this.low & ADDRESS_LOW;
     this.memory.writeEntry(this.page, this.index, address | low, (this.high & ADDRESS_HIGH) | high);
   }
@@ -403,19 +436,12 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         `${operation}: ${page} has no table at level ${level - 1}; expected a page of a smaller size`,
       );
     }
-    this.use(operation, page, level);
-    this.rewrite(flags.low, flags.high);
+    this.change(operation, page, level, flags.low, flags.high);
     return new MapperFlushAll(this.sink);
   }
 
   /** Finds the entry that maps an address; its halves are then in the fields. */
   private search(high: number, low: number): PageSize | undefined {
-    const at = this.locate(high, low, 1, PRESENT);
-    if (at >= 0) {
-      this.low = this.words[at] | 0;
-      this.high = this.words[at + 1] | 0;
-      return (this.low | this.high) === 0 ? undefined : Size4KiB;
-    }
     const end = this.find(high, low, 1);
     if (end === NOT_MAPPED || (end === FOUND && (this.low | this.high) === 0)) return undefined;
     if (this.level === 4) {
@@ -438,16 +464,13 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   ): void {
     const size = page.pageSize;
     if (frame.pageSize !== size) checkSameSize('mapTo', page, frame);
-    const low = frame.low | flags.low | leafFlag(size);
-    if (
-      parentsHigh === 0 &&
-      (parentsLow & HUGE_PAGE) === 0 &&
-      (low & (size.level === 1 ? HUGE_PAGE : 0)) === 0
-    ) {
+    // HUGE_PAGE where it cannot be, flags that few tables have, a frame that no entry can hold: all for the general way.
+    const misplaced = (size.leaf === 0 ? parentsLow | flags.low : parentsLow) & HUGE_PAGE;
+    if ((misplaced | parentsHigh | (frame.low & 0xfff)) === 0) {
       const at = this.locate(page.high, page.low, size.level, parentsLow | PRESENT);
-      if (at >= 0 && (this.words[at] | 0 | (this.words[at + 1] | 0)) === 0 && (frame.low & 0xfff) === 0) {
-        this.words[at] = low;
-        this.words[at + 1] = frame.high | flags.high;
+      if (at >= 0 && (this.words[at] | 0 | (this.words[at | 1] | 0)) === 0) {
+        this.words[at] = frame.low | flags.low | size.leaf;
+        this.words[at | 1] = frame.high | flags.high;
         return;
       }
     }
@@ -518,7 +541,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
           checkLeaf(page, frame, flags);
           const write = this.writes[planned];
           write.frame = undefined;
-          this.plan(write, frame.low | flags.low | leafFlag(page.pageSize), frame.high | flags.high);
+          this.plan(write, frame.low | flags.low | page.pageSize.leaf, frame.high | flags.high);
           planned += 1;
         }
       }
@@ -623,7 +646,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       );
       if (empty) {
         memory.writeEntry(page, index, 0, 0);
-        deallocator.deallocateFrame(frameOf(high, low, Size4KiB));
+        deallocator.deallocateFrame(new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB));
       }
     }
     return isTableEmpty(memory, page);
@@ -678,16 +701,6 @@ function flatWay({ memory, page }: PageTable, offset: PhysOffset | undefined) {
   return canonical && page >= memory.first && page < end && Math.abs(first) < 2 ** 31
     ? { memory, first, root: (page - memory.first) << 10 }
     : undefined;
-}
-
-/** The flag that an entry needs to map a page of a size. */
-function leafFlag(size: PageSize): number {
-  return size.level === 1 ? 0 : HUGE_PAGE;
-}
-
-/** The frame to which an entry points. */
-function frameOf<S extends PageSize>(high: number, low: number, size: S): PhysFrame<S> {
-  return PhysFrame.fromHalves(high & ADDRESS_HIGH, low & ADDRESS_LOW, size);
 }
 
 function checkLeaf(page: Page<PageSize>, frame: PhysFrame<PageSize>, flags: PageTableFlags): void {

@@ -1,4 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
+import { PageTableFlags } from './flags.ts';
 
 /** What a page size is: one of {@link Size4KiB}, {@link Size2MiB}, {@link Size1GiB}. `Name` keeps them apart as types. */
 class SizeOf<Name extends '4KiB' | '2MiB' | '1GiB'> {
@@ -12,6 +13,8 @@ class SizeOf<Name extends '4KiB' | '2MiB' | '1GiB'> {
   readonly level: number;
   /** Bits of an entry's low half that hold an address in general, but must be 0 in the address of a page of this size. */
   readonly inner: number;
+  /** Flags that an entry needs to map a page of this size. */
+  readonly leaf: number;
 
   constructor(name: Name, level: 1 | 2 | 3) {
     this.DEBUG_STR = name;
@@ -19,6 +22,7 @@ class SizeOf<Name extends '4KiB' | '2MiB' | '1GiB'> {
     this.pages = 512 ** (level - 1);
     this.SIZE = 4096n * BigInt(this.pages);
     this.inner = (this.pages - 1) << 12;
+    this.leaf = level === 1 ? 0 : PageTableFlags.HUGE_PAGE.low;
   }
 
   /** The name. */

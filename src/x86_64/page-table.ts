@@ -84,7 +84,7 @@ export class ReadonlyPageTableEntry {
     const high = this.memory.high;
     if ((low & PRESENT) === 0) throw new FrameError('FrameNotPresent', joinHalves(low, high));
     if ((low & HUGE_PAGE) !== 0) throw new FrameError('HugeFrame', joinHalves(low, high));
-    return PhysFrame.fromHalves(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB);
+    return new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB);
   }
 
   /** A copy that belongs to no table. */

@@ -150,7 +150,7 @@ export class MapperCalls implements Calls {
   identity(size: SizeName, frame: bigint, flags: bigint): string {
     return this.say(MapToError, () => {
       const flush = this.mapper.identityMap(frameAt(size, frame), flagsOf(flags), this.allocator);
-      return flushed(flush, pageAt(size, frame));
+      return flushed(flush, pageAt(size, frame - (frame % SIZES[size].SIZE)));
     });
   }
 

@@ -226,7 +226,7 @@ describe('tables in guest memory', () => {
     table.zero();
     expect(table.isEmpty()).toBe(true);
     const bytes = new Uint8Array(words.buffer);
-    expect(bytes.findIndex((byte) => byte === 0)).toBe(0x3000);
+    expect(bytes.indexOf(0)).toBe(0x3000);
     expect(bytes.lastIndexOf(0)).toBe(0x3fff);
   });
 

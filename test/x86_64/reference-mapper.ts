@@ -40,7 +40,10 @@ export interface ReferenceOptions {
   readonly place: (frame: bigint) => bigint | undefined;
   readonly allocate: () => bigint | undefined;
   readonly free: (frame: bigint) => void;
-  /** Whether a panic leaves what was written before it; by default it leaves memory as before the call. */
+  /**
+   * Whether a panic leaves what was written before it; by default it leaves memory as before the call. What clean-up has
+   * done before a panic stays in any case.
+   */
   readonly keepPartial?: boolean;
 }
 
@@ -158,7 +161,7 @@ export class ReferenceMapper implements Calls {
     return this.run(() => {
       this.visit(this.options.root, 4, first, last);
       return 'Ok';
-    });
+    }, true);
   }
 
   // 8.3
@@ -250,14 +253,14 @@ export class ReferenceMapper implements Calls {
     this.options.memory.write(address, value);
   }
 
-  private run(call: () => string): string {
+  private run(call: () => string, keepPartial = this.options.keepPartial): string {
     this.undo = [];
     try {
       return call();
     } catch (error) {
       if (error instanceof Failure) return error.message;
       if (!(error instanceof Abort)) throw error;
-      if (this.options.keepPartial !== true) {
+      if (keepPartial !== true) {
         for (const [address, old] of this.undo.reverse()) this.options.memory.write(address, old);
       }
       return 'abort';
