@@ -1,14 +1,69 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { expect, it } from 'vitest';
 
 const FOLDER = fileURLToPath(new URL('../examples/', import.meta.url));
-const EXAMPLES = readdirSync(FOLDER).filter((name) => name.endsWith('.mjs'));
+const namesIn = (folder: string, ending: string) =>
+  readdirSync(folder).filter((name) => name.endsWith(ending));
 
-it.each(EXAMPLES)('%s prints what its last comment says, against the built package', (name) => {
-  const source = readFileSync(FOLDER + name, 'utf8');
+/** Runs an example, and what its last comment says that it prints. */
+function expectPrinted(file: string, source: string): void {
   const expected = /\/\* prints\n([\s\S]*)\*\/\s*$/.exec(source)?.[1];
-  const { stdout, stderr, status } = spawnSync(process.execPath, [FOLDER + name], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
   expect({ stdout, stderr, status }).toEqual({ stdout: expected, stderr: '', status: 0 });
+}
+
+/** What the compiler says of a text, were it one of the examples, with the declarations of the built package. */
+function diagnose(name: string, source: string): { code: number; text: string }[] {
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: true,
+    noEmit: true,
+    types: ['node'],
+  };
+  const host = ts.createCompilerHost(options);
+  const { readFile } = host;
+  host.readFile = (path) => (path === FOLDER + name ? source : readFile(path));
+  const program = ts.createProgram([FOLDER + name], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ code, messageText }) => ({
+    code,
+    text: ts.flattenDiagnosticMessageText(messageText, '\n'),
+  }));
+}
+
+it.each(namesIn(FOLDER, '.mjs'))(
+  '%s prints what its last comment says, against the built package',
+  (name) => {
+    expectPrinted(FOLDER + name, readFileSync(FOLDER + name, 'utf8'));
+  },
+);
+
+it.each(namesIn(FOLDER, '.ts'))('%s compiles, and prints what its last comment says', (name) => {
+  const source = readFileSync(FOLDER + name, 'utf8');
+  expect(diagnose(name, source)).toEqual([]);
+  // Beside the example, so that the package is found by its name.
+  const script = `${FOLDER}.${name}.${process.pid}.mjs`;
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+  });
+  try {
+    writeFileSync(script, outputText);
+    expectPrinted(script, source);
+  } finally {
+    rmSync(script, { force: true });
+  }
+});
+
+it('the compiler refuses a wrong page size', () => {
+  const source = readFileSync(`${FOLDER}page-sizes.ts`, 'utf8');
+  const found = diagnose('page-sizes.ts', source.replace(/^.*@ts-expect-error.*\n/m, ''));
+  expect(found.map(({ code }) => code)).toEqual([2345]);
+  expect(found[0].text).toContain(
+    "'PhysFrame<Size4KiB>' is not assignable to parameter of type 'PhysFrame<Size2MiB>'",
+  );
 });

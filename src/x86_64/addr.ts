@@ -199,7 +199,7 @@ export class VirtAddr extends Address<VirtAddr> {
       this.high = addressOrHigh;
       this.low = low;
     } else {
-      this.high = physicalHigh(addressOrHigh);
+      this.high = canonicalHigh(addressOrHigh);
       this.low = lowHalf(addressOrHigh);
       if (!isCanonical(this.high) || this.asU64() !== addressOrHigh)
         throw new VirtAddrNotValid(addressOrHigh);

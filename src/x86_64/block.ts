@@ -49,7 +49,7 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
    * @throws {@link PageTableError} `OUT_OF_RANGE` if there is no such block
    */
   add(count: bigint | number): Self {
-    return this.atOffset(Number(count), '+');
+    return this.offset(Number(count), count >= 0, '+');
   }
 
   /** The block so many before, as {@link add}; or how many blocks lie between this one and one that is not above. */
@@ -57,7 +57,7 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
   sub(other: Self): number;
   sub(other: bigint | number | Self): Self | number {
     // A count from 2^53 may be rounded: it leads outside either way.
-    if (typeof other !== 'object') return this.atOffset(-Number(other), '-');
+    if (typeof other !== 'object') return this.offset(-Number(other), other >= 0, '-');
     checkSameSize('difference', this, other);
     const units = this.unit() - other.unit();
     if (units < 0) throw outside(`${this} - ${other}`);
@@ -66,14 +66,12 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
 
   /** @internal The block so many further on; `undefined` if there is none. */
   offsetBy(count: number): Self | undefined {
-    const units = this.pageSize.pages;
-    const start = this.unit();
-    return this.at(start - (start % units) + count * units);
+    const { pages, inner } = this.pageSize;
+    return this.at((this.high >>> 0) * HIGH_UNITS + ((this.low & ~inner) >>> 12) + count * pages);
   }
 
-  private atOffset(count: number, sign: '+' | '-'): Self {
-    const result =
-      Number.isInteger(count) && (sign === '+') === count >= 0 ? this.offsetBy(count) : undefined;
+  private offset(count: number, valid: boolean, sign: string): Self {
+    const result = valid && Number.isInteger(count) ? this.offsetBy(count) : undefined;
     if (result === undefined) throw outside(`${this} ${sign} ${Math.abs(count)}`);
     return result;
   }
@@ -89,20 +87,19 @@ export function highOfUnit(unit: number): number {
   return Math.floor(unit / HIGH_UNITS) | 0;
 }
 
-/** Checks a number of 4-KiB units that must be the start of a block. */
-export function checkUnit(what: string, unit: number, end: number, size: PageSize): void {
-  if (!(Number.isInteger(unit) && unit >= 0 && unit < end)) {
-    throw new PageTableError(
-      'OUT_OF_RANGE',
-      `${what}: ${unit}; expected a whole number in [0, 2^${Math.log2(end)})`,
-      {
+/** Says why a number of 4-KiB units is not the start of a block. */
+export function notAStart(
+  what: string,
+  unit: number,
+  valid: boolean,
+  expected: string,
+  size: PageSize,
+): Error {
+  return valid
+    ? new AddressNotAligned(what, joinHalves(unit << 12, highOfUnit(unit)), size)
+    : new PageTableError('OUT_OF_RANGE', `${what}: number ${unit}; expected a whole number ${expected}`, {
         number: unit,
-      },
-    );
-  }
-  if (unit % size.pages !== 0) {
-    throw new AddressNotAligned(what, joinHalves(unit << 12, highOfUnit(unit)), size);
-  }
+      });
 }
 
 function outside(operation: string): PageTableError {

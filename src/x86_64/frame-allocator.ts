@@ -96,7 +96,10 @@ export class BumpFrameAllocator<S extends PageSize = Size4KiB> implements FrameA
 
   /** Whether a frame was ever given. */
   protected gave(frame: PhysFrame<S>): boolean {
-    return this.regions.some(({ first, rest }) => first.compare(frame) <= 0 && frame.compare(rest.start) < 0);
+    return this.regions.some(
+      ({ first, rest }) =>
+        first.pageSize === frame.pageSize && first.compare(frame) <= 0 && frame.compare(rest.start) < 0,
+    );
   }
 
   private next(): PhysFrame<S> | undefined {

@@ -1,5 +1,5 @@
 import { PhysAddr } from './addr.ts';
-import { AddressNotAligned, Block, checkUnit, highOfUnit } from './block.ts';
+import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
 import { checkSize, type PageSize, Size4KiB } from './page-size.ts';
 import { ClosedRange, HalfOpenRange } from './range.ts';
 
@@ -64,7 +64,10 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   static fromPfn<S extends PageSize>(frame: number, size: S): PhysFrame<S>;
   static fromPfn(frame: number, size: PageSize = Size4KiB): PhysFrame<PageSize> {
     checkSize(size);
-    checkUnit('PhysFrame: number', frame, FRAMES, size);
+    const valid = isFrameNumber(frame);
+    if (!valid || ((frame << 12) & size.inner) !== 0) {
+      throw notAStart('PhysFrame', frame, valid, 'in [0, 2^40)', size);
+    }
     return new PhysFrame(highOfUnit(frame), frame << 12, size);
   }
 
@@ -73,9 +76,7 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   }
 
   protected at(unit: number): PhysFrame<S> | undefined {
-    return unit >= 0 && unit < FRAMES
-      ? new PhysFrame(highOfUnit(unit), unit << 12, this.pageSize)
-      : undefined;
+    return isFrameNumber(unit) ? new PhysFrame(highOfUnit(unit), unit << 12, this.pageSize) : undefined;
   }
 
   /** Its first address. */
@@ -100,6 +101,11 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   ): PhysFrameRangeInclusive<S> {
     return new PhysFrameRangeInclusive(start, end);
   }
+}
+
+/** Whether a number is that of a frame with an address of 52 bits. */
+function isFrameNumber(frame: number): boolean {
+  return Math.floor(frame) === frame && frame >= 0 && frame < FRAMES;
 }
 
 /** The frames from `start` up to but not including `end`. */

@@ -308,6 +308,9 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
+    if (range.start.pageSize !== Size4KiB) {
+      throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
+    }
     this.clean(range.start.pageNumber(), range.end.pageNumber(), deallocator);
   }
 
@@ -598,10 +601,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         `mapTo: ${page}: flags for tables contain HUGE_PAGE; a table cannot have it`,
       );
     }
-    if ((frame.low & 0xfff) !== 0) {
+    if (frame.pageSize !== Size4KiB || (frame.low & 0xfff) !== 0) {
       throw new PageTableError(
-        'MISALIGNED',
-        `mapTo: ${page}: the allocator gave ${frame}; expected a frame aligned to 4096`,
+        frame.pageSize === Size4KiB ? 'MISALIGNED' : 'BAD_ARGUMENT',
+        `mapTo: ${page}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
       );
     }
   }

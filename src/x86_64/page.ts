@@ -1,6 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
 import { indexAt, VirtAddr } from './addr.ts';
-import { AddressNotAligned, Block, checkUnit, highOfUnit } from './block.ts';
+import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
 import {
   checkSize,
   type NotGiantPageSize,
@@ -77,14 +77,10 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static fromPageNumber<S extends PageSize>(page: number, size: S): Page<S>;
   static fromPageNumber(page: number, size: PageSize = Size4KiB): Page<PageSize> {
     checkSize(size);
-    if (page >= HALF && page < UPPER) {
-      throw new PageTableError(
-        'OUT_OF_RANGE',
-        `Page: number ${page} is not canonical; expected one in [0, 2^35) or [2^52 - 2^35, 2^52)`,
-        { page },
-      );
+    const valid = isPageNumber(page);
+    if (!valid || ((page << 12) & size.inner) !== 0) {
+      throw notAStart('Page', page, valid, 'in [0, 2^35) or [2^52 - 2^35, 2^52)', size);
     }
-    checkUnit('Page: number', page, 2 ** 52, size);
     return new Page(highOfUnit(page), page << 12, size);
   }
 
@@ -112,9 +108,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   }
 
   protected at(unit: number): Page<S> | undefined {
-    return (unit >= 0 && unit < HALF) || (unit >= UPPER && unit < 2 ** 52)
-      ? new Page(highOfUnit(unit), unit << 12, this.pageSize)
-      : undefined;
+    return isPageNumber(unit) ? new Page(highOfUnit(unit), unit << 12, this.pageSize) : undefined;
   }
 
   /** Its first address. */
@@ -204,6 +198,11 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static backward<S extends PageSize>(start: Page<S>, count: bigint | number): Page<S> {
     return stepped(Page.backwardChecked(start, count), 'backward', start, count);
   }
+}
+
+/** Whether a number is that of a page with canonical addresses. */
+function isPageNumber(page: number): boolean {
+  return Math.floor(page) === page && ((page >= 0 && page < HALF) || (page >= UPPER && page < 2 ** 52));
 }
 
 function fromIndices<S extends PageSize>(size: S, ...indices: readonly Index[]): Page<S> {

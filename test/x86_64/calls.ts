@@ -4,7 +4,6 @@
  */
 import { PageTableError } from '../../src/bits/index.ts';
 import {
-  type AnySize,
   FlagUpdateError,
   type FrameAllocator,
   type FrameDeallocator,
@@ -24,11 +23,14 @@ import {
   VirtAddr,
 } from '../../src/x86_64/index.ts';
 
+/** Any of the three sizes. */
+export type PageSize = Size4KiB | Size2MiB | Size1GiB;
+
 /** A page size by the last part of its debug text. */
 export type SizeName = '4KiB' | '2MiB' | '1GiB';
 
 /** The sizes by name. */
-export const SIZES: Readonly<Record<SizeName, AnySize>> = {
+export const SIZES: Readonly<Record<SizeName, PageSize>> = {
   '4KiB': Size4KiB,
   '2MiB': Size2MiB,
   '1GiB': Size1GiB,
@@ -74,13 +76,13 @@ export type Mapper = Pick<
 export const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
 /** The page of a size that starts at an address; the address need not be a multiple of the size. */
-export function pageAt(size: SizeName, address: bigint): Page<AnySize> {
-  return Page.fromStartAddressUnchecked<AnySize>(VirtAddr.newUnsafe(address), SIZES[size]);
+export function pageAt(size: SizeName, address: bigint): Page<PageSize> {
+  return Page.fromStartAddressUnchecked<PageSize>(VirtAddr.newUnsafe(address), SIZES[size]);
 }
 
 /** The frame of a size that starts at an address; the address need not be a multiple of the size. */
-export function frameAt(size: SizeName, address: bigint): PhysFrame<AnySize> {
-  return PhysFrame.fromStartAddressUnchecked<AnySize>(PhysAddr.newUnsafe(address), SIZES[size]);
+export function frameAt(size: SizeName, address: bigint): PhysFrame<PageSize> {
+  return PhysFrame.fromStartAddressUnchecked<PageSize>(PhysAddr.newUnsafe(address), SIZES[size]);
 }
 
 /** A 4-KiB page. */
@@ -239,7 +241,7 @@ export class MapperCalls implements Calls {
 }
 
 /** `Ok` for a flush of the page that was asked for. */
-function flushed(flush: MapperFlush<AnySize>, page: Page<AnySize>): string {
+function flushed(flush: MapperFlush<PageSize>, page: Page<PageSize>): string {
   const named = flush.page();
   const same = named.pageSize === page.pageSize && named.startAddress().equals(page.startAddress());
   return same ? 'Ok' : `Ok, but to flush ${named}`;

@@ -284,26 +284,18 @@ describe('what the caller’s own functions throw passes through unchanged', () 
   const fail = (): never => {
     throw mine;
   };
-  const caught = (call: () => unknown): unknown => {
-    try {
-      return call();
-    } catch (error) {
-      return error;
-    }
-  };
-
   test('from the allocator', () => {
     const machine = machineWith();
     const call = () =>
       machine.mapper.mapTo(page4(0n), frame4(0x123000n), PW, {
         allocateFrame: fail,
       });
-    expect(caught(call)).toBe(mine);
+    expect(caughtBy(call)).toBe(mine);
   });
 
   test('from the deallocator', () => {
     const machine = machineWith();
-    expect(caught(() => machine.mapper.cleanUp({ deallocateFrame: fail }))).toBe(mine);
+    expect(caughtBy(() => machine.mapper.cleanUp({ deallocateFrame: fail }))).toBe(mine);
   });
 
   test('from the frame mapping', () => {
@@ -321,9 +313,78 @@ describe('what the caller’s own functions throw passes through unchanged', () 
       () => mapper.translate(V),
       () => mapper.cleanUp(allocator),
     ]) {
-      expect(caught(call)).toBe(mine);
+      expect(caughtBy(call)).toBe(mine);
     }
     // A panic in the mapping is one before the first write (section 8.3, step 4).
     expect(level4.get(1).bits()).toBe(0x2003n);
   });
 });
+
+describe('a mapper cannot be changed from inside what it calls: the original’s borrow checker rules that out', () => {
+  // The page is mapped, so that each call would find what it wants.
+  const WORDS = [...CHAIN, [0x4020n, 0x777003n]] as const;
+  const MAPPED = page4(V);
+  const UNMAPPED = page4(V + 0x1000n);
+  const edits: Readonly<Record<string, (machine: Machine) => unknown>> = {
+    mapTo: ({ mapper, allocator }) => mapper.mapTo(UNMAPPED, frame4(0x9000n), PW, allocator),
+    mapToWithTableFlags: ({ mapper, allocator }) =>
+      mapper.mapToWithTableFlags(UNMAPPED, frame4(0x9000n), PW, PW, allocator),
+    identityMap: ({ mapper, allocator }) => mapper.identityMap(frame4(V + 0x1000n), PW, allocator),
+    unmap: ({ mapper }) => mapper.unmap(MAPPED),
+    updateFlags: ({ mapper }) => mapper.updateFlags(MAPPED, P),
+    setFlagsP4Entry: ({ mapper }) => mapper.setFlagsP4Entry(MAPPED, P),
+    setFlagsP3Entry: ({ mapper }) => mapper.setFlagsP3Entry(MAPPED, P),
+    setFlagsP2Entry: ({ mapper }) => mapper.setFlagsP2Entry(MAPPED, P),
+    cleanUp: ({ mapper, allocator }) => mapper.cleanUp(allocator),
+    cleanUpAddrRange: ({ mapper, allocator }) =>
+      mapper.cleanUpAddrRange(Page.rangeInclusive(MAPPED, MAPPED), allocator),
+  };
+  const rows = LAYOUTS.flatMap((layout) =>
+    Object.entries(edits).map(([name, edit]) => ({ layout, name, edit })),
+  );
+
+  test.each(rows)('$layout.name: $name from the allocator', ({ layout, edit }) => {
+    const machine = new Machine(layout);
+    for (const [address, value] of WORDS) machine.poke(address, value);
+    let refusal: unknown;
+    const allocator = {
+      allocateFrame: () => {
+        refusal = caughtBy(() => edit(machine));
+        return undefined;
+      },
+    };
+    const call = () => machine.mapper.mapTo(page4(0n), frame4(0x9000n), PW, allocator);
+    expect(errorText(MapToError, thrown(call))).toBe('FrameAllocationFailed');
+    expect(refusal).toBeInstanceOf(PageTableError);
+    expect(machine.differences()).toEqual([]);
+    // It works again afterwards.
+    expect(machine.calls.unmap('4KiB', V)).toBe('Ok(0x777000)');
+  });
+
+  test.each(rows)('$layout.name: $name from the deallocator', ({ layout, edit }) => {
+    const machine = new Machine(layout);
+    for (const [address, value] of WORDS) machine.poke(address, value);
+    // An empty table for the clean-up to free.
+    machine.poke(0x1010n, 0x8003n);
+    let refusal: unknown;
+    machine.mapper.cleanUp({
+      deallocateFrame: () => {
+        refusal = caughtBy(() => edit(machine));
+      },
+    });
+    expect(refusal).toBeInstanceOf(PageTableError);
+    machine.expectWord(0x1010n, 0n);
+    expect(machine.differences()).toEqual([]);
+    expect(machine.calls.unmap('4KiB', V)).toBe('Ok(0x777000)');
+  });
+});
+
+/** What a call throws, if it throws. */
+function caughtBy(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

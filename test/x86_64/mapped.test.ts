@@ -1003,13 +1003,24 @@ const RULES: readonly Case[] = [
   },
   {
     from: '9.7',
-    name: 'an address that is not canonical cannot be asked for',
-    start: C(P | W),
+    name: 'an address that is not canonical cannot be asked for, even if its lower bits are mapped',
+    start: [...C(P | W), [LEAF, 0x5003n]],
     steps: [
-      step(translate(0x8000_0000_0000n), 'abort'),
-      step((c) => c.translateAddr(0xffff_7fff_ffff_f000n), 'abort'),
-      step(translate(1n << 64n), 'abort'),
-      step(translate(-1n), 'abort'),
+      step(translate(V), 'Mapped 4KiB 0x5000 off 0x0 flags 0x3'),
+      ...[
+        0x8000_0000_0000n,
+        0xffff_7fff_ffff_f000n,
+        V + (1n << 47n),
+        V + (1n << 48n),
+        V + (1n << 63n),
+        V | (0xffffn << 48n),
+        V + (1n << 64n),
+        V - (1n << 64n),
+        -1n,
+      ].flatMap((address) => [
+        step(translate(address), 'abort'),
+        step((c) => c.translateAddr(address), 'abort'),
+      ]),
     ],
   },
   {

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import {
   AddressNotAligned,
-  type AnySize,
   Page,
   PageTableIndex,
   PageTableLevel,
@@ -14,6 +13,7 @@ import {
   Size4KiB,
   VirtAddr,
 } from '../../src/x86_64/index.ts';
+import type { PageSize } from './calls.ts';
 
 const LAST_LOWER_PAGE = 0x7fff_ffff_f000n;
 const FIRST_UPPER = 0xffff_8000_0000_0000n;
@@ -25,7 +25,7 @@ const phys = (address: bigint) => new PhysAddr(address);
 const page = (address: bigint) => Page.fromStartAddress(virt(address));
 const frame = (address: bigint) => PhysFrame.fromStartAddress(phys(address));
 const start = (of: { startAddress(): VirtAddr | PhysAddr } | undefined) => of?.startAddress().asU64();
-const SIZES: readonly AnySize[] = [Size4KiB, Size2MiB, Size1GiB];
+const SIZES: readonly PageSize[] = [Size4KiB, Size2MiB, Size1GiB];
 
 describe('sizes (section 4)', () => {
   test('are 4 KiB, 2 MiB and 1 GiB', () => {

@@ -3,7 +3,6 @@
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import {
-  type AnySize,
   Page,
   type PageRange,
   PhysAddr,
@@ -13,16 +12,17 @@ import {
   Size4KiB,
   VirtAddr,
 } from '../../src/x86_64/index.ts';
+import type { PageSize } from './calls.ts';
 
 const LAST_LOWER_PAGE = 0x7fff_ffff_f000n;
 const FIRST_UPPER = 0xffff_8000_0000_0000n;
 const LAST_PAGE = 0xffff_ffff_ffff_f000n;
 const LAST_FRAME = 0xf_ffff_ffff_f000n;
 
-const page = (address: bigint, size: AnySize = Size4KiB) =>
-  Page.fromStartAddress<AnySize>(new VirtAddr(address), size);
-const frame = (address: bigint, size: AnySize = Size4KiB) =>
-  PhysFrame.fromStartAddress<AnySize>(new PhysAddr(address), size);
+const page = (address: bigint, size: PageSize = Size4KiB) =>
+  Page.fromStartAddress<PageSize>(new VirtAddr(address), size);
+const frame = (address: bigint, size: PageSize = Size4KiB) =>
+  PhysFrame.fromStartAddress<PageSize>(new PhysAddr(address), size);
 
 /** The start addresses that a range yields, at most 20, and how it ended. */
 function walk(
@@ -44,13 +44,13 @@ function walk(
 const KINDS = [
   {
     name: 'pages',
-    exclusive: (a: bigint, b: bigint, size?: AnySize) => Page.range(page(a, size), page(b, size)),
-    inclusive: (a: bigint, b: bigint, size?: AnySize) => Page.rangeInclusive(page(a, size), page(b, size)),
+    exclusive: (a: bigint, b: bigint, size?: PageSize) => Page.range(page(a, size), page(b, size)),
+    inclusive: (a: bigint, b: bigint, size?: PageSize) => Page.rangeInclusive(page(a, size), page(b, size)),
   },
   {
     name: 'frames',
-    exclusive: (a: bigint, b: bigint, size?: AnySize) => PhysFrame.range(frame(a, size), frame(b, size)),
-    inclusive: (a: bigint, b: bigint, size?: AnySize) =>
+    exclusive: (a: bigint, b: bigint, size?: PageSize) => PhysFrame.range(frame(a, size), frame(b, size)),
+    inclusive: (a: bigint, b: bigint, size?: PageSize) =>
       PhysFrame.rangeInclusive(frame(a, size), frame(b, size)),
   },
 ] as const;

@@ -1,7 +1,6 @@
 // Page sizes are types: `npm run types` refuses this file if a line marked as an error compiles, or another one does not.
 import { expect, test } from 'vitest';
 import type {
-  AnySize,
   BumpFrameAllocator,
   FrameAllocator,
   FrameDeallocator,
@@ -26,6 +25,7 @@ import type {
   Size4KiB,
   VirtAddr,
 } from '../../src/x86_64/index.ts';
+import type { PageSize } from './calls.ts';
 
 /** Takes a value of a type. */
 declare function want<T>(value: T): void;
@@ -66,7 +66,7 @@ function accepted(given: Given): void {
   want<ReadonlyPageTable>(mapper.level4Table());
   want<PageTable>(mapper.level4TableMut());
   want<Page>(page4);
-  want<Page<AnySize>>(page2);
+  want<Page<PageSize>>(page2);
   want<Page<NotGiantPageSize>>(page2);
   want<PageTableIndex>(page4.p1Index());
   want<PageTableIndex>(page2.p2Index());
