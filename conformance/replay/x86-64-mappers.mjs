@@ -61,7 +61,7 @@ const OPERATIONS = {
     takes: ['size', 'page'],
     fails: UnmapError,
     call: (mapper, { page }) => mapper.unmap(page),
-    payload: ([frame, flushed], args) => ({ ...frameOf(frame, args), ...flush(flushed, args) }),
+    payload: ({ frame, flush: flushed }, args) => ({ ...frameOf(frame, args), ...flush(flushed, args) }),
   },
   update_flags: {
     takes: ['size', 'page', 'flags'],

@@ -21,6 +21,7 @@ export {
   MapperFlushAll,
   type Translate,
   type TranslateResult,
+  type Unmapped,
 } from './mapper.ts';
 export { OffsetPageTable } from './offset-page-table.ts';
 export { type Index, Page, PageRange, PageRangeInclusive } from './page.ts';

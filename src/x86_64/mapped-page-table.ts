@@ -15,6 +15,7 @@ import {
   MapperFlushAll,
   type Translate,
   type TranslateResult,
+  type Unmapped,
 } from './mapper.ts';
 import { Page, type PageRangeInclusive } from './page.ts';
 import { checkSameSize, type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
@@ -81,9 +82,11 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   /** The mapping, if it is an offset: it then has a form without objects. */
   private readonly offset: PhysOffset | undefined;
 
-  // The fast way: the words, the first word of the root or -1, the frame in front of all, and how many there are.
+  // The fast way: the words, the root's first word (-1 if there is no fast way, or not now), the frame in front of all,
+  // and how many there are.
   private words: Uint32Array;
-  private readonly fastRoot: number;
+  private fastRoot: number;
+  private readonly flatRoot: number;
   private readonly first: number;
   private readonly count: number;
   private readonly flat: PhysicalMemory | undefined;
@@ -115,7 +118,8 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     this.words = fast?.memory.current() ?? new Uint32Array(0);
     this.first = fast?.first ?? 0;
     this.count = fast?.memory.count ?? 0;
-    this.fastRoot = fast?.root ?? -1;
+    this.flatRoot = fast?.root ?? -1;
+    this.fastRoot = this.flatRoot;
   }
 
   /** The root, to look at. */
@@ -164,7 +168,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return this.mapTo(page, frame, flags, allocator);
   }
 
-  unmap<S extends PageSize>(page: Page<S>): [PhysFrame<S>, MapperFlush<S>] {
+  unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
     const size = page.pageSize;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
@@ -173,13 +177,16 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       if ((low & (PRESENT | HUGE_PAGE)) === (PRESENT | size.leaf) && (low & size.inner) === 0) {
         this.words[at] = 0;
         this.words[at | 1] = 0;
-        return [new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size), new Flush(page, this.sink)];
+        return {
+          frame: new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size),
+          flush: new Flush(page, this.sink),
+        };
       }
     }
     return this.unmapSlowly(page);
   }
 
-  private unmapSlowly<S extends PageSize>(page: Page<S>): [PhysFrame<S>, MapperFlush<S>] {
+  private unmapSlowly<S extends PageSize>(page: Page<S>): Unmapped<S> {
     const size = page.pageSize;
     const end = this.find(page.high, page.low, size.level);
     if (end === HUGE) throw new UnmapError('ParentEntryHugePage', this.refusal('unmap', page, end));
@@ -193,7 +200,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       throw new UnmapError('InvalidFrameAddress', this.refusal('unmap', page, FOUND), this.address());
     }
     this.memory.writeEntry(this.page, this.index, 0, 0);
-    return [new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size), new Flush(page, this.sink)];
+    return {
+      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size),
+      flush: new Flush(page, this.sink),
+    };
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
@@ -388,7 +398,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         this.follow(this.high, this.low);
       }
     } finally {
-      this.busy = false;
+      this.leave();
     }
   }
 
@@ -413,7 +423,14 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       );
     }
     this.busy = true;
+    // A call from a callback must not slip through the fast way.
+    this.fastRoot = -1;
     this.refresh();
+  }
+
+  private leave(): void {
+    this.busy = false;
+    this.fastRoot = this.flatRoot;
   }
 
   /** Replaces the flags of an entry that must be used. */
@@ -558,7 +575,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       }
     } finally {
       this.giveBack(planned, allocator);
-      this.busy = false;
+      this.leave();
     }
   }
 
@@ -614,7 +631,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     try {
       this.visit(this.root.memory, this.root.page, 4, first, last, deallocator);
     } finally {
-      this.busy = false;
+      this.leave();
     }
   }
 

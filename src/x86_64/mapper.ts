@@ -59,6 +59,14 @@ export class MapperFlushAll {
   ignore(): void {}
 }
 
+/** What {@link Mapper.unmap} has removed. */
+export interface Unmapped<S extends PageSize = Size4KiB> {
+  /** The frame that was mapped. */
+  readonly frame: PhysFrame<S>;
+  /** The page, for the TLB. */
+  readonly flush: MapperFlush<S>;
+}
+
 /** Maps and changes pages of one size. */
 export interface Mapper<S extends PageSize> {
   /**
@@ -104,11 +112,11 @@ export interface Mapper<S extends PageSize> {
   /**
    * Removes a mapping. Tables stay, even empty ones.
    *
-   * @returns the frame that was mapped, and the flush
+   * @returns the frame that was mapped, and the flush (a tuple in the original)
    * @throws {@link UnmapError} `PageNotMapped`, `ParentEntryHugePage` (also for a page mapped in another size) or
    *   `InvalidFrameAddress`; then nothing has changed
    */
-  unmap(page: Page<S>): [PhysFrame<S>, MapperFlush<S>];
+  unmap(page: Page<S>): Unmapped<S>;
 
   /**
    * Replaces the flags of a page. Tables on the way stay as they are, and what they forbid stays forbidden.

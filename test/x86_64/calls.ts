@@ -159,7 +159,7 @@ export class MapperCalls implements Calls {
   unmap(size: SizeName, page: bigint): string {
     return this.say(UnmapError, () => {
       const at = pageAt(size, page);
-      const [frame, flush] = this.mapper.unmap(at);
+      const { frame, flush } = this.mapper.unmap(at);
       if (flushed(flush, at) !== 'Ok') return flushed(flush, at);
       return frame.pageSize === SIZES[size] ? `Ok(${hex(frame.startAddress().asU64())})` : `Ok(${frame})`;
     });

@@ -47,7 +47,7 @@ describe.each(LAYOUTS)('$name', (layout) => {
       mapper.mapToWithTableFlags(giant, frame1G, PW, PW, allocator),
       mapper.identityMap(PhysFrame.fromStartAddress(new PhysAddr(0x20_0000n), Size2MiB), PW, allocator),
       mapper.updateFlags(page4(V), PageTableFlags.PRESENT),
-      mapper.unmap(page4(V))[1],
+      mapper.unmap(page4(V)).flush,
     ];
     expect(told.log).toEqual([]);
     const pages = [
@@ -83,7 +83,7 @@ describe.each(LAYOUTS)('$name', (layout) => {
     mapper.mapTo(page4(V), frame4(0x123000n), PW, allocator).ignore();
     mapper.setFlagsP4Entry(page4(V), PW).ignore();
     mapper.updateFlags(page4(V), PW);
-    mapper.unmap(page4(V))[1].ignore();
+    mapper.unmap(page4(V)).flush.ignore();
     mapper.cleanUp(allocator);
     expect(told.log).toEqual([]);
   });
@@ -92,7 +92,7 @@ describe.each(LAYOUTS)('$name', (layout) => {
     const { machine, told } = machineWith(layout);
     const { mapper, allocator } = machine;
     mapper.mapTo(page4(V), frame4(0x123000n), PW, allocator).ignore();
-    mapper.unmap(page4(V))[1].ignore();
+    mapper.unmap(page4(V)).flush.ignore();
     mapper.cleanUp(allocator);
     mapper.cleanUpAddrRange(Page.rangeInclusive(page4(V), page4(V)), allocator);
     expect(allocator.freed).toHaveLength(3);

@@ -359,6 +359,9 @@ describe('a mapper cannot be changed from inside what it calls: the original’s
     expect(machine.differences()).toEqual([]);
     // It works again afterwards.
     expect(machine.calls.unmap('4KiB', V)).toBe('Ok(0x777000)');
+    machine.expectWord(0x4020n, 0n);
+    expect(machine.differences()).toEqual([]);
+    machine.release();
   });
 
   test.each(rows)('$layout.name: $name from the deallocator', ({ layout, edit }) => {
@@ -376,6 +379,9 @@ describe('a mapper cannot be changed from inside what it calls: the original’s
     machine.expectWord(0x1010n, 0n);
     expect(machine.differences()).toEqual([]);
     expect(machine.calls.unmap('4KiB', V)).toBe('Ok(0x777000)');
+    machine.expectWord(0x4020n, 0n);
+    expect(machine.differences()).toEqual([]);
+    machine.release();
   });
 });
 

@@ -13,7 +13,7 @@ import {
   type TableMemory,
   VirtAddr,
 } from '../../src/x86_64/index.ts';
-import { frame4, hex, MapperCalls, page4 } from './calls.ts';
+import { flagsOf, frame4, hex, MapperCalls, page4 } from './calls.ts';
 import { CountingAllocator, LAYOUTS, Machine } from './machine.ts';
 
 const V = 0x80_8060_4000n;
@@ -90,6 +90,13 @@ describe('what is written', () => {
     expect(memory.log).toEqual(['1[1] = 0x2003', '3[3] = 0x4003', '4[4] = 0x123003']);
   });
 
+  test('an entry that is met twice on the way, in a table that contains itself, is widened once', () => {
+    const { memory, calls } = logged([1, 1, 0x1001n]);
+    // The page with the indices 1, 1, 1 and 4.
+    expect(calls.map('4KiB', 0x80_4020_4000n, 0x123000n, 3n)).toBe('Ok');
+    expect(memory.log).toEqual(['1[1] = 0x1003', '1[4] = 0x123003']);
+  });
+
   test('unmap and updateFlags write the leaf alone', () => {
     const { memory, calls } = logged(...CHAIN, [4, 4, 0x8000_0000_0077_7067n]);
     expect(calls.update('4KiB', V, 1n)).toBe('Ok');
@@ -141,6 +148,23 @@ describe('what is written', () => {
   });
 });
 
+/** The values that a call stores in one piece. */
+function atomicStores(call: () => unknown): bigint[] {
+  const stored: bigint[] = [];
+  const store = Atomics.store;
+  const spied = Atomics as { store: (...operands: never[]) => unknown };
+  spied.store = (...operands) => {
+    stored.push(BigInt.asUintN(64, operands[2] as bigint));
+    return Reflect.apply(store, Atomics, operands);
+  };
+  try {
+    call();
+  } finally {
+    spied.store = store as typeof spied.store;
+  }
+  return stored;
+}
+
 describe('where tables lie', () => {
   test('physical memory seen in the upper half, as a kernel sees it', () => {
     const physOffset = 0xffff_8880_0000_0000n;
@@ -181,7 +205,7 @@ describe('where tables lie', () => {
     expect(mapper.level4Table().get(1).bits()).toBe(0x10003n);
     expect(tables.get(0x12000n)?.get(4).bits()).toBe(0x123003n);
     expect(mapper.translateAddr(V)).toBe(0x123000n);
-    mapper.unmap(page4(V))[1].ignore();
+    mapper.unmap(page4(V)).flush.ignore();
     mapper.cleanUp(allocator);
     expect(allocator.freed).toEqual([0x12000n, 0x11000n, 0x10000n]);
     expect(mapper.level4Table().isEmpty()).toBe(true);
@@ -196,7 +220,7 @@ describe('where tables lie', () => {
     });
     offset.mapTo(page4(V), frame4(0x123000n), PW, allocator).ignore();
     expect(mapped.translateAddr(V)).toBe(0x123000n);
-    mapped.unmap(page4(V))[1].ignore();
+    mapped.unmap(page4(V)).flush.ignore();
     expect(offset.translateAddr(V)).toBeUndefined();
   });
 
@@ -229,7 +253,7 @@ describe('where tables lie', () => {
     mapper.level4TableMut().get(2).setFlags(PW);
     expect(new DataView(wasm.buffer).getBigUint64(0x1010, true)).toBe(3n);
     wasm.grow(1);
-    mapper.unmap(page4(V))[1].ignore();
+    mapper.unmap(page4(V)).flush.ignore();
     wasm.grow(1);
     mapper.cleanUp(allocator);
     expect(new DataView(wasm.buffer).getBigUint64(0x12020, true)).toBe(0n);
@@ -238,19 +262,18 @@ describe('where tables lie', () => {
   test('on shared memory every entry is stored at once', () => {
     const shared = new SharedArrayBuffer(0x2_0000);
     const mapper = new OffsetPageTable(PageTable.at(flatMemory(shared), 0x1000n), VirtAddr.zero());
-    const stored: unknown[] = [];
-    const store = Atomics.store;
-    const spied = Atomics as { store: (...operands: never[]) => unknown };
-    spied.store = (...operands) => {
-      stored.push(operands[2]);
-      return Reflect.apply(store, Atomics, operands);
-    };
-    try {
-      mapper.mapTo(page4(V), frame4(0x123000n), PW, new CountingAllocator(16)).ignore();
-    } finally {
-      spied.store = store as typeof spied.store;
-    }
-    for (const value of [0x10003n, 0x11003n, 0x12003n, 0x123003n]) expect(stored).toContain(value);
+    const allocator = new CountingAllocator(16);
+    const user = flagsOf(7n);
+    expect(atomicStores(() => mapper.mapTo(page4(V), frame4(0x123000n), PW, allocator))).toEqual(
+      expect.arrayContaining([0x10003n, 0x11003n, 0x12003n, 0x123003n]),
+    );
+    // Now that the tables are there each call stores one entry.
+    const second = page4(V + 0x1000n);
+    expect(atomicStores(() => mapper.mapTo(second, frame4(0x124000n), PW, allocator))).toEqual([0x124003n]);
+    expect(atomicStores(() => mapper.updateFlags(second, user))).toEqual([0x124007n]);
+    expect(atomicStores(() => mapper.setFlagsP2Entry(second, user))).toEqual([0x12007n]);
+    expect(atomicStores(() => mapper.unmap(second))).toEqual([0n]);
+    expect(atomicStores(() => mapper.level4TableMut().get(1).setFlags(user))).toEqual([0x10007n]);
     expect(mapper.translateAddr(V)).toBe(0x123000n);
   });
 });

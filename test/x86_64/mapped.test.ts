@@ -1230,6 +1230,25 @@ describe('row 34: the address of a table is computed with VirtAddr + u64', () =>
     expect(calls.cleanUp()).toBe('abort');
     expect(words).toEqual(before);
   });
+
+  test('memory that reaches into the hole holds no tables there', () => {
+    // Physical 0 lies 0x8000 below the hole, and physical 0x8000 at its beginning.
+    const start = 0x7fff_ffff_8000n;
+    const around = new ArrayBuffer(0x1_0000);
+    const across = flatMemory(around, [{ address: start, offset: 0, length: 0x1_0000 }]);
+    const words = new BigUint64Array(around);
+    words[0x1008 / 8] = 0x9003n;
+    words[0x1010 / 8] = 0x7003n;
+    const before = words.slice();
+    const mapper = new OffsetPageTable(PageTable.at(across, start + 0x1000n), new VirtAddr(start));
+    const calls = new MapperCalls(mapper, new CountingAllocator(16));
+    expect(calls.unmap('1GiB', V1G)).toBe('abort');
+    expect(calls.map('1GiB', V1G, 0xc000_0000n, P)).toBe('abort');
+    expect(calls.translate(V)).toBe('abort');
+    expect(words).toEqual(before);
+    expect(calls.map('1GiB', 0x100_0000_0000n, 0xc000_0000n, P)).toBe('Ok');
+    expect(words[0x7000 / 8]).toBe(0xc000_0081n);
+  });
 });
 
 describe.each(LAYOUTS)('$name: sections 8, 9 and 11', (layout) => {

@@ -59,7 +59,7 @@ function accepted(given: Given): void {
   want<MapperFlush<Size2MiB>>(mapper.mapTo(page2, frame2, flags, allocator));
   want<MapperFlush<Size1GiB>>(mapper.mapToWithTableFlags(page1, frame1, flags, flags, allocator));
   want<MapperFlush<Size2MiB>>(mapped.mapTo(page2, frame2, flags, allocator));
-  want<[PhysFrame<Size2MiB>, MapperFlush<Size2MiB>]>(mapper.unmap(page2));
+  want<{ frame: PhysFrame<Size2MiB>; flush: MapperFlush<Size2MiB> }>(mapper.unmap(page2));
   want<PhysFrame<Size1GiB>>(mapper.translatePage(page1));
   want<bigint | undefined>(mapper.translateAddr(0x1000n));
   want<PhysAddr | undefined>(mapper.translateAddr(given.virt));
@@ -147,7 +147,7 @@ function refused(given: Given): void {
   // @ts-expect-error an allocator of 2-MiB frames makes no tables
   mapper.mapTo(page4, frame4, flags, want2MiB);
   // @ts-expect-error the frame that unmap gives has the size of the page
-  want<[PhysFrame<Size4KiB>, unknown]>(mapper.unmap(page2));
+  want<{ frame: PhysFrame<Size4KiB> }>(mapper.unmap(page2));
   // @ts-expect-error so has the one that translatePage gives
   want<PhysFrame<Size4KiB>>(mapper.translatePage(page1));
   // @ts-expect-error flags are no number
