@@ -4,10 +4,15 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
 import ts from 'typescript';
 import { Checks, ROOT, run, SAMPLE } from './checks.mjs';
 
 const TARBALL_LIMIT = 1_000_000;
+/** What a face may weigh in a browser, minified and packed with gzip, with everything that it imports. */
+const FACE_LIMIT = 15 * 1024;
+const FACES = ['./x86_64'];
 
 const sample = resolve(ROOT, process.argv[2] ?? SAMPLE);
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -20,6 +25,7 @@ const checks = new Checks();
 try {
   if (await checks.check('build', () => void run('npm', ['run', '--silent', 'build']))) {
     await checkDependencies();
+    await checkSizes();
     await checkTarball();
   }
 } finally {
@@ -39,6 +45,18 @@ async function checkDependencies() {
         throw new Error(outside.map((found) => `${found.from} imports ${found.specifier}`).join('; '));
       }
       return `${seen.size} files`;
+    });
+  }
+}
+
+async function checkSizes() {
+  for (const { name, file } of entryPoints.filter(({ subPath }) => FACES.includes(subPath))) {
+    await checks.check(`${name} has at most ${FACE_LIMIT} bytes, minified and packed with gzip`, async () => {
+      const bundle = await rolldown({ input: file, logLevel: 'silent' });
+      const { output } = await bundle.generate({ format: 'es', minify: true });
+      const size = gzipSync(output[0].code).length;
+      if (size > FACE_LIMIT) throw new Error(`${size} bytes`);
+      return `${size} bytes`;
     });
   }
 }

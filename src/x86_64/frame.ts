@@ -15,7 +15,13 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   readonly low: number;
   readonly pageSize: S;
 
-  /** @internal The frame at an address that is known to be aligned, as two halves. */
+  /**
+   * The frame at an address, without a `bigint` and without a check: a frame that is not aligned, if the address is not.
+   *
+   * @param high - bits 51:32 of the address
+   * @param low - bits 31:0, signed
+   * @param pageSize - one of the three sizes
+   */
   constructor(high: number, low: number, pageSize: S) {
     super();
     this.high = high;

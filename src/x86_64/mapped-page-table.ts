@@ -35,8 +35,8 @@ const PRESENT = PageTableFlags.PRESENT.low;
 const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 /** The flags of a page that tables on the way to it get as well. */
 const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
-const ADDRESS_LOW = 0xffff_f000 | 0;
-const ADDRESS_HIGH = 0xf_ffff;
+const ADDRESS_LOW = ~PageTableFlags.all().low;
+const ADDRESS_HIGH = ~PageTableFlags.all().high;
 /** Bits of a high half that only frames from 2^31 have, which the fast way leaves alone. */
 const FAR = 0xf_f800;
 /** Pages in each half of the address space; what must be added to a page number to get from the lower half over the hole. */

@@ -11,10 +11,9 @@ const PRESENT = PageTableFlags.PRESENT.low;
 const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 /** Entries in a table. */
 const ENTRIES = 512;
-/** Bits of an entry's low half that belong to the address. */
-const ADDRESS_LOW = 0xffff_f000 | 0;
-/** Bits of an entry's high half that belong to the address. */
-const ADDRESS_HIGH = 0xf_ffff;
+/** Bits of an entry that belong to the address: those that are no flags. */
+const ADDRESS_LOW = ~PageTableFlags.all().low;
+const ADDRESS_HIGH = ~PageTableFlags.all().high;
 
 /**
  * Memory in which page tables lie: entries by page and index. `PhysicalMemory` is one, a processor that translates the

@@ -8,6 +8,7 @@ interface Element<B> extends Pick<Block<PageSize, never>, 'pageSize' | 'size'> {
   compare(other: B): -1 | 0 | 1;
   sub(other: B): number;
   sub(count: number): B;
+  /** @internal */
   offsetBy(count: number): B | undefined;
 }
 
