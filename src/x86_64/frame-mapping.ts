@@ -16,7 +16,8 @@ export class PhysOffset implements PageTableFrameMapping {
   readonly offset: VirtAddr;
   /** The same in 4-KiB units. */
   readonly pages: number;
-  private readonly memory: TableMemory;
+  /** Through which tables are reached. */
+  readonly memory: TableMemory;
 
   /**
    * @param memory - through which tables are reached

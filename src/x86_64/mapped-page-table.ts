@@ -1,11 +1,12 @@
-import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
+import { joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
-import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
-import { FlagUpdateError, MapToError, TranslateError, UnmapError } from './errors.ts';
+import { canonicalHigh, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { FlagUpdateError, TranslateError, UnmapError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
-import { type PageTableFrameMapping, PhysOffset } from './frame-mapping.ts';
+import type { PageTableFrameMapping } from './frame-mapping.ts';
+import { MapPlan } from './map-plan.ts';
 import {
   type CleanUp,
   type FlushSink,
@@ -19,13 +20,9 @@ import {
 } from './mapper.ts';
 import { Page, type PageRangeInclusive } from './page.ts';
 import { checkSameSize, type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import {
-  isTableEmpty,
-  type PageTable,
-  ReadonlyPageTable,
-  type TableMemory,
-  zeroTable,
-} from './page-table.ts';
+import { type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { TableCleaner } from './table-cleaner.ts';
+import { FOUND, HUGE, NOT_MAPPED, offsetIn, TablePath } from './table-path.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const Addr = PhysAddr;
@@ -35,36 +32,16 @@ const PRESENT = PageTableFlags.PRESENT.low;
 const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 /** The flags of a page that tables on the way to it get as well. */
 const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
+/** Bits of an entry that belong to the address: those that are no flags. */
 const ADDRESS_LOW = ~PageTableFlags.all().low;
 const ADDRESS_HIGH = ~PageTableFlags.all().high;
 /** Bits of a high half that only frames from 2^31 have, which the fast way leaves alone. */
 const FAR = 0xf_f800;
-/** Pages in each half of the address space; what must be added to a page number to get from the lower half over the hole. */
-const HALF_PAGES = 2 ** 35;
-const HOLE_PAGES = 2 ** 52 - 2 * HALF_PAGES;
-
-/** How the way to an entry ended. */
-const FOUND = 0;
-const NOT_MAPPED = 1;
-const HUGE = 2;
 
 /** What a mapper may be given besides its table. */
 export interface MapperOptions {
   /** Is told of every {@link MapperFlush.flush} and {@link MapperFlushAll.flushAll}. */
   readonly sink?: FlushSink | undefined;
-}
-
-/** An entry that a call is going to write. */
-class Write {
-  memory: TableMemory | undefined;
-  page = 0;
-  index = 0;
-  low = 0;
-  high = 0;
-  /** A new table: the frame it was given, and where that is. */
-  frame: PhysFrame | undefined;
-  childMemory: TableMemory | undefined;
-  childPage = 0;
 }
 
 /**
@@ -76,30 +53,18 @@ class Write {
 export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMapping>
   implements Mapper<Size4KiB>, Mapper<Size2MiB>, Mapper<Size1GiB>, Translate, CleanUp
 {
-  private readonly root: PageTable;
   private readonly mapping: P;
   private readonly sink: FlushSink | undefined;
-  /** The mapping, if it is an offset: it then has a form without objects. */
-  private readonly offset: PhysOffset | undefined;
+  /** The general way to an entry. */
+  private readonly path: TablePath;
+  private readonly plan: MapPlan;
 
-  // The fast way: the words, the root's first word (-1 if there is no fast way, or not now), the frame in front of all,
-  // and how many there are.
+  // The fast way: the words of flat memory, the frame in front of them, and how many frames there are. Each is set once:
+  // V8 then compiles the values in, as long as no buffer is ever replaced.
   private words: Uint32Array;
-  private fastRoot: number;
-  private readonly flatRoot: number;
   private readonly first: number;
   private readonly count: number;
   private readonly flat: PhysicalMemory | undefined;
-
-  // The entry to which the general way came last.
-  private memory: TableMemory;
-  private page = 0;
-  private level = 4;
-  private index = 0;
-  private low = 0;
-  private high = 0;
-  private readonly writes = [new Write(), new Write(), new Write(), new Write()];
-  private busy = false;
 
   /**
    * @param level4Table - the root
@@ -107,29 +72,25 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
    * @param options - `sink`: is told of flushes
    */
   constructor(level4Table: PageTable, mapping: P, options: MapperOptions = {}) {
-    this.root = level4Table;
     this.mapping = mapping;
     this.sink = options.sink;
-    this.offset = mapping instanceof PhysOffset ? mapping : undefined;
-    this.memory = level4Table.memory;
-    // Each field is set once: V8 then compiles the values in, as long as no buffer is ever replaced.
-    const fast = flatWay(level4Table, this.offset);
-    this.flat = fast?.memory;
-    this.words = fast?.memory.current() ?? new Uint32Array(0);
-    this.first = fast?.first ?? 0;
-    this.count = fast?.memory.count ?? 0;
-    this.flatRoot = fast?.root ?? -1;
-    this.fastRoot = this.flatRoot;
+    const flat = flatWay(level4Table, mapping);
+    this.flat = flat?.memory;
+    this.words = flat?.memory.current() ?? new Uint32Array(0);
+    this.first = flat?.first ?? 0;
+    this.count = flat?.memory.count ?? 0;
+    this.path = new TablePath(level4Table, mapping, flat?.root ?? -1);
+    this.plan = new MapPlan(this.path);
   }
 
   /** The root, to look at. */
   level4Table(): ReadonlyPageTable {
-    return ReadonlyPageTable.of(this.root);
+    return ReadonlyPageTable.of(this.path.root);
   }
 
   /** The root, to change. */
   level4TableMut(): PageTable {
-    return this.root;
+    return this.path.root;
   }
 
   /** The mapping that was given. */
@@ -187,23 +148,20 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   private unmapSlowly<S extends PageSize>(page: Page<S>): Unmapped<S> {
+    const { path } = this;
     const size = page.pageSize;
-    const end = this.find(page.high, page.low, size.level);
-    if (end === HUGE) throw new UnmapError('ParentEntryHugePage', this.refusal('unmap', page, end));
-    if (end === NOT_MAPPED || (this.low & PRESENT) === 0) {
-      throw new UnmapError('PageNotMapped', this.refusal('unmap', page, NOT_MAPPED));
+    let end = this.find(page.high, page.low, size.level);
+    if (end === FOUND && (path.low & PRESENT) === 0) end = NOT_MAPPED;
+    if (end === FOUND && (path.low & HUGE_PAGE) !== size.leaf) end = HUGE;
+    if (end === FOUND && (path.low & size.inner) === 0) {
+      path.memory.writeEntry(path.page, path.index, 0, 0);
+      const frame = new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
+      return { frame, flush: new Flush(page, this.sink) };
     }
-    if ((this.low & HUGE_PAGE) !== size.leaf) {
-      throw new UnmapError('ParentEntryHugePage', this.refusal('unmap', page, HUGE));
-    }
-    if ((this.low & size.inner) !== 0) {
-      throw new UnmapError('InvalidFrameAddress', this.refusal('unmap', page, FOUND), this.address());
-    }
-    this.memory.writeEntry(this.page, this.index, 0, 0);
-    return {
-      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size),
-      flush: new Flush(page, this.sink),
-    };
+    const message = this.refusal('unmap', page, end);
+    if (end === HUGE) throw new UnmapError('ParentEntryHugePage', message);
+    if (end === NOT_MAPPED) throw new UnmapError('PageNotMapped', message);
+    throw new UnmapError('InvalidFrameAddress', message, path.address());
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
@@ -248,33 +206,30 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   private translateSlowly<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+    const { path } = this;
     const size = page.pageSize;
-    const end = this.find(page.high, page.low, size.level);
-    if (end === HUGE)
-      throw new TranslateError('ParentEntryHugePage', this.refusal('translatePage', page, end));
-    if (end === NOT_MAPPED || (this.low | this.high) === 0) {
-      throw new TranslateError('PageNotMapped', this.refusal('translatePage', page, NOT_MAPPED));
+    let end = this.find(page.high, page.low, size.level);
+    if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
+    if (end === FOUND && (path.low & size.inner) === 0) {
+      return new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
     }
-    if ((this.low & size.inner) !== 0) {
-      throw new TranslateError(
-        'InvalidFrameAddress',
-        this.refusal('translatePage', page, end),
-        this.address(),
-      );
-    }
-    return new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW, size);
+    const message = this.refusal('translatePage', page, end);
+    if (end === HUGE) throw new TranslateError('ParentEntryHugePage', message);
+    if (end === NOT_MAPPED) throw new TranslateError('PageNotMapped', message);
+    throw new TranslateError('InvalidFrameAddress', message, path.address());
   }
 
   translate(addr: VirtAddr | bigint): TranslateResult {
     const { high, low } = typeof addr === 'bigint' ? new VirtAddr(addr) : addr;
+    const { path } = this;
     const size = this.search(high, low);
     if (size === undefined) return { kind: 'NotMapped' };
     return {
       kind: 'Mapped',
       // The size is one of the three, and the frame of just that size.
-      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
+      frame: new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
       offset: low & (size.inner | 0xfff),
-      flags: PageTableFlags.fromHalves(this.high & ~ADDRESS_HIGH, this.low & ~ADDRESS_LOW),
+      flags: PageTableFlags.fromHalves(path.high & ~ADDRESS_HIGH, path.low & ~ADDRESS_LOW),
     };
   }
 
@@ -296,7 +251,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const size = this.search(addr.high, addr.low);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    return new Addr(this.high & ADDRESS_HIGH, (this.low & ~inner) | (addr.low & inner));
+    return new Addr(this.path.high & ADDRESS_HIGH, (this.path.low & ~inner) | (addr.low & inner));
   }
 
   private translateBigint(addr: bigint): bigint | undefined {
@@ -314,19 +269,19 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
-    this.clean(0, 2 ** 52 - 1, deallocator);
+    new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
     if (range.start.pageSize !== Size4KiB) {
       throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
     }
-    this.clean(range.start.pageNumber(), range.end.pageNumber(), deallocator);
+    new TableCleaner(this.path, deallocator).clean(range.start.pageNumber(), range.end.pageNumber());
   }
 
-  /** Kind, root and mapping. */
+  /** Kind and root. */
   toString(): string {
-    return `${this.offset === undefined ? 'MappedPageTable' : 'OffsetPageTable'} { level4Table: ${this.root} }`;
+    return `MappedPageTable { level4Table: ${this.path.root} }`;
   }
 
   // ---- the fast way
@@ -341,9 +296,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const words = this.words;
     const first = this.first;
     const count = this.count;
-    if (this.fastRoot < 0) return -1;
+    const root = this.path.fastRoot;
+    if (root < 0) return -1;
     // What the entries hold is checked once at the end: until then only every index must be in bounds.
-    let at = this.fastRoot | (((high >>> 7) & 511) << 1);
+    let at = root | (((high >>> 7) & 511) << 1);
     let entry = words[at] | 0;
     let upper = words[at | 1] | 0;
     let all = entry;
@@ -375,73 +331,23 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return (all & required) === required && (any & HUGE_PAGE) === 0 && (far & FAR) === 0 ? at : -1;
   }
 
-  /** Takes the words afresh if the buffer was replaced, as a WebAssembly memory's is when it grows. */
-  private refresh(): void {
-    if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
-  }
-
   // ---- the general way
 
-  /** Goes to the entry of a level on the way to an address, and leaves it in the fields. */
+  /** Goes to an entry in the general way; {@link path} then has it. */
   private find(high: number, low: number, level: number): number {
-    this.enter();
-    try {
-      this.memory = this.root.memory;
-      this.page = this.root.page;
-      for (this.level = 4; ; this.level -= 1) {
-        this.index = indexAt(high, low, this.level);
-        this.low = this.memory.readEntry(this.page, this.index);
-        this.high = this.memory.high;
-        if (this.level === level) return FOUND;
-        if ((this.low & PRESENT) === 0) return NOT_MAPPED;
-        if ((this.low & HUGE_PAGE) !== 0) return HUGE;
-        this.follow(this.high, this.low);
-      }
-    } finally {
-      this.leave();
-    }
-  }
-
-  /** Goes to the table to which an entry points. */
-  private follow(high: number, low: number): void {
-    if (this.offset !== undefined) {
-      this.page = this.offset.pageOf(high & ADDRESS_HIGH, low);
-    } else {
-      const { memory, page } = this.mapping.frameToPointer(
-        new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB),
-      );
-      this.memory = memory;
-      this.page = page;
-    }
-  }
-
-  private enter(): void {
-    if (this.busy) {
-      throw new PageTableError(
-        'REENTERED',
-        'the mapper was called from inside an allocator, deallocator or frame mapping that it called itself',
-      );
-    }
-    this.busy = true;
-    // A call from a callback must not slip through the fast way.
-    this.fastRoot = -1;
-    this.refresh();
-  }
-
-  private leave(): void {
-    this.busy = false;
-    this.fastRoot = this.flatRoot;
+    // A WebAssembly memory that has grown has a new buffer.
+    if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
+    return this.path.find(high, low, level);
   }
 
   /** Replaces the flags of an entry that must be used. */
   private change(operation: string, page: Page<PageSize>, level: number, low: number, high: number): void {
-    const end = this.find(page.high, page.low, level);
+    const { path } = this;
+    let end = this.find(page.high, page.low, level);
+    if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
     if (end === HUGE) throw new FlagUpdateError('ParentEntryHugePage', this.refusal(operation, page, end));
-    if (end === NOT_MAPPED || (this.low | this.high) === 0) {
-      throw new FlagUpdateError('PageNotMapped', this.refusal(operation, page, NOT_MAPPED));
-    }
-    const address = this.low & ADDRESS_LOW;
-    this.memory.writeEntry(this.page, this.index, address | low, (this.high & ADDRESS_HIGH) | high);
+    if (end === NOT_MAPPED) throw new FlagUpdateError('PageNotMapped', this.refusal(operation, page, end));
+    path.rewrite(low, high);
   }
 
   private setFlags(
@@ -460,18 +366,19 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return new MapperFlushAll(this.sink);
   }
 
-  /** Finds the entry that maps an address; its halves are then in the fields. */
+  /** The size of the page that maps an address; {@link path} then has its entry. */
   private search(high: number, low: number): PageSize | undefined {
+    const { path } = this;
     const end = this.find(high, low, 1);
-    if (end === NOT_MAPPED || (end === FOUND && (this.low | this.high) === 0)) return undefined;
-    if (this.level === 4) {
+    if (end === NOT_MAPPED || (end === FOUND && (path.low | path.high) === 0)) return undefined;
+    if (path.level === 4) {
       throw new PageTableError(
         'CORRUPT_TABLE',
-        `translate: ${new VirtAddr(high, low)}: ${this.entry()} has HUGE_PAGE; expected a table, as no page has 512 GiB`,
-        { entry: joinHalves(this.low, this.high) },
+        `translate: ${new VirtAddr(high, low)}: ${path} has HUGE_PAGE; expected a table, as no page has 512 GiB`,
+        { entry: joinHalves(path.low, path.high) },
       );
     }
-    return this.level === 3 ? Size1GiB : this.level === 2 ? Size2MiB : Size4KiB;
+    return path.level === 3 ? Size1GiB : path.level === 2 ? Size2MiB : Size4KiB;
   }
 
   private map(
@@ -494,252 +401,32 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return;
       }
     }
-    this.mapSlowly(page, frame, flags, parentsLow, parentsHigh, allocator);
-  }
-
-  /**
-   * Maps a page in two steps: everything that can fail is found out first, then the entries are written, in the
-   * original's order. A refusal of the original's leaves what that leaves; any other error leaves memory as it was.
-   */
-  private mapSlowly(
-    page: Page<PageSize>,
-    frame: PhysFrame<PageSize>,
-    flags: PageTableFlags,
-    parentsLow: number,
-    parentsHigh: number,
-    allocator: FrameAllocator<Size4KiB>,
-  ): void {
-    let planned = 0;
-    this.enter();
-    try {
-      let fresh = false;
-      let refused: MapToError['kind'] | undefined;
-      this.memory = this.root.memory;
-      this.page = this.root.page;
-      for (this.level = 4; this.level > page.pageSize.level; this.level -= 1) {
-        this.load(page, fresh, planned);
-        const write = this.writes[planned];
-        write.frame = undefined;
-        fresh = (this.low | this.high) === 0;
-        if (fresh) {
-          write.frame = allocator.allocateFrame();
-          if (write.frame === undefined) {
-            refused = 'FrameAllocationFailed';
-            break;
-          }
-          planned += 1;
-          this.checkNewTable(page, write.frame, parentsLow);
-          this.low = write.frame.low;
-          this.high = write.frame.high;
-        }
-        const low = this.low | parentsLow;
-        const high = this.high | parentsHigh;
-        if (!fresh && (low !== this.low || high !== this.high)) planned += 1;
-        this.plan(write, low, high);
-        if ((low & PRESENT) === 0) {
-          throw new PageTableError(
-            'CORRUPT_TABLE',
-            `mapTo: ${page}: ${this.entry()} would lead to a table without PRESENT; expected PRESENT in the flags for tables`,
-          );
-        }
-        if ((low & HUGE_PAGE) !== 0) {
-          refused = 'ParentEntryHugePage';
-          break;
-        }
-        this.follow(high, low);
-        if (fresh) {
-          write.childMemory = this.memory;
-          write.childPage = this.page;
-          this.memory.readEntry(this.page, 0);
-        }
-      }
-      if (refused === undefined) {
-        this.load(page, fresh, planned);
-        if ((this.low | this.high) !== 0) {
-          refused = 'PageAlreadyMapped';
-        } else {
-          checkLeaf(page, frame, flags);
-          const write = this.writes[planned];
-          write.frame = undefined;
-          this.plan(write, frame.low | flags.low | page.pageSize.leaf, frame.high | flags.high);
-          planned += 1;
-        }
-      }
-      const message = refused === undefined ? '' : this.mapRefusal(page, frame, refused);
-      const done = planned;
-      // From here on nothing is given back.
-      planned = 0;
-      for (let i = 0; i < done; i += 1) commit(this.writes[i]);
-      if (refused !== undefined) {
-        throw new MapToError(refused, message, refused === 'PageAlreadyMapped' ? frame : undefined);
-      }
-    } finally {
-      this.giveBack(planned, allocator);
-      this.leave();
-    }
-  }
-
-  /** Reads the entry of a page in the table that was reached, as it will be after the planned writes. */
-  private load(page: Page<PageSize>, fresh: boolean, planned: number): void {
-    this.index = indexAt(page.high, page.low, this.level);
-    this.low = fresh ? 0 : this.memory.readEntry(this.page, this.index);
-    this.high = fresh ? 0 : this.memory.high;
-    // A table that contains itself is written to on the way.
-    for (let i = 0; !fresh && i < planned; i += 1) {
-      const write = this.writes[i];
-      if (write.memory === this.memory && write.page === this.page && write.index === this.index) {
-        this.low = write.low;
-        this.high = write.high;
-      }
-    }
-  }
-
-  private plan(write: Write, low: number, high: number): void {
-    write.memory = this.memory;
-    write.page = this.page;
-    write.index = this.index;
-    write.low = low;
-    write.high = high;
-  }
-
-  /** Returns the frames of planned tables to an allocator that takes frames. */
-  private giveBack(planned: number, allocator: FrameAllocator<Size4KiB>): void {
-    const back = allocator as Partial<FrameDeallocator<Size4KiB>>;
-    for (let i = planned - 1; i >= 0; i -= 1) {
-      const { frame } = this.writes[i];
-      if (frame !== undefined) back.deallocateFrame?.(frame);
-    }
-  }
-
-  private checkNewTable(page: Page<PageSize>, frame: PhysFrame, parentsLow: number): void {
-    if ((parentsLow & HUGE_PAGE) !== 0) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `mapTo: ${page}: flags for tables contain HUGE_PAGE; a table cannot have it`,
-      );
-    }
-    if (frame.pageSize !== Size4KiB || (frame.low & 0xfff) !== 0) {
-      throw new PageTableError(
-        frame.pageSize === Size4KiB ? 'MISALIGNED' : 'BAD_ARGUMENT',
-        `mapTo: ${page}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
-      );
-    }
-  }
-
-  private clean(first: number, last: number, deallocator: FrameDeallocator<Size4KiB>): void {
-    this.enter();
-    try {
-      this.visit(this.root.memory, this.root.page, 4, first, last, deallocator);
-    } finally {
-      this.leave();
-    }
-  }
-
-  /** Frees the empty tables below one, between two pages, and says whether it is empty itself. */
-  private visit(
-    memory: TableMemory,
-    page: number,
-    level: number,
-    first: number,
-    last: number,
-    deallocator: FrameDeallocator<Size4KiB>,
-  ): boolean {
-    if (first > last) return false;
-    const span = 512 ** (level - 1);
-    const base = level === 4 ? 0 : first - (first % (512 * span));
-    const end = Math.floor(last / span) % 512;
-    for (let index = Math.floor(first / span) % 512; level > 1 && index <= end; index += 1) {
-      const low = memory.readEntry(page, index);
-      const high = memory.high;
-      if ((low & (PRESENT | HUGE_PAGE)) !== PRESENT) continue;
-      const lower = base + index * span;
-      const start = base < HALF_PAGES && lower >= HALF_PAGES ? lower + HOLE_PAGES : lower;
-      this.memory = memory;
-      this.follow(high, low);
-      const empty = this.visit(
-        this.memory,
-        this.page,
-        level - 1,
-        Math.max(first, start),
-        Math.min(last, start + span - 1),
-        deallocator,
-      );
-      if (empty) {
-        memory.writeEntry(page, index, 0, 0);
-        deallocator.deallocateFrame(new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB));
-      }
-    }
-    return isTableEmpty(memory, page);
-  }
-
-  // ---- messages
-
-  /** The entry in the fields, for messages. */
-  private entry(): string {
-    return `the level-${this.level} entry ${this.index} (${hex64(joinHalves(this.low, this.high))})`;
-  }
-
-  private address(): PhysAddr {
-    return new PhysAddr(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW);
+    this.plan.map(page, frame, flags, parentsLow, parentsHigh, allocator);
   }
 
   /** Why the way to a page's entry, or the entry itself, is not as an operation needs it. */
   private refusal(operation: string, page: Page<PageSize>, end: number): string {
-    const own = this.level === page.pageSize.level;
-    const found =
-      end === NOT_MAPPED
-        ? (this.low | this.high) === 0
-          ? 'is unused'
-          : 'is not present'
-        : end === FOUND
-          ? `holds the address ${this.address()}, which is not a multiple of ${page.pageSize}`
-          : (this.low & HUGE_PAGE) !== 0
-            ? 'has HUGE_PAGE'
-            : 'points to a table';
-    const expected = own
-      ? `an entry that maps ${page.pageSize}`
-      : `a table on the way to pages of ${page.pageSize}`;
-    return `${operation}: ${page}: ${this.entry()} ${found}; expected ${expected}`;
-  }
-
-  private mapRefusal(page: Page<PageSize>, frame: PhysFrame<PageSize>, kind: MapToError['kind']): string {
-    const at = `mapTo: ${page} to ${frame}`;
-    if (kind === 'FrameAllocationFailed') {
-      return `${at}: no frame is left for a table of level ${this.level - 1}; expected the allocator to give one`;
-    }
-    const expected = kind === 'PageAlreadyMapped' ? 'an unused entry' : 'a table';
-    return `${at}: ${this.entry()} ${kind === 'PageAlreadyMapped' ? 'is in use' : 'has HUGE_PAGE'}; expected ${expected}`;
+    const { path } = this;
+    const { pageSize } = page;
+    let found = `holds the address ${path.address()}, which is not a multiple of ${pageSize}`;
+    if (end === NOT_MAPPED) found = (path.low | path.high) === 0 ? 'is unused' : 'is not present';
+    if (end === HUGE) found = (path.low & HUGE_PAGE) !== 0 ? 'has HUGE_PAGE' : 'points to a table';
+    const expected =
+      path.level === pageSize.level
+        ? `an entry that maps ${pageSize}`
+        : `a table on the way to pages of ${pageSize}`;
+    return `${operation}: ${page}: ${path} ${found}; expected ${expected}`;
   }
 }
 
 /** What the fast way needs to know, if there is one: tables in flat memory, all reached with small integers. */
-function flatWay({ memory, page }: PageTable, offset: PhysOffset | undefined) {
+function flatWay({ memory, page }: PageTable, mapping: PageTableFrameMapping) {
+  const offset = offsetIn(memory, mapping);
   if (!(memory instanceof PhysicalMemory) || offset === undefined || memory.shared) return undefined;
   const end = memory.first + memory.count;
-  const canonical = end <= HALF_PAGES || memory.first >= HALF_PAGES + HOLE_PAGES;
+  const canonical = end <= 2 ** 35 || memory.first >= 2 ** 52 - 2 ** 35;
   const first = memory.first - offset.pages;
   return canonical && page >= memory.first && page < end && Math.abs(first) < 2 ** 31
     ? { memory, first, root: (page - memory.first) << 10 }
     : undefined;
-}
-
-function checkLeaf(page: Page<PageSize>, frame: PhysFrame<PageSize>, flags: PageTableFlags): void {
-  if (page.pageSize.level === 1 && (flags.low & HUGE_PAGE) !== 0) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `mapTo: ${page} with ${flags}; expected flags without HUGE_PAGE, which is PAT in a level-1 entry`,
-    );
-  }
-  if ((frame.low & 0xfff) !== 0) {
-    throw new PageTableError('MISALIGNED', `mapTo: ${page} to ${frame}; expected a frame aligned to 4096`);
-  }
-}
-
-/** Writes an entry; a new table is emptied first, so that nobody walks through what its frame held before. */
-function commit({ memory, page, index, low, high, frame, childMemory, childPage }: Write): void {
-  const own = childMemory === memory && childPage === page;
-  if (frame !== undefined && childMemory !== undefined && !own) zeroTable(childMemory, childPage);
-  memory?.writeEntry(page, index, low, high);
-  // The original writes the entry first, which shows only if the new table is the one that holds it.
-  if (frame !== undefined && childMemory !== undefined && own) zeroTable(childMemory, childPage);
 }

@@ -18,6 +18,11 @@ export class OffsetPageTable extends MappedPageTable<PhysOffset> {
     super(level4Table, new PhysOffset(level4Table.memory, physOffset), options);
   }
 
+  /** Kind, root and offset. */
+  override toString(): string {
+    return `OffsetPageTable { level4Table: ${this.level4Table()}, physOffset: ${this.physOffset()} }`;
+  }
+
   /** Where physical address 0 appears. */
   physOffset(): VirtAddr {
     return this.pageTableFrameMapping().offset;

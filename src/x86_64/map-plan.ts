@@ -1,0 +1,228 @@
+import { PageTableError } from '../bits/index.ts';
+import { indexAt } from './addr.ts';
+import { MapToError } from './errors.ts';
+import { PageTableFlags } from './flags.ts';
+import type { PhysFrame } from './frame.ts';
+import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
+import type { Page } from './page.ts';
+import { type PageSize, Size4KiB } from './page-size.ts';
+import { type TableMemory, zeroTable } from './page-table.ts';
+import type { TablePath } from './table-path.ts';
+
+const PRESENT = PageTableFlags.PRESENT.low;
+const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
+
+/** An entry that a call is going to write. */
+class Write {
+  memory: TableMemory | undefined;
+  page = 0;
+  index = 0;
+  low = 0;
+  high = 0;
+  /** A new table: the frame it was given, and where that is. */
+  frame: PhysFrame | undefined;
+  childMemory: TableMemory | undefined;
+  childPage = 0;
+}
+
+/**
+ * Maps a page in two steps: everything that can fail is found out first, then the entries are written. What the original
+ * refuses leaves what it leaves there (tables made, flags added); any other error leaves memory as it was.
+ */
+export class MapPlan {
+  private readonly path: TablePath;
+  /** At most three tables and the page itself. */
+  private readonly writes = [new Write(), new Write(), new Write(), new Write()];
+  private planned = 0;
+
+  constructor(path: TablePath) {
+    this.path = path;
+  }
+
+  /**
+   * @param parentsLow - flags for tables, bits 31:0
+   * @param parentsHigh - bits 63:32
+   * @throws {@link MapToError}, or {@link PageTableError} where the original panics
+   */
+  map(
+    page: Page<PageSize>,
+    frame: PhysFrame<PageSize>,
+    flags: PageTableFlags,
+    parentsLow: number,
+    parentsHigh: number,
+    allocator: FrameAllocator<Size4KiB>,
+  ): void {
+    const path = this.path;
+    path.enter();
+    this.planned = 0;
+    try {
+      let fresh = false;
+      let refused: MapToError['kind'] | undefined;
+      for (; path.level > page.pageSize.level; path.level -= 1) {
+        this.read(page, fresh);
+        fresh = (path.low | path.high) === 0;
+        refused = fresh
+          ? this.makeTable(page, parentsLow, parentsHigh, allocator)
+          : this.passTable(page, parentsLow, parentsHigh);
+        // The level stays at the entry that decided.
+        if (refused !== undefined) break;
+      }
+      if (refused === undefined) {
+        this.read(page, fresh);
+        if ((path.low | path.high) !== 0) refused = 'PageAlreadyMapped';
+        else this.mapLeaf(page, frame, flags);
+      }
+      const error = refused === undefined ? undefined : this.refusal(page, frame, refused);
+      const { planned } = this;
+      // From here on nothing is given back.
+      this.planned = 0;
+      for (let i = 0; i < planned; i += 1) commit(this.writes[i]);
+      if (error !== undefined) throw error;
+    } finally {
+      path.leave();
+      this.giveBack(allocator);
+    }
+  }
+
+  /** Plans a new table below an unused entry. */
+  private makeTable(
+    page: Page<PageSize>,
+    parentsLow: number,
+    parentsHigh: number,
+    allocator: FrameAllocator<Size4KiB>,
+  ): MapToError['kind'] | undefined {
+    const { path } = this;
+    const frame = allocator.allocateFrame();
+    if (frame === undefined) return 'FrameAllocationFailed';
+    const write = this.plan(frame.low | parentsLow, frame.high | parentsHigh, frame);
+    if ((parentsLow & HUGE_PAGE) !== 0) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `mapTo: ${page}: the flags for tables contain HUGE_PAGE, which a table cannot have`,
+      );
+    }
+    if (frame.pageSize !== Size4KiB || (frame.low & 0xfff) !== 0) {
+      throw new PageTableError(
+        frame.pageSize === Size4KiB ? 'MISALIGNED' : 'BAD_ARGUMENT',
+        `mapTo: ${page}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
+      );
+    }
+    if (((frame.low | parentsLow) & PRESENT) === 0) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `mapTo: ${page}: the flags for tables lack PRESENT, which a new table of level ${path.level - 1} needs`,
+      );
+    }
+    path.follow(write.high, write.low);
+    write.childMemory = path.memory;
+    write.childPage = path.page;
+    // Where it must be, before anything is written.
+    path.memory.readEntry(path.page, 0);
+    return undefined;
+  }
+
+  /** Goes through a table that is there, and plans the flags that it lacks. */
+  private passTable(
+    page: Page<PageSize>,
+    parentsLow: number,
+    parentsHigh: number,
+  ): MapToError['kind'] | undefined {
+    const { path } = this;
+    const low = path.low | parentsLow;
+    const high = path.high | parentsHigh;
+    if (low !== path.low || high !== path.high) this.plan(low, high);
+    if ((low & PRESENT) === 0) {
+      throw new PageTableError(
+        'CORRUPT_TABLE',
+        `mapTo: ${page}: ${path} is neither unused nor present; expected PRESENT in it or in the flags for tables`,
+      );
+    }
+    if ((low & HUGE_PAGE) !== 0) return 'ParentEntryHugePage';
+    path.follow(high, low);
+    return undefined;
+  }
+
+  private mapLeaf(page: Page<PageSize>, frame: PhysFrame<PageSize>, flags: PageTableFlags): void {
+    const { leaf } = page.pageSize;
+    if (leaf === 0 && (flags.low & HUGE_PAGE) !== 0) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `mapTo: ${page} with ${flags}; expected flags without HUGE_PAGE, which is PAT in a level-1 entry`,
+      );
+    }
+    if ((frame.low & 0xfff) !== 0) {
+      throw new PageTableError('MISALIGNED', `mapTo: ${page} to ${frame}; expected a frame aligned to 4096`);
+    }
+    this.plan(frame.low | flags.low | leaf, frame.high | flags.high);
+  }
+
+  /** Reads the entry of a page in the table that was reached, as it will be after the planned writes. */
+  private read(page: Page<PageSize>, fresh: boolean): void {
+    const { path } = this;
+    path.index = indexAt(page.high, page.low, path.level);
+    if (fresh) {
+      path.low = 0;
+      path.high = 0;
+      return;
+    }
+    path.read(path.index);
+    // A table that contains itself is written to on the way.
+    for (let i = 0; i < this.planned; i += 1) {
+      const write = this.writes[i];
+      if (write.memory === path.memory && write.page === path.page && write.index === path.index) {
+        path.low = write.low;
+        path.high = write.high;
+      }
+    }
+  }
+
+  /** Plans to write the entry that was read. */
+  private plan(low: number, high: number, frame?: PhysFrame): Write {
+    const { memory, page, index } = this.path;
+    const write = this.writes[this.planned];
+    write.memory = memory;
+    write.page = page;
+    write.index = index;
+    write.low = low;
+    write.high = high;
+    write.frame = frame;
+    write.childMemory = undefined;
+    this.planned += 1;
+    return write;
+  }
+
+  /** Returns the frames of planned tables to an allocator that takes frames. */
+  private giveBack(allocator: FrameAllocator<Size4KiB>): void {
+    const back = allocator as Partial<FrameDeallocator<Size4KiB>>;
+    while (this.planned > 0) {
+      this.planned -= 1;
+      const { frame } = this.writes[this.planned];
+      if (frame !== undefined) back.deallocateFrame?.(frame);
+    }
+  }
+
+  private refusal(page: Page<PageSize>, frame: PhysFrame<PageSize>, kind: MapToError['kind']): MapToError {
+    const { path } = this;
+    const at = `mapTo: ${page} to ${frame}`;
+    switch (kind) {
+      case 'FrameAllocationFailed':
+        return new MapToError(
+          kind,
+          `${at}: no frame is left for a table of level ${path.level - 1}; expected the allocator to give one`,
+        );
+      case 'ParentEntryHugePage':
+        return new MapToError(kind, `${at}: ${path} has HUGE_PAGE; expected a table`);
+      case 'PageAlreadyMapped':
+        return new MapToError(kind, `${at}: ${path} is in use; expected an unused entry`, frame);
+    }
+  }
+}
+
+/** Writes an entry; a new table is emptied first, so that nobody walks through what its frame held before. */
+function commit({ memory, page, index, low, high, childMemory, childPage }: Write): void {
+  // The original writes the entry first, which shows only if the new table is the one that holds it.
+  const own = childMemory === memory && childPage === page;
+  if (childMemory !== undefined && !own) zeroTable(childMemory, childPage);
+  memory?.writeEntry(page, index, low, high);
+  if (childMemory !== undefined && own) zeroTable(childMemory, childPage);
+}
