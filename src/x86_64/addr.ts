@@ -55,6 +55,13 @@ export function canonicalHigh(address: bigint): number {
   throw new VirtAddrNotValid(address);
 }
 
+/** Refuses a number where types were not looked at. */
+function noBigint(kind: string, address: number): never {
+  throw new PageTableError('BAD_ARGUMENT', `${kind}: the number ${address}; expected a bigint: ${address}n`, {
+    address,
+  });
+}
+
 /** Bits 63:32 of an address of 52 bits. */
 function physicalHigh(address: bigint): number {
   if (BigInt.asUintN(52, address) === address) return highHalf(address);
@@ -193,16 +200,14 @@ export class VirtAddr extends Address<VirtAddr> {
   constructor(address: bigint);
   /** @internal Two halves that are known to be valid. */
   constructor(high: number, low: number);
-  constructor(addressOrHigh: bigint | number, low = 0) {
+  constructor(addressOrHigh: bigint | number, low?: number) {
     super();
     if (typeof addressOrHigh === 'number') {
       this.high = addressOrHigh;
-      this.low = low;
+      this.low = low ?? noBigint('VirtAddr', addressOrHigh);
     } else {
       this.high = canonicalHigh(addressOrHigh);
       this.low = lowHalf(addressOrHigh);
-      if (!isCanonical(this.high) || this.asU64() !== addressOrHigh)
-        throw new VirtAddrNotValid(addressOrHigh);
     }
   }
 
@@ -332,11 +337,11 @@ export class PhysAddr extends Address<PhysAddr> {
   constructor(address: bigint);
   /** @internal Two halves that are known to be valid. */
   constructor(high: number, low: number);
-  constructor(addressOrHigh: bigint | number, low = 0) {
+  constructor(addressOrHigh: bigint | number, low?: number) {
     super();
     if (typeof addressOrHigh === 'number') {
       this.high = addressOrHigh;
-      this.low = low;
+      this.low = low ?? noBigint('PhysAddr', addressOrHigh);
     } else {
       this.high = physicalHigh(addressOrHigh);
       this.low = lowHalf(addressOrHigh);

@@ -309,3 +309,9 @@ describe('text', () => {
     expect(String(VirtAddr.zero())).toBe('VirtAddr(0x0)');
   });
 });
+
+test.each([VirtAddr, PhysAddr])('a number is refused, as types may not have been looked at: %s', (kind) => {
+  const make = () => new kind(0x1000 as never);
+  expect(make).toThrow(PageTableError);
+  expect(make).toThrow('expected a bigint: 4096n');
+});
