@@ -5,6 +5,7 @@ import { listRegions } from '../dist/inspect/index.js';
 import { flatMemory } from '../dist/memory/index.js';
 import { openFile } from '../dist/source/node/index.js';
 import { Cursor, DONE, PAGE, TABLE, Walker } from '../dist/walk/index.js';
+import { mapperAllocation } from './mapper-allocation.mjs';
 import { allocation, measure, median, ratio } from './measure.mjs';
 import { everything, FIRST, fourLevel, gibibyte, PAGES, sparse } from './tables.mjs';
 
@@ -199,3 +200,4 @@ for (const name of ['translate, flat, random', 'translate, sparse, random']) {
     `${name}: ${bytes.toFixed(3)} bytes allocated per walk, ${collections} garbage collections in ${20 * PAGES} walks.`,
   );
 }
+for (const line of mapperAllocation()) console.log(line);

@@ -255,8 +255,9 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   private translateBigint(addr: bigint): bigint | undefined {
+    const upper = canonicalHigh(addr);
     const offset = lowHalf(addr);
-    const at = this.locate(canonicalHigh(addr), offset, 1, PRESENT);
+    const at = this.locate(upper, offset, 1, PRESENT);
     if (at >= 0) {
       const low = this.words[at] | 0;
       const high = this.words[at | 1] | 0;
@@ -264,8 +265,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         ? undefined
         : joinHalves((low & ADDRESS_LOW) | (offset & 0xfff), high & ADDRESS_HIGH);
     }
-    const found = this.translateWord(new VirtAddr(addr));
-    return found === undefined ? undefined : found.asU64();
+    const size = this.search(upper, offset);
+    if (size === undefined) return undefined;
+    const inner = size.inner | 0xfff;
+    return joinHalves((this.path.low & ~inner) | (offset & inner), this.path.high & ADDRESS_HIGH);
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
