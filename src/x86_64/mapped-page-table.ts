@@ -301,37 +301,32 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const count = this.count;
     const root = this.path.fastRoot;
     if (root < 0) return -1;
-    // What the entries hold is checked once at the end: until then only every index must be in bounds.
+    const mask = required | HUGE_PAGE;
+    // What is wrong with the entries is gathered and looked at once: until then only every index must be in bounds.
     let at = root | (((high >>> 7) & 511) << 1);
     let entry = words[at] | 0;
     let upper = words[at | 1] | 0;
-    let all = entry;
-    let any = entry;
-    let far = upper;
+    let wrong = ((entry & mask) ^ required) | (upper & FAR);
     let place = (((entry >>> 12) | (upper << 20)) - first) | 0;
     if (place >>> 0 >= count) return -1;
     at = (place << 10) | ((((high << 2) | (low >>> 30)) & 511) << 1);
     if (level < 3) {
       entry = words[at] | 0;
       upper = words[at | 1] | 0;
-      all &= entry;
-      any |= entry;
-      far |= upper;
+      wrong |= ((entry & mask) ^ required) | (upper & FAR);
       place = (((entry >>> 12) | (upper << 20)) - first) | 0;
       if (place >>> 0 >= count) return -1;
       at = (place << 10) | (((low >>> 21) & 511) << 1);
       if (level < 2) {
         entry = words[at] | 0;
         upper = words[at | 1] | 0;
-        all &= entry;
-        any |= entry;
-        far |= upper;
+        wrong |= ((entry & mask) ^ required) | (upper & FAR);
         place = (((entry >>> 12) | (upper << 20)) - first) | 0;
         if (place >>> 0 >= count) return -1;
         at = (place << 10) | (((low >>> 12) & 511) << 1);
       }
     }
-    return (all & required) === required && (any & HUGE_PAGE) === 0 && (far & FAR) === 0 ? at : -1;
+    return wrong === 0 ? at : -1;
   }
 
   // ---- the general way
