@@ -1,9 +1,8 @@
 // Guest RAM for a small kernel, set up as with the Rust crate x86_64: code, data and stack in the upper half, RAM at an
 // offset, one page for user mode. The command then shows it.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { flatMemory } from 'tablewalk/memory';
 import * as x86 from 'tablewalk/x86_64';
 
@@ -32,12 +31,13 @@ map(0xffff_ffff_8000_4000n, 0x20_4000n, 0x2000n, data.union(GLOBAL)); // data
 map(0xffff_ffff_8000_7000n, 0x20_6000n, 0x1000n, data.union(GLOBAL)); // stack, with an unmapped page before it
 map(0x40_0000n, 0x30_0000n, 0x1000n, PRESENT.union(USER_ACCESSIBLE));
 
-const folder = mkdtempSync(join(tmpdir(), 'tablewalk-'));
-writeFileSync(join(folder, 'ram'), ram);
-const view = ['maps', join(folder, 'ram'), '--raw', '--root', '0x1000', '--mode', '4-level'];
-const { stdout } = spawnSync('npx', ['--no-install', 'tablewalk', ...view], { encoding: 'utf8' });
-rmSync(folder, { recursive: true });
-console.log(`${tables.allocated} tables and the root\n${stdout}`);
+const file = `${tmpdir()}/tablewalk-small-kernel-${process.pid}`;
+writeFileSync(file, ram);
+const args = ['--no-install', 'tablewalk', 'maps', file, '--raw', '--root', '0x1000', '--mode', '4-level'];
+console.log(
+  `${tables.allocated} tables and the root\n${spawnSync('npx', args, { encoding: 'utf8' }).stdout}`,
+);
+rmSync(file);
 
 /* prints
 8 tables and the root
