@@ -11,9 +11,8 @@ const { PRESENT, WRITABLE, NO_EXECUTE, USER_ACCESSIBLE, GLOBAL } = x86.PageTable
 const data = PRESENT.union(WRITABLE, NO_EXECUTE);
 
 // The root lies in frame 1; frames for the other tables are taken from the first MiB behind it.
-const tables = new x86.BumpFrameAllocator([
-  x86.PhysFrame.range(x86.PhysFrame.fromPfn(2), x86.PhysFrame.fromPfn(256)),
-]);
+const frames = x86.PhysFrame.range(x86.PhysFrame.fromPfn(2), x86.PhysFrame.fromPfn(256));
+const tables = new x86.BumpFrameAllocator([frames]);
 const mapper = new x86.OffsetPageTable(x86.PageTable.at(flatMemory(ram), 0x1000n), x86.VirtAddr.zero());
 
 /** Maps `bytes` from a virtual to a physical address in pages of one size. */
@@ -34,9 +33,8 @@ map(0x40_0000n, 0x30_0000n, 0x1000n, PRESENT.union(USER_ACCESSIBLE));
 const file = `${tmpdir()}/tablewalk-small-kernel-${process.pid}`;
 writeFileSync(file, ram);
 const args = ['--no-install', 'tablewalk', 'maps', file, '--raw', '--root', '0x1000', '--mode', '4-level'];
-console.log(
-  `${tables.allocated} tables and the root\n${spawnSync('npx', args, { encoding: 'utf8' }).stdout}`,
-);
+const { stdout } = spawnSync('npx', args, { encoding: 'utf8' });
+console.log(`${tables.allocated} tables and the root\n${stdout}`);
 rmSync(file);
 
 /* prints
