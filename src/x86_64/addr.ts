@@ -1,5 +1,5 @@
 import { hex, highHalf, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
-import { stepped } from './step.ts';
+import { stepped, wholeNumber } from './step.ts';
 import { PageOffset, PageTableIndex, type PageTableLevel } from './table-index.ts';
 import { Word } from './word.ts';
 
@@ -76,23 +76,31 @@ export function isCanonical(high: number): boolean {
 /**
  * The largest multiple of `align` that is not above an address.
  *
- * @throws {@link PageTableError} `MISALIGNED` unless `align` is a power of two
+ * @throws {@link PageTableError} `MISALIGNED` unless `align` is a power of two; `OUT_OF_RANGE` unless the address is an
+ *   unsigned 64-bit number
  */
 export function alignDown(address: bigint, align: bigint): bigint {
-  return address & ~lowBits(align);
+  return checked(address) & ~lowBits(align);
 }
 
 /**
  * The smallest multiple of `align` that is not below an address.
  *
- * @throws {@link PageTableError} `MISALIGNED` unless `align` is a power of two; `OUT_OF_RANGE` if the result has more
- *   than 64 bits
+ * @throws {@link PageTableError} `MISALIGNED` unless `align` is a power of two; `OUT_OF_RANGE` if address or result has
+ *   more than 64 bits, or the address is negative
  */
 export function alignUp(address: bigint, align: bigint): bigint {
   const mask = lowBits(align);
-  const aligned = (address + mask) & ~mask;
+  const aligned = (checked(address) + mask) & ~mask;
   if (aligned > MAX_64) throw overflow(`${hex(address)} aligned up to ${hex(align)}`, aligned);
   return aligned;
+}
+
+function checked(address: bigint): bigint {
+  if (BigInt.asUintN(64, address) === address) return address;
+  throw new PageTableError('OUT_OF_RANGE', `address ${hex(address)}; expected an unsigned 64-bit address`, {
+    address,
+  });
 }
 
 function lowBits(align: bigint): bigint {
@@ -134,14 +142,14 @@ abstract class Address<Self extends Address<Self>> extends Word {
    * @throws {@link PageTableError} `OUT_OF_RANGE` if the result is not a valid address
    */
   add(bytes: bigint | number): Self {
-    return this.moved('+', bytes, this.asU64() + BigInt(bytes));
+    return this.moved('+', bytes, this.asU64() + wholeNumber(bytes));
   }
 
   /** The address so many bytes before, as {@link add}; or the distance in bytes from an address that is not above. */
   sub(bytes: bigint | number): Self;
   sub(other: Self): bigint;
   sub(other: bigint | number | Self): Self | bigint {
-    if (typeof other !== 'object') return this.moved('-', other, this.asU64() - BigInt(other));
+    if (typeof other !== 'object') return this.moved('-', other, this.asU64() - wholeNumber(other));
     const distance = this.asU64() - other.asU64();
     if (distance < 0n) throw overflow(`${this} - ${other}`, distance);
     return distance;
@@ -378,6 +386,10 @@ export class PhysAddr extends Address<PhysAddr> {
 
   protected makeAligned(address: bigint): PhysAddr {
     return new PhysAddr(address);
+  }
+
+  override alignDown(align: bigint): PhysAddr {
+    return PhysAddr.newUnsafe(alignDown(this.asU64(), align));
   }
 }
 

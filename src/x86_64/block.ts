@@ -37,6 +37,17 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
     return (this.high >>> 0) * HIGH_UNITS + (this.low >>> 12);
   }
 
+  /** Whether both are the same block: same start, same size. */
+  override equals(other: this): boolean {
+    return this.pageSize === other.pageSize && super.equals(other);
+  }
+
+  /** Order by start address: -1, 0 or 1. */
+  override compare(other: this): -1 | 0 | 1 {
+    if (this.pageSize !== other.pageSize) checkSameSize('compare', this, other);
+    return super.compare(other);
+  }
+
   /** Bytes. */
   size(): bigint {
     return this.pageSize.SIZE;
@@ -59,7 +70,9 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
     // A count from 2^53 may be rounded: it leads outside either way.
     if (typeof other !== 'object') return this.offset(-Number(other), other >= 0, '-');
     checkSameSize('difference', this, other);
-    const units = this.unit() - other.unit();
+    // Blocks made without a check may begin inside a unit.
+    const borrow = (this.low & 0xfff) < (other.low & 0xfff) ? 1 : 0;
+    const units = this.unit() - other.unit() - borrow;
     if (units < 0) throw outside(`${this} - ${other}`);
     return Math.floor(units / this.pageSize.pages);
   }

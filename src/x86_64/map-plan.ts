@@ -79,8 +79,11 @@ export class MapPlan {
       for (let i = 0; i < planned; i += 1) commit(this.writes[i]);
       if (error !== undefined) throw error;
     } finally {
-      path.leave();
-      this.giveBack(allocator);
+      try {
+        this.giveBack(allocator);
+      } finally {
+        path.leave();
+      }
     }
   }
 
@@ -92,7 +95,8 @@ export class MapPlan {
     allocator: FrameAllocator<Size4KiB>,
   ): MapToError['kind'] | undefined {
     const { path } = this;
-    const frame = allocator.allocateFrame();
+    // JavaScript's other way to say "none" is taken too.
+    const frame = allocator.allocateFrame() ?? undefined;
     if (frame === undefined) return 'FrameAllocationFailed';
     const write = this.plan(frame.low | parentsLow, frame.high | parentsHigh, frame);
     if ((parentsLow & HUGE_PAGE) !== 0) {
@@ -116,8 +120,9 @@ export class MapPlan {
     path.follow(write.high, write.low);
     write.childMemory = path.memory;
     write.childPage = path.page;
-    // Where it must be, before anything is written.
-    path.memory.readEntry(path.page, 0);
+    path.level -= 1;
+    path.probe();
+    path.level += 1;
     return undefined;
   }
 
@@ -159,13 +164,14 @@ export class MapPlan {
   /** Reads the entry of a page in the table that was reached, as it will be after the planned writes. */
   private read(page: Page<PageSize>, fresh: boolean): void {
     const { path } = this;
-    path.index = indexAt(page.high, page.low, path.level);
+    const index = indexAt(page.high, page.low, path.level);
     if (fresh) {
+      path.index = index;
       path.low = 0;
       path.high = 0;
       return;
     }
-    path.read(path.index);
+    path.read(index);
     // A table that contains itself is written to on the way.
     for (let i = 0; i < this.planned; i += 1) {
       const write = this.writes[i];

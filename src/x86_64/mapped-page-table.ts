@@ -88,8 +88,13 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return ReadonlyPageTable.of(this.path.root);
   }
 
-  /** The root, to change. */
+  /**
+   * The root, to change.
+   *
+   * @throws {@link PageTableError} `REENTERED` from inside a callback
+   */
   level4TableMut(): PageTable {
+    this.path.refuseReentry();
     return this.path.root;
   }
 
@@ -333,9 +338,13 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
 
   /** Goes to an entry in the general way; {@link path} then has it. */
   private find(high: number, low: number, level: number): number {
-    // A WebAssembly memory that has grown has a new buffer.
-    if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
+    this.refresh();
     return this.path.find(high, low, level);
+  }
+
+  /** Takes the words of a buffer that was replaced, as a WebAssembly memory's is when it grows. */
+  private refresh(): void {
+    if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
   }
 
   /** Replaces the flags of an entry that must be used. */
@@ -399,6 +408,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return;
       }
     }
+    this.refresh();
     this.plan.map(page, frame, flags, parentsLow, parentsHigh, allocator);
   }
 

@@ -2,6 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import { indexAt, VirtAddr } from './addr.ts';
 import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
 import {
+  checkSameSize,
   checkSize,
   type NotGiantPageSize,
   type PageSize,
@@ -10,7 +11,7 @@ import {
   Size4KiB,
 } from './page-size.ts';
 import { ClosedRange, HalfOpenRange } from './range.ts';
-import { stepped } from './step.ts';
+import { stepped, wholeNumber } from './step.ts';
 import { PageTableIndex, type PageTableLevel } from './table-index.ts';
 
 /** Pages of 4 KiB in each half of the canonical address space. */
@@ -64,7 +65,8 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static containingAddress<S extends PageSize>(address: VirtAddr, size: S): Page<S>;
   static containingAddress(address: VirtAddr, size: PageSize = Size4KiB): Page<PageSize> {
     checkSize(size);
-    return new Page(address.high, address.low & ~(size.inner | 0xfff), size);
+    // An address made without a check may not be canonical; the page is.
+    return new Page((address.high << 16) >> 16, address.low & ~(size.inner | 0xfff), size);
   }
 
   /**
@@ -171,6 +173,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
    * @returns lower bound and exact number, as the original's `Step`; `[0, undefined]` if `end` lies before `start`
    */
   static stepsBetween<S extends PageSize>(start: Page<S>, end: Page<S>): [number, number | undefined] {
+    checkSameSize('stepsBetween', start, end);
     const [bytes, exact] = VirtAddr.stepsBetween(start.startAddress(), end.startAddress());
     // At most 2^36.
     const pages = Number(bytes / start.pageSize.SIZE);
@@ -179,7 +182,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
 
   /** The page so many steps further on, over the hole; `undefined` if there is none. */
   static forwardChecked<S extends PageSize>(start: Page<S>, count: bigint | number): Page<S> | undefined {
-    const address = VirtAddr.forwardChecked(start.startAddress(), BigInt(count) * start.pageSize.SIZE);
+    const address = VirtAddr.forwardChecked(start.startAddress(), wholeNumber(count) * start.pageSize.SIZE);
     return address && new Page(address.high, address.low, start.pageSize);
   }
 
@@ -190,7 +193,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
 
   /** The page so many steps before, over the hole; `undefined` if there is none. */
   static backwardChecked<S extends PageSize>(start: Page<S>, count: bigint | number): Page<S> | undefined {
-    const address = VirtAddr.backwardChecked(start.startAddress(), BigInt(count) * start.pageSize.SIZE);
+    const address = VirtAddr.backwardChecked(start.startAddress(), wholeNumber(count) * start.pageSize.SIZE);
     return address && new Page(address.high, address.low, start.pageSize);
   }
 

@@ -14,3 +14,13 @@ export function stepped<T>(
     { count },
   );
 }
+
+/**
+ * A count or a distance as a `bigint`.
+ *
+ * @throws {@link PageTableError} `OUT_OF_RANGE` for a number that is not whole
+ */
+export function wholeNumber(count: bigint | number): bigint {
+  if (typeof count === 'bigint' || Number.isInteger(count)) return BigInt(count);
+  throw new PageTableError('OUT_OF_RANGE', `count ${count}; expected a whole number`, { count });
+}

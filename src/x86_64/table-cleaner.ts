@@ -78,8 +78,10 @@ export class TableCleaner {
   /** Goes to a table, which must be there. */
   private follow(high: number, low: number): void {
     const { path, freed } = this;
-    path.follow(high, low);
+    // An error of a mapping of the user's passes through unchanged.
+    if (!path.ownMapping) path.follow(high, low);
     try {
+      if (path.ownMapping) path.follow(high, low);
       path.memory.readEntry(path.page, 0);
     } catch (error) {
       if (!(error instanceof PageTableError)) throw error;

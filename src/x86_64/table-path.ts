@@ -66,17 +66,26 @@ export class TablePath {
    * @throws {@link PageTableError} `REENTERED` if one is under way
    */
   enter(): void {
+    this.refuseReentry();
+    this.busy = true;
+    this.fastRoot = -1;
+    this.memory = this.root.memory;
+    this.page = this.root.page;
+    this.level = 4;
+  }
+
+  /**
+   * Refuses to go on inside a callback.
+   *
+   * @throws {@link PageTableError} `REENTERED`
+   */
+  refuseReentry(): void {
     if (this.busy) {
       throw new PageTableError(
         'REENTERED',
         'the mapper was called from inside an allocator, deallocator or frame mapping that it called itself',
       );
     }
-    this.busy = true;
-    this.fastRoot = -1;
-    this.memory = this.root.memory;
-    this.page = this.root.page;
-    this.level = 4;
   }
 
   /** Ends a call. */
@@ -108,11 +117,49 @@ export class TablePath {
     }
   }
 
-  /** Reads an entry of the table that was reached. */
+  /**
+   * Reads an entry of the table that was reached.
+   *
+   * @throws {@link PageTableError} `NOT_IN_MEMORY`
+   */
   read(index: number): void {
+    try {
+      this.low = this.memory.readEntry(this.page, index);
+      this.high = this.memory.high;
+    } catch (error) {
+      throw this.located(error);
+    }
     this.index = index;
-    this.low = this.memory.readEntry(this.page, index);
-    this.high = this.memory.high;
+  }
+
+  /**
+   * Makes sure that the table that was reached is in memory; the entry that was read stays in the fields.
+   *
+   * @throws {@link PageTableError} `NOT_IN_MEMORY`
+   */
+  probe(): void {
+    try {
+      this.memory.readEntry(this.page, 0);
+    } catch (error) {
+      throw this.located(error);
+    }
+  }
+
+  /** Says which table is not in memory, and what points to it. */
+  private located(error: unknown): unknown {
+    if (!(error instanceof PageTableError && error.code === 'NOT_IN_MEMORY')) return error;
+    const above = this.level === 4 ? '' : `, to which ${this.entry(this.level + 1)} points`;
+    return new PageTableError(
+      error.code,
+      `the level-${this.level} table${above}: ${error.message}`,
+      error.detail,
+      { cause: error },
+    );
+  }
+
+  /** Whether the mapping is the library's own: an error of a mapping of the user's passes through unchanged. */
+  get ownMapping(): boolean {
+    return this.offset !== undefined;
   }
 
   /** Goes to the table to which an entry points. */
@@ -141,7 +188,11 @@ export class TablePath {
 
   /** The entry that was read, for messages. */
   toString(): string {
-    return `the level-${this.level} entry ${this.index} (${hex64(joinHalves(this.low, this.high))})`;
+    return this.entry(this.level);
+  }
+
+  private entry(level: number): string {
+    return `the level-${level} entry ${this.index} (${hex64(joinHalves(this.low, this.high))})`;
   }
 }
 

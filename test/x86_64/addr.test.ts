@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 1, 3 and 17 (vectors 45 to 50 and 57).
+// Expected values: notes on the Rust crate, sections 1, 3 and 17 (vectors 45 to 50 and 57).
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import {

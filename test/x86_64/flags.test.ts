@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, section 2.
+// Expected values: notes on the Rust crate, section 2.
 import { describe, expect, test } from 'vitest';
 import { PageTableFlags } from '../../src/x86_64/index.ts';
 

@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 9 and 12.
+// Expected values: notes on the Rust crate, sections 9 and 12.
 import { describe, expect, test } from 'vitest';
 import {
   type FlushSink,

@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 7 to 9, and what an error of this library must say: the page that was asked
+// Expected values: notes on the Rust crate, sections 7 to 9, and what an error of this library must say: the page that was asked
 // for, and what was found.
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, PageTableError } from '../../src/bits/index.ts';

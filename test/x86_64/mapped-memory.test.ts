@@ -1,4 +1,4 @@
-// Where tables can lie, and which words of them are written. Expected values: x86_64-mappers.md, sections 8, 11, 17 and 18.
+// Where tables can lie, and which words of them are written. Expected values: notes on the Rust crate, sections 8, 11, 17 and 18.
 import { describe, expect, test } from 'vitest';
 import { flatMemory } from '../../src/memory/index.ts';
 import {

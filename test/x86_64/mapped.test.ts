@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, section 17, rows 1 to 40 for MappedPageTable and OffsetPageTable ("M"), and the
+// Expected values: notes on the Rust crate, section 17, rows 1 to 40 for MappedPageTable and OffsetPageTable ("M"), and the
 // rules of sections 8, 9 and 11. Where the original panics, memory must be as before the call.
 import { describe, expect, test } from 'vitest';
 import { flatMemory } from '../../src/memory/index.ts';

@@ -1,4 +1,4 @@
-// Expected values: the original's documentation of OffsetPageTable and its examples; x86_64-mappers.md, sections 8.1, 8.3, 9
+// Expected values: the original's documentation of OffsetPageTable and its examples; notes on the Rust crate, sections 8.1, 8.3, 9
 // and 11; docs/errors.md for the codes of what is a panic in the original.
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, PageTableError } from '../../src/bits/index.ts';
@@ -263,14 +263,30 @@ describe('calls on tables that cannot be reached', () => {
     expect(root.get(1).bits()).toBe(0x5003n);
   });
 
-  test('what clean-up has freed before it fails stays freed, and the error counts it', () => {
-    const { mapper, ram } = machineWith([0x1000n, 0x2003n], [0x1010n, 0x7f_ffff_f003n]);
+  test.each([
+    ['NOT_IN_MEMORY', 0x7f_ffff_f003n],
+    ['OUT_OF_RANGE', 0x7000_0000_0003n],
+  ])('what clean-up has freed before it fails stays freed: %s', (code, entry) => {
+    const offset = 0x1000_0000_0000n;
+    const buffer = new ArrayBuffer(0x4000);
+    const words = new BigUint64Array(buffer);
+    words[0x1000 / 8] = 0x2003n;
+    words[0x1010 / 8] = entry;
+    const memory = flatMemory(buffer, [{ address: offset, offset: 0, length: 0x4000 }]);
+    const mapper = new OffsetPageTable(PageTable.at(memory, offset + 0x1000n), new VirtAddr(offset));
     const freed: string[] = [];
     const deallocator = { deallocateFrame: (frame: PhysFrame) => void freed.push(String(frame)) };
-    const error = thrown(() => mapper.cleanUp(deallocator));
-    expect(error).toMatchObject({ code: 'NOT_IN_MEMORY', detail: { freed: 1 } });
+    expect(thrown(() => mapper.cleanUp(deallocator))).toMatchObject({ code });
     expect(freed).toEqual(['PhysFrame[4KiB](0x2000)']);
-    expect([ram[0x1000 / 8], ram[0x1010 / 8]]).toEqual([0n, 0x7f_ffff_f003n]);
+    expect([words[0x1000 / 8], words[0x1010 / 8]]).toEqual([0n, entry]);
+  });
+
+  test('an error of clean-up counts what was freed before it', () => {
+    const { mapper } = machineWith([0x1000n, 0x2003n], [0x1010n, 0x7f_ffff_f003n]);
+    expect(thrown(() => mapper.cleanUp({ deallocateFrame: () => {} }))).toMatchObject({
+      code: 'NOT_IN_MEMORY',
+      detail: { freed: 1 },
+    });
   });
 });
 

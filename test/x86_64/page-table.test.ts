@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 2 and 17 (vectors 58 and 59).
+// Expected values: notes on the Rust crate, sections 2 and 17 (vectors 58 and 59).
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import { flatMemory } from '../../src/memory/index.ts';

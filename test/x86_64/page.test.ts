@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 4 and 17 (vectors 51, 52 and 59).
+// Expected values: notes on the Rust crate, sections 4 and 17 (vectors 51, 52 and 59).
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import {

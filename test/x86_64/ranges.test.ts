@@ -1,4 +1,4 @@
-// Expected values: x86_64-mappers.md, sections 5 and 17 (vectors 53 to 56). Where the original panics instead of yielding
+// Expected values: notes on the Rust crate, sections 5 and 17 (vectors 53 to 56). Where the original panics instead of yielding
 // the last page of the lower half or the last frame, ours yields it.
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';

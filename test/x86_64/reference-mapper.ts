@@ -1,6 +1,6 @@
 /**
  * What `MappedPageTable` and `OffsetPageTable` do, word by word, written from the specification alone
- * (x86_64-mappers.md, sections 8, 9 and 11), slow and obvious.
+ * (notes on the Rust crate, sections 8, 9 and 11), slow and obvious.
  */
 import type { Calls, SizeName } from './calls.ts';
 
