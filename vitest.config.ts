@@ -1,12 +1,14 @@
 import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/support/reporter.ts';
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'threads',
     isolate: false,
-    testTimeout: 60_000,
+    maxWorkers: '100%',
+    // `npm run test:long` is vitest's mode `long`.
+    testTimeout: mode === 'long' ? 1_800_000 : 60_000,
     reporters: ['default', new CountReporter()],
   },
-});
+}));

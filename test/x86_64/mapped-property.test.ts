@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flatMemory, OverlayMemory, type PhysicalMemory, SparseMemory } from '../../src/memory/index.ts';
 import { MappedPageTable, OffsetPageTable, PageTable, VirtAddr } from '../../src/x86_64/index.ts';
+import { LONG } from '../support/long.ts';
 import { type Calls, hex, type Mapper, MapperCalls, type SizeName } from './calls.ts';
 import { CountingAllocator } from './machine.ts';
 import { ReferenceMapper } from './reference-mapper.ts';
@@ -324,7 +325,7 @@ describe('answers and memory are those of the reference', () => {
         fc.property(scenario, (one) => {
           play(make, one, (key) => seen.set(key, (seen.get(key) ?? 0) + 1));
         }),
-        { numRuns: 400, seed },
+        { numRuns: LONG ? 8_000 : 400, seed },
       );
       const total = [...seen.values()].reduce((sum, times) => sum + times, 0);
       const list = [...seen].sort().map(([key, times]) => `${key} ${times}`);

@@ -13,6 +13,7 @@ import {
   PhysFrame,
   VirtAddr,
 } from '../../src/x86_64/index.ts';
+import { LONG } from '../support/long.ts';
 import { controlsOf } from '../support/x86-cases.ts';
 import { frame4, type Mapper, MapperCalls, type SizeName } from './calls.ts';
 import { indexAt } from './reference-mapper.ts';
@@ -228,7 +229,7 @@ describe.each(['OffsetPageTable', 'MappedPageTable'] as const)('%s', (kind) => {
           }
         }
       }),
-      { numRuns: 200, seed },
+      { numRuns: LONG ? 4_000 : 200, seed },
     );
     const list = [...seen].sort().map(([name, times]) => `${name} ${times}`);
     console.log(
@@ -298,7 +299,7 @@ describe.each(['OffsetPageTable', 'MappedPageTable'] as const)('%s', (kind) => {
           expect(space.words.every((word) => word === 0n)).toBe(true);
         },
       ),
-      { numRuns: 200, seed },
+      { numRuns: LONG ? 4_000 : 200, seed },
     );
     console.log(`${kind}: ${pages} pages mapped and unmapped, ${tables} tables made and freed, seed ${seed}`);
     expect(tables).toBeGreaterThan(1000);
