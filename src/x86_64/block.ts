@@ -2,6 +2,13 @@ import { hex, joinHalves, PageTableError } from '../bits/index.ts';
 import { checkSameSize, type PageSize } from './page-size.ts';
 import { Word } from './word.ts';
 
+/** Number of the page behind the last one of the lower half. */
+export const LOWER_END = 2 ** 35;
+/** Number of the first page of the upper half. */
+export const UPPER_START = 2 ** 52 - LOWER_END;
+/** Pages in the hole between the halves. */
+export const HOLE = UPPER_START - LOWER_END;
+
 /** What one unit of the high half counts in 4-KiB units. */
 const HIGH_UNITS = 0x10_0000;
 
@@ -34,7 +41,7 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
 
   /** Start address in 4-KiB units. */
   protected unit(): number {
-    return (this.high >>> 0) * HIGH_UNITS + (this.low >>> 12);
+    return unitOf(this.high, this.low);
   }
 
   /** Whether both are the same block: same start, same size. */
@@ -80,7 +87,7 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
   /** @internal The block so many further on; `undefined` if there is none. */
   offsetBy(count: number): Self | undefined {
     const { pages, inner } = this.pageSize;
-    return this.at((this.high >>> 0) * HIGH_UNITS + ((this.low & ~inner) >>> 12) + count * pages);
+    return this.at(unitOf(this.high, this.low & ~inner) + count * pages);
   }
 
   private offset(count: number, valid: boolean, sign: string): Self {
@@ -93,6 +100,11 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
   override toString(): string {
     return `${this.kind}[${this.pageSize}](${hex(joinHalves(this.low, this.high))})`;
   }
+}
+
+/** An address given as halves, in 4-KiB units. */
+export function unitOf(high: number, low: number): number {
+  return (high >>> 0) * HIGH_UNITS + (low >>> 12);
 }
 
 /** Bits 63:32 of an address given in 4-KiB units. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, hex64, PageTableError } from '../bits/index.ts';
+import { type ErrorCode, type ErrorDetail, hex64, PageTableError } from '../bits/index.ts';
 import type { PhysAddr } from './addr.ts';
 import type { PhysFrame } from './frame.ts';
 import type { PageSize } from './page-size.ts';
@@ -38,8 +38,8 @@ export class MapToError<S extends PageSize = PageSize> extends PageTableError {
   /** `PageAlreadyMapped`: the frame that the caller passed, which is free for other use; not the one that is mapped. */
   readonly frame: PhysFrame<S> | undefined;
 
-  constructor(kind: MapToError['kind'], message: string, frame?: PhysFrame<S>) {
-    super(CODES[kind], message);
+  constructor(kind: MapToError['kind'], message: string, detail: ErrorDetail, frame?: PhysFrame<S>) {
+    super(CODES[kind], message, detail);
     this.kind = kind;
     this.frame = frame;
   }
@@ -53,8 +53,8 @@ export class UnmapError extends PageTableError {
   /** `InvalidFrameAddress`: the address that the entry holds. */
   readonly addr: PhysAddr | undefined;
 
-  constructor(kind: UnmapError['kind'], message: string, addr?: PhysAddr) {
-    super(CODES[kind], message);
+  constructor(kind: UnmapError['kind'], message: string, detail: ErrorDetail, addr?: PhysAddr) {
+    super(CODES[kind], message, detail);
     this.kind = kind;
     this.addr = addr;
   }
@@ -66,8 +66,8 @@ export class FlagUpdateError extends PageTableError {
   /** The original's variant. */
   readonly kind: 'PageNotMapped' | 'ParentEntryHugePage';
 
-  constructor(kind: FlagUpdateError['kind'], message: string) {
-    super(CODES[kind], message);
+  constructor(kind: FlagUpdateError['kind'], message: string, detail: ErrorDetail) {
+    super(CODES[kind], message, detail);
     this.kind = kind;
   }
 }
@@ -80,8 +80,8 @@ export class TranslateError extends PageTableError {
   /** `InvalidFrameAddress`: the address that the entry holds. */
   readonly addr: PhysAddr | undefined;
 
-  constructor(kind: TranslateError['kind'], message: string, addr?: PhysAddr) {
-    super(CODES[kind], message);
+  constructor(kind: TranslateError['kind'], message: string, detail: ErrorDetail, addr?: PhysAddr) {
+    super(CODES[kind], message, detail);
     this.kind = kind;
     this.addr = addr;
   }

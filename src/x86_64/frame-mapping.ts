@@ -1,6 +1,6 @@
 import { FRAME_BYTES, hexPage, PageTableError } from '../bits/index.ts';
 import { isCanonical, type VirtAddr } from './addr.ts';
-import { highOfUnit } from './block.ts';
+import { highOfUnit, unitOf } from './block.ts';
 import type { PhysFrame } from './frame.ts';
 import { PageTable, type TableMemory } from './page-table.ts';
 
@@ -35,7 +35,7 @@ export class PhysOffset implements PageTableFrameMapping {
     }
     this.memory = memory;
     this.offset = offset;
-    this.pages = (offset.high >>> 0) * 0x10_0000 + (offset.low >>> 12);
+    this.pages = unitOf(offset.high, offset.low);
   }
 
   frameToPointer(frame: PhysFrame): PageTable {
@@ -50,7 +50,7 @@ export class PhysOffset implements PageTableFrameMapping {
    * @throws {@link PageTableError} `OUT_OF_RANGE` if that is not a canonical address
    */
   pageOf(high: number, low: number): number {
-    const frame = high * 0x10_0000 + (low >>> 12);
+    const frame = unitOf(high, low);
     const page = this.pages + frame;
     if (page < 2 ** 52 && isCanonical(highOfUnit(page))) return page;
     throw new PageTableError(

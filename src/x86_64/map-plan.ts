@@ -1,16 +1,14 @@
 import { PageTableError } from '../bits/index.ts';
 import { indexAt } from './addr.ts';
+import { HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { MapToError } from './errors.ts';
-import { PageTableFlags } from './flags.ts';
+import type { PageTableFlags } from './flags.ts';
 import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import type { Page } from './page.ts';
 import { type PageSize, Size4KiB } from './page-size.ts';
 import { type TableMemory, zeroTable } from './page-table.ts';
 import type { TablePath } from './table-path.ts';
-
-const PRESENT = PageTableFlags.PRESENT.low;
-const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 
 /** An entry that a call is going to write. */
 class Write {
@@ -23,6 +21,13 @@ class Write {
   frame: PhysFrame | undefined;
   childMemory: TableMemory | undefined;
   childPage = 0;
+
+  /** Lets go of what belongs to the caller. */
+  forget(): void {
+    this.memory = undefined;
+    this.frame = undefined;
+    this.childMemory = undefined;
+  }
 }
 
 /**
@@ -34,17 +39,25 @@ export class MapPlan {
   /** At most three tables and the page itself. */
   private readonly writes = [new Write(), new Write(), new Write(), new Write()];
   private planned = 0;
+  private written = 0;
+  // What was called for which page, for messages.
+  private operation = '';
+  private page: Page<PageSize> | undefined;
 
   constructor(path: TablePath) {
     this.path = path;
   }
 
   /**
+   * Ends the call that the mapper has begun.
+   *
+   * @param operation - what the caller called
    * @param parentsLow - flags for tables, bits 31:0
    * @param parentsHigh - bits 63:32
    * @throws {@link MapToError}, or {@link PageTableError} where the original panics
    */
   map(
+    operation: string,
     page: Page<PageSize>,
     frame: PhysFrame<PageSize>,
     flags: PageTableFlags,
@@ -52,9 +65,11 @@ export class MapPlan {
     parentsHigh: number,
     allocator: FrameAllocator<Size4KiB>,
   ): void {
-    const path = this.path;
-    path.enter();
+    const { path } = this;
+    this.operation = operation;
+    this.page = page;
     this.planned = 0;
+    this.written = 0;
     try {
       let fresh = false;
       let refused: MapToError['kind'] | undefined;
@@ -62,8 +77,8 @@ export class MapPlan {
         this.read(page, fresh);
         fresh = (path.low | path.high) === 0;
         refused = fresh
-          ? this.makeTable(page, parentsLow, parentsHigh, allocator)
-          : this.passTable(page, parentsLow, parentsHigh);
+          ? this.makeTable(parentsLow, parentsHigh, allocator)
+          : this.passTable(parentsLow, parentsHigh);
         // The level stays at the entry that decided.
         if (refused !== undefined) break;
       }
@@ -73,23 +88,25 @@ export class MapPlan {
         else this.mapLeaf(page, frame, flags);
       }
       const error = refused === undefined ? undefined : this.refusal(page, frame, refused);
-      const { planned } = this;
-      // From here on nothing is given back.
-      this.planned = 0;
-      for (let i = 0; i < planned; i += 1) commit(this.writes[i]);
+      for (; this.written < this.planned; this.written += 1) commit(this.writes[this.written]);
       if (error !== undefined) throw error;
-    } finally {
+    } catch (error) {
       try {
         this.giveBack(allocator);
-      } finally {
-        path.leave();
+      } catch (second) {
+        // What went wrong first is not hidden.
+        if (error instanceof Error && error.cause === undefined) error.cause = second;
       }
+      throw error;
+    } finally {
+      for (const write of this.writes) write.forget();
+      this.page = undefined;
+      path.leave();
     }
   }
 
   /** Plans a new table below an unused entry. */
   private makeTable(
-    page: Page<PageSize>,
     parentsLow: number,
     parentsHigh: number,
     allocator: FrameAllocator<Size4KiB>,
@@ -102,36 +119,35 @@ export class MapPlan {
     if ((parentsLow & HUGE_PAGE) !== 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
-        `mapTo: ${page}: the flags for tables contain HUGE_PAGE, which a table cannot have`,
+        `${this.call()}: the flags for tables contain HUGE_PAGE, which a table cannot have`,
       );
     }
     if (frame.pageSize !== Size4KiB || (frame.low & 0xfff) !== 0) {
       throw new PageTableError(
         frame.pageSize === Size4KiB ? 'MISALIGNED' : 'BAD_ARGUMENT',
-        `mapTo: ${page}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
+        `${this.call()}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
       );
     }
     if (((frame.low | parentsLow) & PRESENT) === 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
-        `mapTo: ${page}: the flags for tables lack PRESENT, which a new table of level ${path.level - 1} needs`,
+        `${this.call()}: the flags for tables lack PRESENT, which a new table of level ${path.level - 1} needs`,
       );
     }
     path.follow(write.high, write.low);
     write.childMemory = path.memory;
     write.childPage = path.page;
-    path.level -= 1;
-    path.probe();
-    path.level += 1;
+    // Where it must be, before anything is written.
+    try {
+      path.memory.readEntry(path.page, 0);
+    } catch (error) {
+      throw path.missing(error, `${this.call()}: the table in ${frame}, which the allocator gave,`);
+    }
     return undefined;
   }
 
   /** Goes through a table that is there, and plans the flags that it lacks. */
-  private passTable(
-    page: Page<PageSize>,
-    parentsLow: number,
-    parentsHigh: number,
-  ): MapToError['kind'] | undefined {
+  private passTable(parentsLow: number, parentsHigh: number): MapToError['kind'] | undefined {
     const { path } = this;
     const low = path.low | parentsLow;
     const high = path.high | parentsHigh;
@@ -139,7 +155,7 @@ export class MapPlan {
     if ((low & PRESENT) === 0) {
       throw new PageTableError(
         'CORRUPT_TABLE',
-        `mapTo: ${page}: ${path} is neither unused nor present; expected PRESENT in it or in the flags for tables`,
+        `${this.call()}: ${path} is neither unused nor present; expected PRESENT in it or in the flags for tables`,
       );
     }
     if ((low & HUGE_PAGE) !== 0) return 'ParentEntryHugePage';
@@ -152,11 +168,11 @@ export class MapPlan {
     if (leaf === 0 && (flags.low & HUGE_PAGE) !== 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
-        `mapTo: ${page} with ${flags}; expected flags without HUGE_PAGE, which is PAT in a level-1 entry`,
+        `${this.call()} with ${flags}; expected flags without HUGE_PAGE, which is PAT in a level-1 entry`,
       );
     }
     if ((frame.low & 0xfff) !== 0) {
-      throw new PageTableError('MISALIGNED', `mapTo: ${page} to ${frame}; expected a frame aligned to 4096`);
+      throw new PageTableError('MISALIGNED', `${this.call()} to ${frame}; expected a frame aligned to 4096`);
     }
     this.plan(frame.low | flags.low | leaf, frame.high | flags.high);
   }
@@ -197,29 +213,35 @@ export class MapPlan {
     return write;
   }
 
-  /** Returns the frames of planned tables to an allocator that takes frames. */
+  /** Returns the frames of tables that were planned and not linked to an allocator that takes frames. */
   private giveBack(allocator: FrameAllocator<Size4KiB>): void {
     const back = allocator as Partial<FrameDeallocator<Size4KiB>>;
-    while (this.planned > 0) {
+    while (this.planned > this.written) {
       this.planned -= 1;
       const { frame } = this.writes[this.planned];
       if (frame !== undefined) back.deallocateFrame?.(frame);
     }
   }
 
+  private call(): string {
+    return `${this.operation}: ${this.page}`;
+  }
+
   private refusal(page: Page<PageSize>, frame: PhysFrame<PageSize>, kind: MapToError['kind']): MapToError {
     const { path } = this;
-    const at = `mapTo: ${page} to ${frame}`;
+    const at = `${this.call()} to ${frame}`;
+    const detail = { ...path.detail(page), frame: frame.startAddress().asU64() };
     switch (kind) {
       case 'FrameAllocationFailed':
         return new MapToError(
           kind,
           `${at}: no frame is left for a table of level ${path.level - 1}; expected the allocator to give one`,
+          detail,
         );
       case 'ParentEntryHugePage':
-        return new MapToError(kind, `${at}: ${path} has HUGE_PAGE; expected a table`);
+        return new MapToError(kind, `${at}: ${path} has HUGE_PAGE; expected a table`, detail);
       case 'PageAlreadyMapped':
-        return new MapToError(kind, `${at}: ${path} is in use; expected an unused entry`, frame);
+        return new MapToError(kind, `${at}: ${path} is in use; expected an unused entry`, detail, frame);
     }
   }
 }

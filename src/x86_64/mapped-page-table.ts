@@ -1,6 +1,8 @@
 import { joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
 import { canonicalHigh, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { LOWER_END, UPPER_START } from './block.ts';
+import * as bits from './entry-bits.ts';
 import { FlagUpdateError, TranslateError, UnmapError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
@@ -18,23 +20,25 @@ import {
   type TranslateResult,
   type Unmapped,
 } from './mapper.ts';
-import { Page, type PageRangeInclusive } from './page.ts';
-import { checkSameSize, type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
+import { Page, PageRangeInclusive } from './page.ts';
+import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
 import { type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { TableCleaner } from './table-cleaner.ts';
 import { FOUND, HUGE, NOT_MAPPED, offsetIn, TablePath } from './table-path.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const Addr = PhysAddr;
 const Frame = PhysFrame;
 const Flush = MapperFlush;
-const PRESENT = PageTableFlags.PRESENT.low;
-const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
+const Flags = PageTableFlags;
+const AnyPage = Page;
+const Virt = VirtAddr;
+/** By level, from 1. */
+const SIZES = [Size4KiB, Size2MiB, Size1GiB] as const;
+const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
 /** The flags of a page that tables on the way to it get as well. */
 const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
-/** Bits of an entry that belong to the address: those that are no flags. */
-const ADDRESS_LOW = ~PageTableFlags.all().low;
-const ADDRESS_HIGH = ~PageTableFlags.all().high;
 /** Bits of a high half that only frames from 2^31 have, which the fast way leaves alone. */
 const FAR = 0xf_f800;
 
@@ -65,6 +69,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   private readonly first: number;
   private readonly count: number;
   private readonly flat: PhysicalMemory | undefined;
+
+  // The entry that a search has found.
+  private low = 0;
+  private high = 0;
 
   /**
    * @param level4Table - the root
@@ -109,7 +117,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     flags: PageTableFlags,
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
-    this.map(page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    this.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
     return new Flush(page, this.sink);
   }
 
@@ -120,7 +128,11 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     parentTableFlags: PageTableFlags,
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
-    this.map(page, frame, flags, parentTableFlags.low, parentTableFlags.high, allocator);
+    const { low, high } = parentTableFlags;
+    if (!(parentTableFlags instanceof Flags)) {
+      throw wrongKind('mapToWithTableFlags', parentTableFlags, 'PageTableFlags');
+    }
+    this.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
     return new Flush(page, this.sink);
   }
 
@@ -129,12 +141,15 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     flags: PageTableFlags,
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
+    if (!(frame instanceof Frame)) throw wrongKind('identityMap', frame, 'a PhysFrame');
     if (!isCanonical(frame.high)) throw new VirtAddrNotValid(frame.startAddress().asU64());
     const page = Page.containingAddress(new VirtAddr(frame.high, frame.low), frame.pageSize);
-    return this.mapTo(page, frame, flags, allocator);
+    this.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    return new Flush(page, this.sink);
   }
 
   unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
+    if (!(page instanceof AnyPage)) throw wrongKind('unmap', page, 'a Page');
     const size = page.pageSize;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
@@ -155,21 +170,28 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   private unmapSlowly<S extends PageSize>(page: Page<S>): Unmapped<S> {
     const { path } = this;
     const size = page.pageSize;
-    let end = this.find(page.high, page.low, size.level);
-    if (end === FOUND && (path.low & PRESENT) === 0) end = NOT_MAPPED;
-    if (end === FOUND && (path.low & HUGE_PAGE) !== size.leaf) end = HUGE;
-    if (end === FOUND && (path.low & size.inner) === 0) {
-      path.memory.writeEntry(path.page, path.index, 0, 0);
-      const frame = new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
-      return { frame, flush: new Flush(page, this.sink) };
+    this.enter();
+    try {
+      let end = path.find(page.high, page.low, size.level);
+      if (end === FOUND && (path.low & PRESENT) === 0) end = NOT_MAPPED;
+      if (end === FOUND && (path.low & HUGE_PAGE) !== size.leaf) end = HUGE;
+      if (end === FOUND && (path.low & size.inner) === 0) {
+        const frame = new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
+        path.memory.writeEntry(path.page, path.index, 0, 0);
+        return { frame, flush: new Flush(page, this.sink) };
+      }
+      const message = this.refusal('unmap', page, end);
+      if (end === HUGE) throw new UnmapError('ParentEntryHugePage', message, path.detail(page));
+      if (end === NOT_MAPPED) throw new UnmapError('PageNotMapped', message, path.detail(page));
+      throw new UnmapError('InvalidFrameAddress', message, path.detail(page), path.address());
+    } finally {
+      path.leave();
     }
-    const message = this.refusal('unmap', page, end);
-    if (end === HUGE) throw new UnmapError('ParentEntryHugePage', message);
-    if (end === NOT_MAPPED) throw new UnmapError('PageNotMapped', message);
-    throw new UnmapError('InvalidFrameAddress', message, path.address());
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
+    if (!(page instanceof AnyPage)) throw wrongKind('updateFlags', page, 'a Page');
+    if (!(flags instanceof Flags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
     const size = page.pageSize;
     const set = flags.low | size.leaf;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
@@ -199,6 +221,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+    if (!(page instanceof AnyPage)) throw wrongKind('translatePage', page, 'a Page');
     const size = page.pageSize;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
     if (at >= 0) {
@@ -213,28 +236,33 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   private translateSlowly<S extends PageSize>(page: Page<S>): PhysFrame<S> {
     const { path } = this;
     const size = page.pageSize;
-    let end = this.find(page.high, page.low, size.level);
-    if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
-    if (end === FOUND && (path.low & size.inner) === 0) {
-      return new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
+    this.enter();
+    try {
+      let end = path.find(page.high, page.low, size.level);
+      if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
+      if (end === FOUND && (path.low & size.inner) === 0) {
+        return new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
+      }
+      const message = this.refusal('translatePage', page, end);
+      if (end === HUGE) throw new TranslateError('ParentEntryHugePage', message, path.detail(page));
+      if (end === NOT_MAPPED) throw new TranslateError('PageNotMapped', message, path.detail(page));
+      throw new TranslateError('InvalidFrameAddress', message, path.detail(page), path.address());
+    } finally {
+      path.leave();
     }
-    const message = this.refusal('translatePage', page, end);
-    if (end === HUGE) throw new TranslateError('ParentEntryHugePage', message);
-    if (end === NOT_MAPPED) throw new TranslateError('PageNotMapped', message);
-    throw new TranslateError('InvalidFrameAddress', message, path.address());
   }
 
   translate(addr: VirtAddr | bigint): TranslateResult {
     const { high, low } = typeof addr === 'bigint' ? new VirtAddr(addr) : addr;
-    const { path } = this;
-    const size = this.search(high, low);
+    if (typeof addr !== 'bigint' && !(addr instanceof VirtAddr)) throw noAddress('translate', addr);
+    const size = this.search('translate', high, low);
     if (size === undefined) return { kind: 'NotMapped' };
     return {
       kind: 'Mapped',
       // The size is one of the three, and the frame of just that size.
-      frame: new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
+      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
       offset: low & (size.inner | 0xfff),
-      flags: PageTableFlags.fromHalves(path.high & ~ADDRESS_HIGH, path.low & ~ADDRESS_LOW),
+      flags: Flags.fromHalves(this.high & ~ADDRESS_HIGH, this.low & ~ADDRESS_LOW),
     };
   }
 
@@ -245,6 +273,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   }
 
   private translateWord(addr: VirtAddr): PhysAddr | undefined {
+    if (!(addr instanceof Virt)) throw noAddress('translateAddr', addr);
     const at = this.locate(addr.high, addr.low, 1, PRESENT);
     if (at >= 0) {
       const low = this.words[at] | 0;
@@ -253,10 +282,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         ? undefined
         : new Addr(high & ADDRESS_HIGH, (low & ADDRESS_LOW) | (addr.low & 0xfff));
     }
-    const size = this.search(addr.high, addr.low);
+    const size = this.search('translateAddr', addr.high, addr.low);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    return new Addr(this.path.high & ADDRESS_HIGH, (this.path.low & ~inner) | (addr.low & inner));
+    return new Addr(this.high & ADDRESS_HIGH, (this.low & ~inner) | (addr.low & inner));
   }
 
   private translateBigint(addr: bigint): bigint | undefined {
@@ -270,20 +299,25 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         ? undefined
         : joinHalves((low & ADDRESS_LOW) | (offset & 0xfff), high & ADDRESS_HIGH);
     }
-    const size = this.search(upper, offset);
+    const size = this.search('translateAddr', upper, offset);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    return joinHalves((this.path.low & ~inner) | (offset & inner), this.path.high & ADDRESS_HIGH);
+    return joinHalves((this.low & ~inner) | (offset & inner), this.high & ADDRESS_HIGH);
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
+    this.enter();
     new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
+    if (!(range instanceof PageRangeInclusive)) {
+      throw wrongKind('cleanUpAddrRange', range, 'a PageRangeInclusive');
+    }
     if (range.start.pageSize !== Size4KiB) {
       throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
     }
+    this.enter();
     new TableCleaner(this.path, deallocator).clean(range.start.pageNumber(), range.end.pageNumber());
   }
 
@@ -305,7 +339,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const first = this.first;
     const count = this.count;
     const root = this.path.fastRoot;
-    if (root < 0) return -1;
+    if (root < 0 || words.length === 0) return -1;
     const mask = required | HUGE_PAGE;
     // What is wrong with the entries is gathered and looked at once: until then only every index must be in bounds.
     let at = root | (((high >>> 7) & 511) << 1);
@@ -336,25 +370,29 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
 
   // ---- the general way
 
-  /** Goes to an entry in the general way; {@link path} then has it. */
-  private find(high: number, low: number, level: number): number {
-    this.refresh();
-    return this.path.find(high, low, level);
-  }
-
-  /** Takes the words of a buffer that was replaced, as a WebAssembly memory's is when it grows. */
-  private refresh(): void {
+  /** Begins a call in the general way. */
+  private enter(): void {
+    // The words of a buffer that was replaced, as a WebAssembly memory's is when it grows.
     if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
+    this.path.enter();
   }
 
   /** Replaces the flags of an entry that must be used. */
   private change(operation: string, page: Page<PageSize>, level: number, low: number, high: number): void {
     const { path } = this;
-    let end = this.find(page.high, page.low, level);
-    if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
-    if (end === HUGE) throw new FlagUpdateError('ParentEntryHugePage', this.refusal(operation, page, end));
-    if (end === NOT_MAPPED) throw new FlagUpdateError('PageNotMapped', this.refusal(operation, page, end));
-    path.rewrite(low, high);
+    this.enter();
+    try {
+      let end = path.find(page.high, page.low, level);
+      if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
+      if (end === FOUND) {
+        path.rewrite(low, high);
+        return;
+      }
+      const kind = end === HUGE ? 'ParentEntryHugePage' : 'PageNotMapped';
+      throw new FlagUpdateError(kind, this.refusal(operation, page, end), path.detail(page));
+    } finally {
+      path.leave();
+    }
   }
 
   private setFlags(
@@ -363,32 +401,51 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     level: number,
     flags: PageTableFlags,
   ): MapperFlushAll {
+    if (!(page instanceof AnyPage)) throw wrongKind(operation, page, 'a Page');
+    if (!(flags instanceof Flags)) throw wrongKind(operation, flags, 'PageTableFlags');
     if (level <= page.pageSize.level) {
       throw new FlagUpdateError(
         'ParentEntryHugePage',
         `${operation}: ${page} has no table at level ${level - 1}; expected a page of a smaller size`,
+        { page: page.startAddress().asU64(), level },
       );
     }
     this.change(operation, page, level, flags.low, flags.high);
     return new MapperFlushAll(this.sink);
   }
 
-  /** The size of the page that maps an address; {@link path} then has its entry. */
-  private search(high: number, low: number): PageSize | undefined {
+  /** The size of the page that maps an address; its entry is then in {@link low} and {@link high}. */
+  private search(operation: string, high: number, low: number): PageSize | undefined {
+    for (const size of SIZES) {
+      const at = this.locate(high, low, size.level, PRESENT);
+      const entry = at < 0 ? 0 : this.words[at] | 0;
+      // An unused level-1 entry and all that is unusual are left to the general way.
+      if (entry !== 0 && (size.leaf === 0 || (entry & (PRESENT | HUGE_PAGE)) === (PRESENT | HUGE_PAGE))) {
+        this.low = entry;
+        this.high = this.words[at | 1] | 0;
+        return size;
+      }
+    }
     const { path } = this;
-    const end = this.find(high, low, 1);
-    if (end === NOT_MAPPED || (end === FOUND && (path.low | path.high) === 0)) return undefined;
-    if (path.level === 4) {
+    this.enter();
+    try {
+      const end = path.find(high, low, 1);
+      this.low = path.low;
+      this.high = path.high;
+      if (end === NOT_MAPPED || (end === FOUND && (path.low | path.high) === 0)) return undefined;
+      if (path.level < 4) return SIZES[path.level - 1];
       throw new PageTableError(
         'CORRUPT_TABLE',
-        `translate: ${new VirtAddr(high, low)}: ${path} has HUGE_PAGE; expected a table, as no page has 512 GiB`,
-        { entry: joinHalves(path.low, path.high) },
+        `${operation}: ${new VirtAddr(high, low)}: ${path} has HUGE_PAGE; expected a table, as no page has 512 GiB`,
+        { address: joinHalves(low, high), entry: joinHalves(path.low, path.high) },
       );
+    } finally {
+      path.leave();
     }
-    return path.level === 3 ? Size1GiB : path.level === 2 ? Size2MiB : Size4KiB;
   }
 
   private map(
+    operation: string,
     page: Page<PageSize>,
     frame: PhysFrame<PageSize>,
     flags: PageTableFlags,
@@ -397,7 +454,12 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     allocator: FrameAllocator<Size4KiB>,
   ): void {
     const size = page.pageSize;
-    if (frame.pageSize !== size) checkSameSize('mapTo', page, frame);
+    if (
+      !(page instanceof AnyPage && frame instanceof Frame && flags instanceof Flags) ||
+      frame.pageSize !== size
+    ) {
+      throw wrongArguments(operation, page, frame, flags);
+    }
     // HUGE_PAGE where it cannot be, flags that few tables have, a frame that no entry can hold: all for the general way.
     const misplaced = (size.leaf === 0 ? parentsLow | flags.low : parentsLow) & HUGE_PAGE;
     if ((misplaced | parentsHigh | (frame.low & 0xfff)) === 0) {
@@ -408,8 +470,8 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return;
       }
     }
-    this.refresh();
-    this.plan.map(page, frame, flags, parentsLow, parentsHigh, allocator);
+    this.enter();
+    this.plan.map(operation, page, frame, flags, parentsLow, parentsHigh, allocator);
   }
 
   /** Why the way to a page's entry, or the entry itself, is not as an operation needs it. */
@@ -432,9 +494,20 @@ function flatWay({ memory, page }: PageTable, mapping: PageTableFrameMapping) {
   const offset = offsetIn(memory, mapping);
   if (!(memory instanceof PhysicalMemory) || offset === undefined || memory.shared) return undefined;
   const end = memory.first + memory.count;
-  const canonical = end <= 2 ** 35 || memory.first >= 2 ** 52 - 2 ** 35;
+  const canonical = end <= LOWER_END || memory.first >= UPPER_START;
   const first = memory.first - offset.pages;
   return canonical && page >= memory.first && page < end && Math.abs(first) < 2 ** 31
     ? { memory, first, root: (page - memory.first) << 10 }
     : undefined;
+}
+
+function noAddress(operation: string, value: unknown): PageTableError {
+  return wrongKind(operation, value, 'a VirtAddr or a bigint');
+}
+
+function wrongArguments(operation: string, page: unknown, frame: unknown, flags: unknown): PageTableError {
+  if (!(page instanceof Page)) return wrongKind(operation, page, 'a Page');
+  if (!(frame instanceof PhysFrame)) return wrongKind(operation, frame, 'a PhysFrame');
+  if (!(flags instanceof PageTableFlags)) return wrongKind(operation, flags, 'PageTableFlags');
+  return wrongKind(operation, `${page} and ${frame}`, 'the same size');
 }

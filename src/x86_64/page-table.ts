@@ -1,19 +1,15 @@
-import { FRAME_BYTES, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
+import { addressOf, FRAME_BYTES, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
 import { PhysAddr } from './addr.ts';
+import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { FrameError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
 import { Size4KiB } from './page-size.ts';
 import { PageTableIndex } from './table-index.ts';
 
-const PRESENT = PageTableFlags.PRESENT.low;
-const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
 /** Entries in a table. */
 const ENTRIES = 512;
-/** Bits of an entry that belong to the address: those that are no flags. */
-const ADDRESS_LOW = ~PageTableFlags.all().low;
-const ADDRESS_HIGH = ~PageTableFlags.all().high;
 
 /**
  * Memory in which page tables lie: entries by page and index. `PhysicalMemory` is one, a processor that translates the
@@ -201,7 +197,7 @@ export class ReadonlyPageTable {
 
   /** Kind and place. */
   toString(): string {
-    return `PageTable at ${hex(joinHalves(this.page << 12, this.page / 0x10_0000))}`;
+    return `PageTable at ${hex(addressOf(this.page))}`;
   }
 }
 

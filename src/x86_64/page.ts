@@ -1,6 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
 import { indexAt, VirtAddr } from './addr.ts';
-import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
+import { AddressNotAligned, Block, HOLE, highOfUnit, LOWER_END, notAStart, UPPER_START } from './block.ts';
 import {
   checkSameSize,
   checkSize,
@@ -13,11 +13,6 @@ import {
 import { ClosedRange, HalfOpenRange } from './range.ts';
 import { stepped, wholeNumber } from './step.ts';
 import { PageTableIndex, type PageTableLevel } from './table-index.ts';
-
-/** Pages of 4 KiB in each half of the canonical address space. */
-const HALF = 2 ** 35;
-/** Number of the first 4-KiB page of the upper half. */
-const UPPER = 2 ** 52 - HALF;
 
 /** A table index, as an object or as a plain number. */
 export type Index = PageTableIndex | number;
@@ -205,7 +200,9 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
 
 /** Whether a number is that of a page with canonical addresses. */
 function isPageNumber(page: number): boolean {
-  return Math.floor(page) === page && ((page >= 0 && page < HALF) || (page >= UPPER && page < 2 ** 52));
+  return (
+    Math.floor(page) === page && ((page >= 0 && page < LOWER_END) || (page >= UPPER_START && page < 2 ** 52))
+  );
 }
 
 function fromIndices<S extends PageSize>(size: S, ...indices: readonly Index[]): Page<S> {
@@ -213,7 +210,7 @@ function fromIndices<S extends PageSize>(size: S, ...indices: readonly Index[]):
   for (const index of indices) {
     page = page * 512 + new PageTableIndex(Number(index)).value;
   }
-  return Page.fromPageNumber(page < HALF ? page : page + UPPER - HALF, size);
+  return Page.fromPageNumber(page < LOWER_END ? page : page + HOLE, size);
 }
 
 /** The pages from `start` up to but not including `end`. */

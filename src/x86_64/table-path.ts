@@ -1,16 +1,11 @@
 import { hex64, joinHalves, PageTableError } from '../bits/index.ts';
 import { indexAt, PhysAddr } from './addr.ts';
-import { PageTableFlags } from './flags.ts';
+import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PhysFrame } from './frame.ts';
 import { type PageTableFrameMapping, PhysOffset } from './frame-mapping.ts';
-import { Size4KiB } from './page-size.ts';
+import type { Page } from './page.ts';
+import { type PageSize, Size4KiB } from './page-size.ts';
 import type { PageTable, TableMemory } from './page-table.ts';
-
-const PRESENT = PageTableFlags.PRESENT.low;
-const HUGE_PAGE = PageTableFlags.HUGE_PAGE.low;
-/** Bits of an entry that belong to the address: those that are no flags. */
-const ADDRESS_LOW = ~PageTableFlags.all().low;
-const ADDRESS_HIGH = ~PageTableFlags.all().high;
 
 /** The way ended at the entry that was asked for. */
 export const FOUND = 0;
@@ -83,7 +78,7 @@ export class TablePath {
     if (this.busy) {
       throw new PageTableError(
         'REENTERED',
-        'the mapper was called from inside an allocator, deallocator or frame mapping that it called itself',
+        'the mapper was called from inside an allocator, deallocator, frame mapping or memory that it called itself',
       );
     }
   }
@@ -103,17 +98,12 @@ export class TablePath {
    * @returns {@link FOUND}, {@link NOT_MAPPED} or {@link HUGE}; the entry is then in the fields
    */
   find(high: number, low: number, level: number): number {
-    this.enter();
-    try {
-      for (; ; this.level -= 1) {
-        this.read(indexAt(high, low, this.level));
-        if (this.level === level) return FOUND;
-        if ((this.low & PRESENT) === 0) return NOT_MAPPED;
-        if ((this.low & HUGE_PAGE) !== 0) return HUGE;
-        this.follow(this.high, this.low);
-      }
-    } finally {
-      this.leave();
+    for (; ; this.level -= 1) {
+      this.read(indexAt(high, low, this.level));
+      if (this.level === level) return FOUND;
+      if ((this.low & PRESENT) === 0) return NOT_MAPPED;
+      if ((this.low & HUGE_PAGE) !== 0) return HUGE;
+      this.follow(this.high, this.low);
     }
   }
 
@@ -127,34 +117,34 @@ export class TablePath {
       this.low = this.memory.readEntry(this.page, index);
       this.high = this.memory.high;
     } catch (error) {
-      throw this.located(error);
+      throw this.missing(
+        error,
+        this.level === 4 ? 'the root' : `the table to which ${this.text(this.level + 1)} points`,
+      );
     }
     this.index = index;
   }
 
-  /**
-   * Makes sure that the table that was reached is in memory; the entry that was read stays in the fields.
-   *
-   * @throws {@link PageTableError} `NOT_IN_MEMORY`
-   */
-  probe(): void {
-    try {
-      this.memory.readEntry(this.page, 0);
-    } catch (error) {
-      throw this.located(error);
-    }
+  /** Reads an entry of any table. */
+  at(memory: TableMemory, page: number, level: number, index: number): void {
+    this.memory = memory;
+    this.page = page;
+    this.level = level;
+    this.read(index);
   }
 
-  /** Says which table is not in memory, and what points to it. */
-  private located(error: unknown): unknown {
+  /**
+   * Says which table is not in memory.
+   *
+   * @param table - what led to it
+   */
+  missing(error: unknown, table: string): unknown {
     if (!(error instanceof PageTableError && error.code === 'NOT_IN_MEMORY')) return error;
-    const above = this.level === 4 ? '' : `, to which ${this.entry(this.level + 1)} points`;
-    return new PageTableError(
-      error.code,
-      `the level-${this.level} table${above}: ${error.message}`,
-      error.detail,
-      { cause: error },
-    );
+    const where =
+      this.offset === undefined ? '' : ` (physical memory is taken to begin at ${this.offset.offset})`;
+    return new PageTableError(error.code, `${table} is not there: ${error.message}${where}`, error.detail, {
+      cause: error,
+    });
   }
 
   /** Whether the mapping is the library's own: an error of a mapping of the user's passes through unchanged. */
@@ -188,10 +178,16 @@ export class TablePath {
 
   /** The entry that was read, for messages. */
   toString(): string {
-    return this.entry(this.level);
+    return this.text(this.level);
   }
 
-  private entry(level: number): string {
+  /** Page and entry, for the details of an error. */
+  detail(page: Page<PageSize>): { page: bigint; level: number; index: number; entry: bigint } {
+    const { level, index } = this;
+    return { page: page.startAddress().asU64(), level, index, entry: joinHalves(this.low, this.high) };
+  }
+
+  private text(level: number): string {
     return `the level-${level} entry ${this.index} (${hex64(joinHalves(this.low, this.high))})`;
   }
 }

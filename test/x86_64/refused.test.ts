@@ -113,8 +113,9 @@ describe('a table that is not there', () => {
     ]) {
       const error = thrown(call) as PageTableError;
       expect(error).toMatchObject({ code: 'NOT_IN_MEMORY', detail: { frame: 0x12345 } });
-      expect(error.message).toContain('level-3 table');
-      expect(error.message).toContain('the level-4 entry 1 (0x0000000012345003)');
+      expect(error.message).toContain(
+        'the table to which the level-4 entry 1 (0x0000000012345003) points is not there',
+      );
     }
   });
 

@@ -1,0 +1,14 @@
+import { PageTableError } from '../bits/index.ts';
+
+/**
+ * The error for a value of another kind than an operation takes: the compiler keeps kinds apart, JavaScript does not.
+ *
+ * @param operation - what was called
+ * @param value - what it was given
+ * @param expected - what it takes, in words
+ */
+export function wrongKind(operation: string, value: unknown, expected: string): PageTableError {
+  const found =
+    typeof value === 'object' && value !== null ? String(value) : `${typeof value} ${String(value)}`;
+  return new PageTableError('BAD_ARGUMENT', `${operation}: ${found}; expected ${expected}`);
+}
