@@ -9,8 +9,7 @@ import {
   PageTableFlags,
   PhysAddr,
   PhysFrame,
-  type Size2MiB,
-  Size2MiB as TwoMiB,
+  Size2MiB,
   VirtAddr,
 } from 'tablewalk/x86_64';
 
@@ -18,8 +17,8 @@ const tables = new BumpFrameAllocator([PhysFrame.range(PhysFrame.fromPfn(2), Phy
 const root = PageTable.at(flatMemory(new ArrayBuffer(4 << 20)), 0x1000n);
 const mapper: Mapper<Size2MiB> = new OffsetPageTable(root, VirtAddr.zero());
 
-const page: Page<Size2MiB> = Page.containingAddress(new VirtAddr(0xffff_ffff_8012_3456n), TwoMiB);
-const large = PhysFrame.fromStartAddress(new PhysAddr(0x20_0000n), TwoMiB);
+const page: Page<Size2MiB> = Page.containingAddress(new VirtAddr(0xffff_ffff_8012_3456n), Size2MiB);
+const large = PhysFrame.fromStartAddress(new PhysAddr(0x20_0000n), Size2MiB);
 mapper.mapTo(page, large, PageTableFlags.PRESENT, tables).flush();
 console.log(`${page} to ${mapper.translatePage(page)}`);
 

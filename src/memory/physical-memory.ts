@@ -45,6 +45,8 @@ export class PhysicalMemory {
   /** Bits 63:32 of the entry that was last loaded. */
   high = 0;
   private wide: BigUint64Array | undefined;
+  /** The words of which `wide` is a view. */
+  private wideOf: Uint32Array | undefined;
 
   /**
    * @param words - the words; starts with the direct run
@@ -182,8 +184,9 @@ export class PhysicalMemory {
 
   private entries(): BigUint64Array {
     const words = this.words;
-    if (this.wide?.buffer !== words.buffer) {
+    if (this.wide === undefined || this.wideOf !== words) {
       this.wide = new BigUint64Array(words.buffer, words.byteOffset, words.length >>> 1);
+      this.wideOf = words;
     }
     return this.wide;
   }

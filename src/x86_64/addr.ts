@@ -1,7 +1,8 @@
 import { hex, highHalf, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { stepped, wholeNumber } from './step.ts';
-import { PageOffset, PageTableIndex, type PageTableLevel } from './table-index.ts';
+import { PageOffset, PageTableIndex, PageTableLevel } from './table-index.ts';
 import { Word } from './word.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 const MAX_64 = 0xffff_ffff_ffff_ffffn;
 /** Bytes of the canonical address space: addresses that count steps are at most this far apart. */
@@ -55,11 +56,11 @@ export function canonicalHigh(address: bigint): number {
   throw new VirtAddrNotValid(address);
 }
 
-/** Refuses a number where types were not looked at. */
-function noBigint(kind: string, address: number): never {
-  throw new PageTableError('BAD_ARGUMENT', `${kind}: the number ${address}; expected a bigint: ${address}n`, {
-    address,
-  });
+/** Refuses what is no bigint, where types were not looked at. */
+function bigintOf(operation: string, address: bigint): bigint {
+  if (typeof address === 'bigint') return address;
+  const hint = Number.isInteger(address) ? `: ${address}n` : '';
+  throw wrongKind(operation, address, `a bigint${hint}`);
 }
 
 /** Bits 63:32 of an address of 52 bits. */
@@ -97,7 +98,7 @@ export function alignUp(address: bigint, align: bigint): bigint {
 }
 
 function checked(address: bigint): bigint {
-  if (BigInt.asUintN(64, address) === address) return address;
+  if (BigInt.asUintN(64, bigintOf('align', address)) === address) return address;
   throw new PageTableError('OUT_OF_RANGE', `address ${hex(address)}; expected an unsigned 64-bit address`, {
     address,
   });
@@ -212,9 +213,9 @@ export class VirtAddr extends Address<VirtAddr> {
     super();
     if (typeof addressOrHigh === 'number') {
       this.high = addressOrHigh;
-      this.low = low ?? noBigint('VirtAddr', addressOrHigh);
+      this.low = low ?? Number(bigintOf('VirtAddr', addressOrHigh as never));
     } else {
-      this.high = canonicalHigh(addressOrHigh);
+      this.high = canonicalHigh(bigintOf('VirtAddr', addressOrHigh));
       this.low = lowHalf(addressOrHigh);
     }
   }
@@ -226,11 +227,13 @@ export class VirtAddr extends Address<VirtAddr> {
 
   /** Replaces bits 63:48 by copies of bit 47. */
   static newTruncate(address: bigint): VirtAddr {
+    bigintOf('VirtAddr.newTruncate', address);
     return new VirtAddr((highHalf(address) << 16) >> 16, lowHalf(address));
   }
 
   /** Any 64-bit value, not checked. */
   static newUnsafe(address: bigint): VirtAddr {
+    bigintOf('VirtAddr.newUnsafe', address);
     return new VirtAddr(highHalf(address), lowHalf(address));
   }
 
@@ -278,6 +281,7 @@ export class VirtAddr extends Address<VirtAddr> {
 
   /** The index in the table of a level. */
   pageTableIndex(level: PageTableLevel): PageTableIndex {
+    if (!(level instanceof PageTableLevel)) throw wrongKind('pageTableIndex', level, 'a PageTableLevel');
     return new PageTableIndex(indexAt(this.high, this.low, level.value));
   }
 
@@ -293,7 +297,8 @@ export class VirtAddr extends Address<VirtAddr> {
   }
 
   /** The address so many steps further on, over the hole; `undefined` if there is none. */
-  static forwardChecked(start: VirtAddr, count: bigint): VirtAddr | undefined {
+  static forwardChecked(start: VirtAddr, steps: bigint | number): VirtAddr | undefined {
+    const count = wholeNumber(steps);
     if (count < 0n || count > SPACE) return undefined;
     const from = start.asU64();
     const to = from + count;
@@ -308,12 +313,13 @@ export class VirtAddr extends Address<VirtAddr> {
    *
    * @throws {@link PageTableError} `OUT_OF_RANGE` if there is none
    */
-  static forward(start: VirtAddr, count: bigint): VirtAddr {
+  static forward(start: VirtAddr, count: bigint | number): VirtAddr {
     return stepped(VirtAddr.forwardChecked(start, count), 'forward', start, count);
   }
 
   /** The address so many steps before, over the hole; `undefined` if there is none. */
-  static backwardChecked(start: VirtAddr, count: bigint): VirtAddr | undefined {
+  static backwardChecked(start: VirtAddr, steps: bigint | number): VirtAddr | undefined {
+    const count = wholeNumber(steps);
     if (count < 0n || count > SPACE) return undefined;
     const from = start.asU64();
     const to = from - count;
@@ -328,7 +334,7 @@ export class VirtAddr extends Address<VirtAddr> {
    *
    * @throws {@link PageTableError} `OUT_OF_RANGE` if there is none
    */
-  static backward(start: VirtAddr, count: bigint): VirtAddr {
+  static backward(start: VirtAddr, count: bigint | number): VirtAddr {
     return stepped(VirtAddr.backwardChecked(start, count), 'backward', start, count);
   }
 }
@@ -349,9 +355,9 @@ export class PhysAddr extends Address<PhysAddr> {
     super();
     if (typeof addressOrHigh === 'number') {
       this.high = addressOrHigh;
-      this.low = low ?? noBigint('PhysAddr', addressOrHigh);
+      this.low = low ?? Number(bigintOf('PhysAddr', addressOrHigh as never));
     } else {
-      this.high = physicalHigh(addressOrHigh);
+      this.high = physicalHigh(bigintOf('PhysAddr', addressOrHigh));
       this.low = lowHalf(addressOrHigh);
     }
   }
@@ -363,11 +369,13 @@ export class PhysAddr extends Address<PhysAddr> {
 
   /** Drops bits 63:52. */
   static newTruncate(address: bigint): PhysAddr {
+    bigintOf('PhysAddr.newTruncate', address);
     return new PhysAddr(highHalf(address) & 0xf_ffff, lowHalf(address));
   }
 
   /** Any 64-bit value, not checked. */
   static newUnsafe(address: bigint): PhysAddr {
+    bigintOf('PhysAddr.newUnsafe', address);
     return new PhysAddr(highHalf(address), lowHalf(address));
   }
 

@@ -67,7 +67,7 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
    * @throws {@link PageTableError} `OUT_OF_RANGE` if there is no such block
    */
   add(count: bigint | number): Self {
-    return this.offset(Number(count), count >= 0, '+');
+    return this.offset(count, 1);
   }
 
   /** The block so many before, as {@link add}; or how many blocks lie between this one and one that is not above. */
@@ -75,12 +75,17 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
   sub(other: Self): number;
   sub(other: bigint | number | Self): Self | number {
     // A count from 2^53 may be rounded: it leads outside either way.
-    if (typeof other !== 'object') return this.offset(-Number(other), other >= 0, '-');
+    if (typeof other !== 'object') return this.offset(other, -1);
     checkSameSize('difference', this, other);
     // Blocks made without a check may begin inside a unit.
     const borrow = (this.low & 0xfff) < (other.low & 0xfff) ? 1 : 0;
     const units = this.unit() - other.unit() - borrow;
-    if (units < 0) throw outside(`${this} - ${other}`);
+    if (units < 0) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${this} - ${other} is negative; expected a start that is not above`,
+      );
+    }
     return Math.floor(units / this.pageSize.pages);
   }
 
@@ -90,9 +95,16 @@ export abstract class Block<S extends PageSize, Self extends Block<S, Self>> ext
     return this.at(unitOf(this.high, this.low & ~inner) + count * pages);
   }
 
-  private offset(count: number, valid: boolean, sign: string): Self {
-    const result = valid && Number.isInteger(count) ? this.offsetBy(count) : undefined;
-    if (result === undefined) throw outside(`${this} ${sign} ${Math.abs(count)}`);
+  private offset(count: bigint | number, sign: 1 | -1): Self {
+    if (!(count >= 0 && (typeof count === 'bigint' || Number.isInteger(count)))) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${this}: count ${count}; expected a whole number that is not negative`,
+        { count },
+      );
+    }
+    const result = this.offsetBy(sign * Number(count));
+    if (result === undefined) throw outside(`${this} ${sign < 0 ? '-' : '+'} ${count}`);
     return result;
   }
 

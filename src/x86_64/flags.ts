@@ -97,7 +97,7 @@ export class PageTableFlags extends Word {
   /** Flags by their bits; `undefined` if one of these has no name. */
   static fromBits(bits: bigint): PageTableFlags | undefined {
     const flags = PageTableFlags.fromBitsRetain(bits);
-    return bits >= 0n && flags.bits() === bits && PageTableFlags.all().contains(flags) ? flags : undefined;
+    return flags.bits() === bits && PageTableFlags.all().contains(flags) ? flags : undefined;
   }
 
   /** Flags by their bits; bits without a name are dropped. */
@@ -147,7 +147,7 @@ export class PageTableFlags extends Word {
 
   /** These flags and all of the others: `|` of the original. */
   union(...others: readonly PageTableFlags[]): PageTableFlags {
-    let { high, low } = this as Word;
+    let { high, low }: Word = this;
     for (const other of others) {
       high |= other.high;
       low |= other.low;
@@ -200,6 +200,11 @@ export class PageTableFlags extends Word {
     for (const [, flag] of this.iterNames()) yield flag;
     const rest = this.difference(PageTableFlags.all());
     if (!rest.isEmpty()) yield rest;
+  }
+
+  /** As {@link iter}. */
+  [Symbol.iterator](): IterableIterator<PageTableFlags> {
+    return this.iter();
   }
 
   /** Each flag that has a name, with it, lowest bit first. */

@@ -1,6 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
 import { type PhysFrame, PhysFrameRange } from './frame.ts';
 import type { PageSize, Size4KiB } from './page-size.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** Gives frames. */
 export interface FrameAllocator<S extends PageSize = Size4KiB> {
@@ -46,11 +47,17 @@ export class BumpFrameAllocator<S extends PageSize = Size4KiB> implements FrameA
       );
     }
     this.limit = limit;
-    this.regions = Array.from(regions, ({ start, end }) => ({
-      first: start,
-      rest: new PhysFrameRange(start, end),
-    }));
-    const sorted = this.regions.map(({ rest }) => rest).sort((a, b) => a.start.compare(b.start));
+    if (regions instanceof PhysFrameRange) {
+      throw wrongKind('frame allocator', regions, 'a list of regions: [range]');
+    }
+    this.regions = Array.from(regions, (region) => {
+      if (!(region instanceof PhysFrameRange)) throw wrongKind('frame allocator', region, 'a PhysFrameRange');
+      return { first: region.start, rest: new PhysFrameRange(region.start, region.end) };
+    });
+    const sorted = this.regions
+      .map(({ rest }) => rest)
+      .filter((region) => !region.isEmpty())
+      .sort((a, b) => a.start.compare(b.start));
     for (let i = 1; i < sorted.length; i += 1) {
       if (sorted[i].start.compare(sorted[i - 1].end) < 0) {
         throw new PageTableError(

@@ -2,6 +2,7 @@ import { PhysAddr } from './addr.ts';
 import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
 import { checkSize, type PageSize, Size4KiB } from './page-size.ts';
 import { ClosedRange, HalfOpenRange } from './range.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** Number of 4-KiB frames in the 52-bit physical address space. */
 const FRAMES = 2 ** 40;
@@ -38,6 +39,7 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   static fromStartAddress<S extends PageSize>(address: PhysAddr, size: S): PhysFrame<S>;
   static fromStartAddress(address: PhysAddr, size: PageSize = Size4KiB): PhysFrame<PageSize> {
     checkSize(size);
+    if (!(address instanceof PhysAddr)) throw wrongKind('PhysFrame.fromStartAddress', address, 'a PhysAddr');
     if ((address.low & (size.inner | 0xfff)) !== 0) {
       throw new AddressNotAligned('PhysFrame', address.asU64(), size);
     }
@@ -49,6 +51,8 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   static fromStartAddressUnchecked<S extends PageSize>(address: PhysAddr, size: S): PhysFrame<S>;
   static fromStartAddressUnchecked(address: PhysAddr, size: PageSize = Size4KiB): PhysFrame<PageSize> {
     checkSize(size);
+    if (!(address instanceof PhysAddr))
+      throw wrongKind('PhysFrame.fromStartAddressUnchecked', address, 'a PhysAddr');
     return new PhysFrame(address.high, address.low, size);
   }
 
@@ -57,6 +61,7 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   static containingAddress<S extends PageSize>(address: PhysAddr, size: S): PhysFrame<S>;
   static containingAddress(address: PhysAddr, size: PageSize = Size4KiB): PhysFrame<PageSize> {
     checkSize(size);
+    if (!(address instanceof PhysAddr)) throw wrongKind('PhysFrame.containingAddress', address, 'a PhysAddr');
     return new PhysFrame(address.high, address.low & ~(size.inner | 0xfff), size);
   }
 
@@ -93,6 +98,11 @@ export class PhysFrame<S extends PageSize = Size4KiB> extends Block<S, PhysFrame
   /** Its start address divided by 4096: a whole number in `[0, 2^40)`. */
   pfn(): number {
     return this.unit();
+  }
+
+  /** Whether it has a size; the compiler then knows it too. */
+  hasSize<T extends PageSize>(size: T): this is PhysFrame<T> {
+    return this.pageSize === (size as PageSize);
   }
 
   /** The frames from `start` up to but not including `end`. */

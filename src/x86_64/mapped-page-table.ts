@@ -25,6 +25,7 @@ import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
 import { type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { TableCleaner } from './table-cleaner.ts';
 import { FOUND, HUGE, NOT_MAPPED, offsetIn, TablePath } from './table-path.ts';
+import { INSPECT } from './word.ts';
 import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -324,6 +325,11 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   /** Kind and root. */
   toString(): string {
     return `MappedPageTable { level4Table: ${this.path.root} }`;
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
   }
 
   // ---- the fast way

@@ -4,6 +4,7 @@ import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import type { Page, PageRangeInclusive } from './page.ts';
 import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
+import { INSPECT } from './word.ts';
 
 /** Where flushes go: a model of the TLB, or a list of what must be invalidated on a real machine. */
 export interface FlushSink {
@@ -34,11 +35,21 @@ export class MapperFlush<S extends PageSize = Size4KiB> {
 
   /** Invalidates the page in the sink. */
   flush(): void {
-    this.sink?.invalidate(this.changed as Page<PageSize>);
+    this.sink?.invalidate(this.changed);
   }
 
   /** Does nothing: the TLB is known not to hold the page. */
   ignore(): void {}
+
+  /** The original's debug text. */
+  toString(): string {
+    return `MapperFlush(${this.changed})`;
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
+  }
 }
 
 /** An entry above pages has changed, and the TLB may hold any number of old translations. */
@@ -149,7 +160,7 @@ export interface Mapper<S extends PageSize> {
 /** Maps and changes pages of every size. */
 export type MapperAllSizes = Mapper<Size4KiB> & Mapper<Size2MiB> & Mapper<Size1GiB>;
 
-/** A frame of any size; `pageSize` tells which. */
+/** A frame of any size; {@link PhysFrame.hasSize} tells which. */
 export type MappedFrame = PhysFrame<Size4KiB> | PhysFrame<Size2MiB> | PhysFrame<Size1GiB>;
 
 /** What an address is mapped to. */

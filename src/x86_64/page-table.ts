@@ -1,4 +1,13 @@
-import { addressOf, FRAME_BYTES, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
+import {
+  addressOf,
+  FRAME_BYTES,
+  hex,
+  highHalf,
+  joinHalves,
+  lowHalf,
+  PageTableError,
+  pageOf,
+} from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
 import { PhysAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
@@ -7,6 +16,8 @@ import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
 import { Size4KiB } from './page-size.ts';
 import { PageTableIndex } from './table-index.ts';
+import { INSPECT } from './word.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** Entries in a table. */
 const ENTRIES = 512;
@@ -92,6 +103,11 @@ export class ReadonlyPageTableEntry {
   /** The original's debug text. */
   toString(): string {
     return `PageTableEntry { addr: ${this.addr()}, flags: ${this.flags()} }`;
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
   }
 }
 
@@ -199,6 +215,11 @@ export class ReadonlyPageTable {
   toString(): string {
     return `PageTable at ${hex(addressOf(this.page))}`;
   }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
+  }
 }
 
 /** A table: 512 entries of 64 bits, in a memory or of its own. */
@@ -219,6 +240,14 @@ export class PageTable extends ReadonlyPageTable {
    * @throws {@link PageTableError} `MISALIGNED`; `NOT_IN_MEMORY` if nothing is there
    */
   static at(memory: TableMemory, address: bigint): PageTable {
+    if (typeof address !== 'bigint') throw wrongKind('PageTable.at', address, 'an address as a bigint');
+    if (typeof memory.readEntry !== 'function') {
+      throw wrongKind(
+        'PageTable.at',
+        memory,
+        'a memory with readEntry and writeEntry, such as a PhysicalMemory',
+      );
+    }
     const page = pageOf(address);
     if (address % BigInt(FRAME_BYTES) !== 0n) {
       throw new PageTableError(
@@ -233,6 +262,17 @@ export class PageTable extends ReadonlyPageTable {
 
   override get(index: PageTableIndex | number): PageTableEntry {
     return new PageTableEntry(this.memory, this.page, indexOf(index));
+  }
+
+  /**
+   * Copies an entry, address and flags, as `table[index] = entry` does in the original.
+   *
+   * @param index - in `[0, 512)`
+   * @throws {@link PageTableError} `OUT_OF_RANGE`
+   */
+  set(index: PageTableIndex | number, entry: ReadonlyPageTableEntry): void {
+    const bits = entry.bits();
+    this.memory.writeEntry(this.page, indexOf(index), lowHalf(bits), highHalf(bits));
   }
 
   /** All entries, from 0 to 511. */
@@ -262,5 +302,5 @@ export function isTableEmpty(memory: TableMemory, page: number): boolean {
 }
 
 function indexOf(index: PageTableIndex | number): number {
-  return typeof index === 'number' ? new PageTableIndex(index).value : index.value;
+  return index instanceof PageTableIndex ? index.value : new PageTableIndex(index).value;
 }

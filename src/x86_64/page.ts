@@ -12,7 +12,8 @@ import {
 } from './page-size.ts';
 import { ClosedRange, HalfOpenRange } from './range.ts';
 import { stepped, wholeNumber } from './step.ts';
-import { PageTableIndex, type PageTableLevel } from './table-index.ts';
+import { PageTableIndex, PageTableLevel } from './table-index.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** A table index, as an object or as a plain number. */
 export type Index = PageTableIndex | number;
@@ -42,6 +43,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static fromStartAddress<S extends PageSize>(address: VirtAddr, size: S): Page<S>;
   static fromStartAddress(address: VirtAddr, size: PageSize = Size4KiB): Page<PageSize> {
     checkSize(size);
+    if (!(address instanceof VirtAddr)) throw wrongKind('Page.fromStartAddress', address, 'a VirtAddr');
     if ((address.low & (size.inner | 0xfff)) !== 0)
       throw new AddressNotAligned('Page', address.asU64(), size);
     return new Page(address.high, address.low, size);
@@ -52,6 +54,8 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static fromStartAddressUnchecked<S extends PageSize>(address: VirtAddr, size: S): Page<S>;
   static fromStartAddressUnchecked(address: VirtAddr, size: PageSize = Size4KiB): Page<PageSize> {
     checkSize(size);
+    if (!(address instanceof VirtAddr))
+      throw wrongKind('Page.fromStartAddressUnchecked', address, 'a VirtAddr');
     return new Page(address.high, address.low, size);
   }
 
@@ -60,6 +64,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
   static containingAddress<S extends PageSize>(address: VirtAddr, size: S): Page<S>;
   static containingAddress(address: VirtAddr, size: PageSize = Size4KiB): Page<PageSize> {
     checkSize(size);
+    if (!(address instanceof VirtAddr)) throw wrongKind('Page.containingAddress', address, 'a VirtAddr');
     // An address made without a check may not be canonical; the page is.
     return new Page((address.high << 16) >> 16, address.low & ~(size.inner | 0xfff), size);
   }
@@ -140,6 +145,7 @@ export class Page<S extends PageSize = Size4KiB> extends Block<S, Page<S>> {
 
   /** Index in the table of a level. */
   pageTableIndex(level: PageTableLevel): PageTableIndex {
+    if (!(level instanceof PageTableLevel)) throw wrongKind('pageTableIndex', level, 'a PageTableLevel');
     return new PageTableIndex(indexAt(this.high, this.low, level.value));
   }
 

@@ -1,6 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
 import type { Block } from './block.ts';
 import { checkSameSize, type PageSize } from './page-size.ts';
+import { INSPECT } from './word.ts';
 
 /** What a range is made of. */
 interface Element<B> extends Pick<Block<PageSize, never>, 'pageSize' | 'size'> {
@@ -78,9 +79,15 @@ abstract class BlockRange<B extends Element<B>> {
     return { done: false, value };
   }
 
+  /** Whether both have the same bounds. */
+  equals(other: this): boolean {
+    return this.start.equals(other.start) && this.end.equals(other.end);
+  }
+
   /** Iterates over a copy. */
   [Symbol.iterator](): IterableIterator<B> {
     const copy = this.copy();
+    copy.stuckAt = this.stuckAt;
     const iterator = { next: () => copy.next(), [Symbol.iterator]: () => iterator };
     return iterator;
   }
@@ -88,6 +95,11 @@ abstract class BlockRange<B extends Element<B>> {
   /** The original's debug text. */
   toString(): string {
     return `${this.kind} { start: ${this.start}, end: ${this.end} }`;
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
   }
 }
 

@@ -1,5 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
 import { stepped } from './step.ts';
+import { INSPECT } from './word.ts';
 
 /** A small number with an upper bound. Immutable. */
 abstract class Bounded {
@@ -32,6 +33,11 @@ abstract class Bounded {
   toString(): string {
     return `${this.kind}(${this.value})`;
   }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
+  }
 }
 
 /** Index of an entry in a page table, in `[0, 512)`. */
@@ -61,6 +67,10 @@ export class PageTableIndex extends Bounded {
 
   /** The index so many further on; `undefined` from 512. */
   static forwardChecked(start: PageTableIndex, count: number): PageTableIndex | undefined {
+    return count >= 0 ? PageTableIndex.moved(start, count) : undefined;
+  }
+
+  private static moved(start: PageTableIndex, count: number): PageTableIndex | undefined {
     const to = start.value + count;
     return to >= 0 && to < 512 ? new PageTableIndex(to) : undefined;
   }
@@ -72,7 +82,7 @@ export class PageTableIndex extends Bounded {
 
   /** The index so many before; `undefined` below 0. */
   static backwardChecked(start: PageTableIndex, count: number): PageTableIndex | undefined {
-    return PageTableIndex.forwardChecked(start, -count);
+    return count >= 0 ? PageTableIndex.moved(start, -count) : undefined;
   }
 
   /** The same. @throws {@link PageTableError} `OUT_OF_RANGE` below 0 */

@@ -1,5 +1,7 @@
+import { joinHalves } from '../bits/index.ts';
+
 /** What Node's `console.log` asks an object for its text by. */
-const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
 
 /**
  * A 64-bit value as two halves, so that neither a `bigint` nor a double is touched where tables are walked. Immutable.
@@ -21,16 +23,22 @@ export abstract class Word {
     return compareWords(this.high, this.low, other.high, other.low);
   }
 
+  /** The 64 bits, so that `<` and `>` compare values. */
+  valueOf(): bigint {
+    return joinHalves(this.low, this.high);
+  }
+
   /** The original's debug text. */
   abstract toString(): string;
 
+  /** @internal */
   [INSPECT](): string {
     return this.toString();
   }
 }
 
 /** Order of two unsigned 64-bit values given as halves: -1, 0 or 1. */
-export function compareWords(highA: number, lowA: number, highB: number, lowB: number): -1 | 0 | 1 {
+function compareWords(highA: number, lowA: number, highB: number, lowB: number): -1 | 0 | 1 {
   const high = (highA >>> 0) - (highB >>> 0);
   const order = high === 0 ? (lowA >>> 0) - (lowB >>> 0) : high;
   return order === 0 ? 0 : order < 0 ? -1 : 1;

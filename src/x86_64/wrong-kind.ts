@@ -8,7 +8,7 @@ import { PageTableError } from '../bits/index.ts';
  * @param expected - what it takes, in words
  */
 export function wrongKind(operation: string, value: unknown, expected: string): PageTableError {
-  const found =
-    typeof value === 'object' && value !== null ? String(value) : `${typeof value} ${String(value)}`;
+  const plain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
+  const found = plain ? `the ${typeof value} ${value}` : String(value);
   return new PageTableError('BAD_ARGUMENT', `${operation}: ${found}; expected ${expected}`);
 }
