@@ -44,22 +44,64 @@ function apiReport() {
     if (symbol === undefined) {
       throw new Error(`${entry.file} is not a module: run \`npm run build\` first`);
     }
-    const lines = checker
-      .getExportsOfModule(symbol)
-      .map((each) => `${each.name}: ${declarationOf(checker, each)}`);
+    const exported = checker.getExportsOfModule(symbol);
+    const targets = exported.map((each) => targetOf(checker, each));
+    const lines = [
+      ...exported.map((each) => `${each.name}: ${declarationOf(checker, each)}`),
+      // Members of these are public through the classes that extend them.
+      ...basesOf(checker, targets).map((each) => `(${each.name}): ${declarationOf(checker, each)}`),
+    ];
     return `\n## ${entry.name}\n\n${lines.sort().join('\n')}\n`;
   });
   return HEADER + sections.join('');
 }
 
+function targetOf(checker, symbol) {
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+}
+
+/** The classes of this package that others extend and that are not exported themselves. */
+function basesOf(checker, symbols) {
+  const seen = new Set(symbols);
+  const found = [];
+  const waiting = [...symbols];
+  for (let symbol = waiting.pop(); symbol !== undefined; symbol = waiting.pop()) {
+    for (const node of (symbol.declarations ?? []).filter(ts.isClassDeclaration)) {
+      for (const { types } of node.heritageClauses ?? []) {
+        for (const { expression } of types) {
+          const base = targetOf(checker, checker.getSymbolAtLocation(expression));
+          const own = base.declarations?.some((each) =>
+            each.getSourceFile().fileName.startsWith(join(ROOT, 'dist')),
+          );
+          if (!own || seen.has(base)) continue;
+          seen.add(base);
+          found.push(base);
+          waiting.push(base);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** The same class without what only itself sees. */
+function withoutPrivate(node) {
+  if (!ts.isClassDeclaration(node)) return node;
+  const visible = node.members.filter(
+    (member) => (ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Private) === 0,
+  );
+  const { modifiers, name, typeParameters, heritageClauses } = node;
+  return ts.factory.updateClassDeclaration(node, modifiers, name, typeParameters, heritageClauses, visible);
+}
+
 /** The declarations of a name on one line, without comments. */
 function declarationOf(checker, symbol) {
-  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
   const printer = ts.createPrinter({ removeComments: true });
-  return (target.declarations ?? [])
-    .map((node) => {
-      const text = printer.printNode(ts.EmitHint.Unspecified, node, node.getSourceFile());
-      const kind = ts.isVariableDeclaration(node) ? 'const ' : '';
+  return (targetOf(checker, symbol).declarations ?? [])
+    .map((declaration) => {
+      const node = withoutPrivate(declaration);
+      const text = printer.printNode(ts.EmitHint.Unspecified, node, declaration.getSourceFile());
+      const kind = ts.isVariableDeclaration(declaration) ? 'const ' : '';
       return (
         kind +
         text

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 
 const FOLDER = fileURLToPath(new URL('../examples/', import.meta.url));
 const namesIn = (folder: string, ending: string) =>
-  readdirSync(folder).filter((name) => name.endsWith(ending));
+  readdirSync(folder).filter((name) => name.endsWith(ending) && !name.startsWith('.'));
 
 /** Runs an example, and what its last comment says that it prints. */
 function expectPrinted(file: string, source: string): void {

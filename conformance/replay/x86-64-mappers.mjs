@@ -124,7 +124,7 @@ export const offsetPageTable = system((header) => {
   return {
     memory,
     tableAt: (frame) => frame,
-    mapper: () => new OffsetPageTable(PageTable.at(memory.memory, root), new VirtAddr(physOffset)),
+    mapper: new OffsetPageTable(PageTable.at(memory.memory, root), new VirtAddr(physOffset)),
   };
 });
 
@@ -145,7 +145,7 @@ export const mappedPageTable = system((header) => {
   return {
     memory,
     tableAt,
-    mapper: () => new MappedPageTable(PageTable.at(memory.memory, root), mapping),
+    mapper: new MappedPageTable(PageTable.at(memory.memory, root), mapping),
   };
 });
 
@@ -155,7 +155,7 @@ export const mappedPageTable = system((header) => {
  * @typedef {object} Machine
  * @property {import('./memory.mjs').WordMemory} memory
  * @property {(frame: bigint) => bigint} tableAt - recorded address of the table in a frame
- * @property {() => Mapper} mapper - made anew for each operation
+ * @property {Mapper} mapper - one for the whole sequence, so that what it keeps between calls is replayed as well
  *
  * @param {(header: Record<string, any>) => Machine} build
  * @returns {import('./sequence.mjs').System}
@@ -166,7 +166,7 @@ function system(build) {
     outcomes: ['alloc', 'freed'],
     deliberate: [],
     open(header) {
-      const { memory, tableAt, mapper } = checked('header', () => usable(build(header)));
+      const { memory, tableAt, mapper } = checked('header', () => build(header));
       const allocator = new RecordedAllocator(header.allocator);
       memory.watch(u64(header.root, 'root'));
       return {
@@ -177,7 +177,7 @@ function system(build) {
             memory.watch(tableAt(frame));
             memory.soil(tableAt(frame));
           });
-          const result = resultOf(operation, mapper(), frames);
+          const result = resultOf(operation, mapper, frames);
           // Frames that were taken for a call that was then refused need not be cleared.
           if ('panic' in result) for (const frame of frames.alloc) memory.unsoil(tableAt(frame));
           return { result, alloc: frames.alloc.map(hex), freed: frames.freed.map(hex) };
@@ -272,16 +272,6 @@ function checked(what, make) {
     if (error instanceof PageTableError) throw new MalformedFile(`${what}: ${error.message}`);
     throw error;
   }
-}
-
-/**
- * Sees to it that a mapper can be made of what the header says.
- *
- * @param {Machine} machine
- */
-function usable(machine) {
-  machine.mapper().level4Table();
-  return machine;
 }
 
 /** @type {Record<string, (value: unknown, size: any, name: string) => any>} */

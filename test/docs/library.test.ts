@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+test('the program of docs/library.md that edits tables runs, and gives what its comments say', () => {
+  const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
+  const program =
+    text.match(/```js\n(import \{ flatMemory[\s\S]*?FreeListFrameAllocator[\s\S]*?)```/)?.[1] ?? '';
+  // A line with a value as its comment becomes a line that prints both.
+  const checked = program.replace(/^(mapper\..*); \/\/ (0x[0-9a-f]+n)$/gm, 'console.log($1 === $2);');
+  const before =
+    'const heap = new ArrayBuffer(32 << 20);\nconst told = [];\nconst tlb = { invalidate: (page) => told.push(page) };\n';
+  const after = 'console.log(String(told), frames.allocated, String(frame), flush.page() === page);\n';
+  const imports = checked.match(/^import .*$/gm)?.join('\n') ?? '';
+  // Beside the examples, so that the package is found by its name.
+  const file = `${ROOT}examples/.library.${process.pid}.mjs`;
+  try {
+    writeFileSync(file, `${imports}\n${before}${checked.replace(/^import .*$/gm, '')}${after}`);
+    const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({
+      stdout: 'true\nPage[2MiB](0xffff800000000000) 0 PhysFrame[2MiB](0x200000) true\n',
+      stderr: '',
+    });
+  } finally {
+    rmSync(file, { force: true });
+  }
+});
