@@ -127,12 +127,12 @@ function translateBigint({ bigints }, from, to) {
   return sum;
 }
 
-/**
- * Runs a row to warm up and then for each round, and prints what the driver reads. Warming up takes as many operations
- * as V8 wants to see before it compiles for good; Rust needs a single pass.
- */
+/** Long enough for V8 to compile for good and to move what lives on out of the way; Rust needs one pass. */
+const WARM_UP = 500_000_000n;
+
+/** Runs a row to warm up and then for each round, and prints what the driver reads. */
 function row(run, name, kind, count, pass) {
-  for (let done = 0; done < 2 * COUNT; done += count) pass(0);
+  for (const end = process.hrtime.bigint() + WARM_UP; process.hrtime.bigint() < end; ) pass(0);
   const ns = Array.from({ length: ROUNDS }, (_, round) => pass(round + 1) / count);
   console.log(JSON.stringify({ peer: 'tablewalk', row: name, interface: kind, run, count, ns }));
 }
