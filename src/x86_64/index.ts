@@ -10,7 +10,7 @@ export {
   FreeListFrameAllocator,
 } from './frame-allocator.ts';
 export { type PageTableFrameMapping, PhysOffset } from './frame-mapping.ts';
-export { MappedPageTable, type MapperOptions } from './mapped-page-table.ts';
+export { MappedPageTable } from './mapped-page-table.ts';
 export {
   type CleanUp,
   type FlushSink,
@@ -19,6 +19,7 @@ export {
   type MapperAllSizes,
   MapperFlush,
   MapperFlushAll,
+  type MapperOptions,
   type Translate,
   type TranslateResult,
   type Unmapped,

@@ -1,10 +1,10 @@
 import { joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
-import { PhysicalMemory } from '../memory/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
 import { canonicalHigh, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
-import { LOWER_END, UPPER_START } from './block.ts';
 import * as bits from './entry-bits.ts';
 import { FlagUpdateError, TranslateError, UnmapError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
+import { flatWay } from './flat-way.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import type { PageTableFrameMapping } from './frame-mapping.ts';
@@ -16,6 +16,7 @@ import {
   type Mapper,
   MapperFlush,
   MapperFlushAll,
+  type MapperOptions,
   type Translate,
   type TranslateResult,
   type Unmapped,
@@ -24,7 +25,7 @@ import { Page, PageRangeInclusive } from './page.ts';
 import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
 import { type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { TableCleaner } from './table-cleaner.ts';
-import { FOUND, HUGE, NOT_MAPPED, offsetIn, TablePath } from './table-path.ts';
+import { FOUND, HUGE, NOT_MAPPED, TablePath } from './table-path.ts';
 import { INSPECT } from './word.ts';
 import { wrongKind } from './wrong-kind.ts';
 
@@ -42,12 +43,6 @@ const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
 const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
 /** Bits of a high half that only frames from 2^31 have, which the fast way leaves alone. */
 const FAR = 0xf_f800;
-
-/** What a mapper may be given besides its table. */
-export interface MapperOptions {
-  /** Is told of every {@link MapperFlush.flush} and {@link MapperFlushAll.flushAll}. */
-  readonly sink?: FlushSink | undefined;
-}
 
 /**
  * A mapper that reaches its tables through a mapping of the user's: from a frame to the table in it.
@@ -318,8 +313,9 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     if (range.start.pageSize !== Size4KiB) {
       throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
     }
+    const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
     this.enter();
-    new TableCleaner(this.path, deallocator).clean(range.start.pageNumber(), range.end.pageNumber());
+    new TableCleaner(this.path, deallocator).clean(first, last);
   }
 
   /** Kind and root. */
@@ -338,7 +334,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
    * The word at which the entry of a page lies, if all tables on the way lie in flat memory and have what is required.
    *
    * @param required - flags that every table on the way must have, `PRESENT` among them and `HUGE_PAGE` not
-   * @returns an index, or -1: then {@link find} must look
+   * @returns an index, or -1: then the general way must look
    */
   private locate(high: number, low: number, level: number, required: number): number {
     const words = this.words;
@@ -493,18 +489,6 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         : `a table on the way to pages of ${pageSize}`;
     return `${operation}: ${page}: ${path} ${found}; expected ${expected}`;
   }
-}
-
-/** What the fast way needs to know, if there is one: tables in flat memory, all reached with small integers. */
-function flatWay({ memory, page }: PageTable, mapping: PageTableFrameMapping) {
-  const offset = offsetIn(memory, mapping);
-  if (!(memory instanceof PhysicalMemory) || offset === undefined || memory.shared) return undefined;
-  const end = memory.first + memory.count;
-  const canonical = end <= LOWER_END || memory.first >= UPPER_START;
-  const first = memory.first - offset.pages;
-  return canonical && page >= memory.first && page < end && Math.abs(first) < 2 ** 31
-    ? { memory, first, root: (page - memory.first) << 10 }
-    : undefined;
 }
 
 function noAddress(operation: string, value: unknown): PageTableError {

@@ -14,6 +14,12 @@ export interface FlushSink {
   invalidateAll(): void;
 }
 
+/** What a mapper may be given besides its table. */
+export interface MapperOptions {
+  /** Is told of every {@link MapperFlush.flush} and {@link MapperFlushAll.flushAll}. */
+  readonly sink?: FlushSink | undefined;
+}
+
 /** The translation of one page has changed, and the TLB may still hold the old one. */
 export class MapperFlush<S extends PageSize = Size4KiB> {
   private readonly changed: Page<S>;

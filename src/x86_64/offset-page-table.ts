@@ -1,6 +1,7 @@
 import type { VirtAddr } from './addr.ts';
 import { PhysOffset } from './frame-mapping.ts';
-import { MappedPageTable, type MapperOptions } from './mapped-page-table.ts';
+import { MappedPageTable } from './mapped-page-table.ts';
+import type { MapperOptions } from './mapper.ts';
 import type { PageTable } from './page-table.ts';
 
 /**
