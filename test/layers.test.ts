@@ -15,8 +15,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   walk: ['bits', 'memory', 'format'],
   machine: ['bits', 'memory'],
   capture: ['bits', 'memory', 'format', 'walk', 'machine'],
+  cpu: ['bits', 'memory', 'format', 'walk'],
   inspect: ['bits', 'memory', 'format', 'walk'],
-  x86_64: ['bits', 'memory', 'format', 'walk'],
+  x86_64: ['bits', 'memory', 'format', 'walk', 'cpu'],
   source: ['bits', 'memory', 'machine'],
   'source/node': ['bits', 'memory', 'machine', 'source'],
 };

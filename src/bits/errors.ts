@@ -23,6 +23,9 @@ export const ERROR_CODES = [
   'NOT_MAPPED',
   'HUGE_PAGE',
   'INVALID_FRAME',
+  'PAGE_FAULT',
+  'NOT_RECURSIVE',
+  'NOT_ACTIVE',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

@@ -40,6 +40,8 @@ const RIGHTS_OR = 17;
 const ACCESSED = 18;
 const DIRTY = 19;
 const GLOBAL = 20;
+// Bit of the low half of an entry that leads to a table.
+const TABLE_ACCESSED = 21;
 const FACTS = 24;
 
 /** Frame bit at which a second address piece goes: physical-address bit 32. */
@@ -98,6 +100,7 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       const reserved = mask(table, state, 'reserved');
       const address = mask(table, state, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + TABLE_RESERVED_LOW);
+      facts[at + TABLE_ACCESSED] = mask(table, state, 'accessed').low;
     }
     if (page?.pageShift !== undefined) {
       const reserved = mask(page, state, 'reserved');
@@ -233,14 +236,29 @@ export function orRights(facts: Int32Array, depth: number, or: number, high: num
   return or | (high & facts[depth * FACTS + RIGHTS_OR]);
 }
 
+/** The accessed bit in the low half of an entry that leads to a table; 0 where such entries have none. */
+export function tableAccessed(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + TABLE_ACCESSED];
+}
+
+/** The accessed bit in the low half of an entry that maps a page. */
+export function pageAccessed(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + ACCESSED];
+}
+
+/** The dirty bit in the low half of an entry that maps a page. */
+export function pageDirty(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + DIRTY];
+}
+
 /** Whether an entry that maps a page has its accessed bit. */
 export function isAccessed(facts: Int32Array, depth: number, low: number): boolean {
-  return (low & facts[depth * FACTS + ACCESSED]) !== 0;
+  return (low & pageAccessed(facts, depth)) !== 0;
 }
 
 /** Whether an entry that maps a page has its dirty bit. */
 export function isDirty(facts: Int32Array, depth: number, low: number): boolean {
-  return (low & facts[depth * FACTS + DIRTY]) !== 0;
+  return (low & pageDirty(facts, depth)) !== 0;
 }
 
 /** Whether an entry that maps a page is global. */

@@ -14,8 +14,11 @@ export {
   leadsToTable,
   nearTableFrame,
   orRights,
+  pageAccessed,
+  pageDirty,
   pageFrame,
   pageOrder,
+  tableAccessed,
   tableFrame,
 } from './compile.ts';
 export {
@@ -31,9 +34,13 @@ export {
 } from './format.ts';
 export type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from './paging.ts';
 export {
+  ACCESS_KINDS,
   ACCESSES,
   type Access,
   type AccessKind,
+  accessNumber,
+  FETCH,
+  READ,
   rightBit,
   rightsText,
   SUPERVISOR_EXECUTE,
@@ -42,13 +49,18 @@ export {
   USER_EXECUTE,
   USER_READ,
   USER_WRITE,
+  WRITE,
 } from './rights.ts';
 export {
   type Assumption,
+  CR0_CD,
+  CR0_NW,
+  CR0_PE,
   CR0_PG,
   CR0_WP,
   CR4_LA57,
   CR4_PAE,
+  CR4_PCIDE,
   CR4_PGE,
   CR4_PKE,
   CR4_PKS,
@@ -69,5 +81,15 @@ export {
   type X86ControlName,
   x86Format,
 } from './x86/control.ts';
+export {
+  CAUSE_NOT_PRESENT,
+  CAUSE_RESERVED,
+  causeOf,
+  denialTexts,
+  pageFaultBits,
+  pageFaultCode,
+  tellsFetches,
+} from './x86/faults.ts';
 export { FORMAT_4_LEVEL, FORMAT_5_LEVEL, FORMAT_32_BIT, FORMAT_PAE, X86_FORMATS } from './x86/formats.ts';
-export { x86Paging } from './x86/paging.ts';
+export { patIndexOf, x86Paging } from './x86/paging.ts';
+export { combinedIndex, denials, type RightsControl, rightsControl } from './x86/rights.ts';

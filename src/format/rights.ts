@@ -9,6 +9,16 @@ export const SUPERVISOR_READ = 8;
 export const SUPERVISOR_WRITE = 16;
 export const SUPERVISOR_EXECUTE = 32;
 
+// Accesses as small numbers: the kind, and ACCESS_KINDS more for user accesses. They index ACCESSES.
+/** A supervisor read. */
+export const READ = 0;
+/** A supervisor write. */
+export const WRITE = 1;
+/** A supervisor fetch. */
+export const FETCH = 2;
+/** Added to a kind, it makes the access a user access. */
+export const ACCESS_KINDS = 3;
+
 /** What an access does. */
 export type AccessKind = 'read' | 'write' | 'fetch';
 
@@ -16,9 +26,11 @@ export type AccessKind = 'read' | 'write' | 'fetch';
 export interface Access {
   readonly kind: AccessKind;
   readonly user: boolean;
+  /** x86: whether RFLAGS.AC is 1, which excuses a supervisor access to user pages from SMAP. Not given, it is 0. */
+  readonly ac?: boolean;
 }
 
-/** The six accesses that {@link rightBit} numbers, supervisor first. */
+/** The six accesses, by number: supervisor first. */
 export const ACCESSES: readonly Access[] = [
   { kind: 'read', user: false },
   { kind: 'write', user: false },
@@ -38,4 +50,10 @@ export function rightBit(access: Access): number {
 export function rightsText(rights: number, user: boolean): string {
   const bits = user ? rights : rights >> 3;
   return `${bits & 1 ? 'r' : '-'}${bits & 2 ? 'w' : '-'}${bits & 4 ? 'x' : '-'}`;
+}
+
+/** The number of an access: its index in {@link ACCESSES}. */
+export function accessNumber({ kind, user }: Access): number {
+  const number = kind === 'read' ? READ : kind === 'write' ? WRITE : FETCH;
+  return user ? number + ACCESS_KINDS : number;
 }

@@ -6,6 +6,12 @@ import { FORMAT_4_LEVEL, FORMAT_5_LEVEL, FORMAT_32_BIT, FORMAT_PAE } from './for
 
 // Intel SDM vol. 3A, section "Control Registers"; vol. 4, IA32_EFER.
 
+/** CR0.PE: protected mode. */
+export const CR0_PE = 1n << 0n;
+/** CR0.NW: not write-through. */
+export const CR0_NW = 1n << 29n;
+/** CR0.CD: caches are off. */
+export const CR0_CD = 1n << 30n;
 /** CR0.WP: supervisor writes obey R/W. */
 export const CR0_WP = 1n << 16n;
 /** CR0.PG: paging is on. */
@@ -18,6 +24,8 @@ export const CR4_PAE = 1n << 5n;
 export const CR4_PGE = 1n << 7n;
 /** CR4.LA57: 5-level paging in long mode. */
 export const CR4_LA57 = 1n << 12n;
+/** CR4.PCIDE: translations are tagged with the process-context identifier in CR3. */
+export const CR4_PCIDE = 1n << 17n;
 /** CR4.SMEP: no supervisor fetch from user pages. */
 export const CR4_SMEP = 1n << 20n;
 /** CR4.SMAP: no supervisor data access to user pages unless RFLAGS.AC is set. */

@@ -2,32 +2,21 @@ import { hex, PageTableError } from '../../bits/index.ts';
 import { andRights, leadsToTable, orRights, pageOrder } from '../compile.ts';
 import { exists, fieldsOf } from '../format.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, WalkEnd } from '../paging.ts';
-import type { Access } from '../rights.ts';
+import { type Access, accessNumber } from '../rights.ts';
+import { CR4_PKE, CR4_PKS, modeOf, rootOf, type X86Control, x86Format } from './control.ts';
 import {
-  CR4_PAE,
-  CR4_PKE,
-  CR4_PKS,
-  CR4_SMEP,
-  EFER_NXE,
-  modeOf,
-  rootOf,
-  type X86Control,
-  x86Format,
-} from './control.ts';
+  CAUSE_NOT_PRESENT,
+  CAUSE_RESERVED,
+  causeOf,
+  denialTexts,
+  pageFaultBits,
+  pageFaultCode,
+  tellsFetches,
+} from './faults.ts';
 import { FORMAT_PAE } from './formats.ts';
-import { combinedIndex, DENIED_BY, denials, RW, rightsTable, US, XD } from './rights.ts';
+import { combinedIndex, denials, RW, rightsControl, rightsTable, US, XD } from './rights.ts';
 
 const MEMORY_TYPES = ['UC', 'WC', 'reserved', 'reserved', 'WT', 'WP', 'WB', 'UC-'] as const;
-
-/** Bits of a page fault's error code, from bit 0: the manual's names, and what a set bit says. */
-const ERROR_BITS = [
-  'P present',
-  'W/R write',
-  'U/S user',
-  'RSVD reserved bit',
-  'I/D fetch',
-  'PK protection key',
-] as const;
 
 /**
  * The page tables that x86 control state selects.
@@ -46,7 +35,8 @@ export function x86Paging(control: X86Control): Paging {
   }
   const format = x86Format(fact, control);
   const keys = fact.signExtended && (control.cr4 & (CR4_PKE | CR4_PKS)) !== 0n;
-  const table = rightsTable(control, keys);
+  const state = rightsControl(control, keys);
+  const table = rightsTable(state);
   const types = Array.from({ length: 8 }, (_, index): MemoryType => {
     // Three bits.
     const name = MEMORY_TYPES[Number((control.pat >> BigInt(8 * index)) & 7n)];
@@ -61,14 +51,19 @@ export function x86Paging(control: X86Control): Paging {
     return { entry, fields: fieldsOf(entry, format.state) };
   };
 
-  /** Names the entries whose bit is as a fault needs it. */
-  const blame = (
-    entries: readonly EntryBits[],
-    text: string,
-    fault: (bits: EntryBits) => boolean,
-  ): string[] => {
-    const names = entries.filter(fault).map((bits) => fact.levels[bits.depth].entry);
-    return names.length === 0 ? [] : [`${text} in ${names.join(', ')}`];
+  const andOf = (bits: EntryBits) => andRights(format.facts, bits.depth, -1, bits.low);
+  const orOf = (bits: EntryBits) => orRights(format.facts, bits.depth, 0, bits.high);
+  /** Whether an entry takes a right away. */
+  const takes = {
+    'U/S': (bits: EntryBits) => (andOf(bits) & US) === 0,
+    'R/W': (bits: EntryBits) => (andOf(bits) & RW) === 0,
+    XD: (bits: EntryBits) => (orOf(bits) & XD) !== 0,
+  };
+
+  const fetches = tellsFetches(control);
+  const pageFault = (wanted: Access, cause: number, because: readonly string[]): AccessResult => {
+    const errorCode = pageFaultCode(accessNumber(wanted), cause, fetches);
+    return { kind: 'fault', exception: '#PF', errorCode, errorBits: pageFaultBits(errorCode), because };
   };
 
   const access = (end: WalkEnd, entries: readonly EntryBits[], wanted: Access): AccessResult => {
@@ -86,7 +81,7 @@ export function x86Paging(control: X86Control): Paging {
     }
     const last = entries[entries.length - 1];
     const lastName = fact.levels[last.depth].entry;
-    if (end === 'not-present') return pageFault(wanted, control, 0, [`P = 0 in ${lastName}`]);
+    if (end === 'not-present') return pageFault(wanted, CAUSE_NOT_PRESENT, [`P = 0 in ${lastName}`]);
     if (end === 'reserved' && fact === FORMAT_PAE && last.depth === 0) {
       return {
         kind: 'fault',
@@ -96,28 +91,17 @@ export function x86Paging(control: X86Control): Paging {
         because: ['reserved bit set in PDPTE: CR3 cannot be loaded'],
       };
     }
-    if (end === 'reserved') return pageFault(wanted, control, 9, [`reserved bit set in ${lastName}`]);
-    const andOf = (bits: EntryBits) => andRights(format.facts, bits.depth, -1, bits.low);
-    const orOf = (bits: EntryBits) => orRights(format.facts, bits.depth, 0, bits.high);
-    const page = {
-      user: entries.every((bits) => (andOf(bits) & US) !== 0),
-      writable: entries.every((bits) => (andOf(bits) & RW) !== 0),
-      noExecute: entries.some((bits) => (orOf(bits) & XD) !== 0),
-      key: (last.high >>> 27) & 15,
-    };
-    const denied = denials(page, wanted, control, keys);
+    if (end === 'reserved') return pageFault(wanted, CAUSE_RESERVED, [`reserved bit set in ${lastName}`]);
+    const and = entries.reduce((bits, entry) => bits & andOf(entry), -1);
+    const or = entries.reduce((bits, entry) => bits | orOf(entry), 0);
+    const page = combinedIndex(and, or, keys ? last.high : 0);
+    const denied = denials(page, accessNumber(wanted), state, wanted.ac);
     if (denied === 0) return { kind: 'allowed' };
-    const because = [
-      ...(denied & DENIED_BY.US ? blame(entries, 'U/S = 0', (bits) => (andOf(bits) & US) === 0) : []),
-      ...(denied & DENIED_BY.RW ? blame(entries, 'R/W = 0', (bits) => (andOf(bits) & RW) === 0) : []),
-      ...(denied & DENIED_BY.XD ? blame(entries, 'XD = 1', (bits) => (orOf(bits) & XD) !== 0) : []),
-      ...(denied & DENIED_BY.SMEP ? ['CR4.SMEP = 1 and the page is a user page'] : []),
-      ...(denied & DENIED_BY.SMAP
-        ? ['CR4.SMAP = 1 and the page is a user page (allowed while RFLAGS.AC = 1)']
-        : []),
-      ...(denied & DENIED_BY.KEY ? [`${page.user ? 'PKRU' : 'PKRS'} denies protection key ${page.key}`] : []),
-    ];
-    return pageFault(wanted, control, denied & DENIED_BY.KEY ? 0x21 : 1, because);
+    const because = denialTexts(denied, page, (bit) => {
+      const names = entries.filter(takes[bit]).map((bits) => fact.levels[bits.depth].entry);
+      return ` in ${names.join(', ')}`;
+    });
+    return pageFault(wanted, causeOf(denied), because);
   };
 
   return {
@@ -125,8 +109,7 @@ export function x86Paging(control: X86Control): Paging {
     root: rootOf(fact, control.cr3, control.physBits),
     rights: (and, or, low, high) => table[combinedIndex(and & low, or | high, keys ? high : 0)],
     memoryType: (depth, low) => {
-      const pat = pageOrder(format.facts, depth) === 0 ? low >>> 7 : low >>> 12;
-      return types[((pat & 1) << 2) | ((low >>> 3) & 3)];
+      return types[patIndexOf(pageOrder(format.facts, depth), low)];
     },
     access,
     describe,
@@ -134,24 +117,13 @@ export function x86Paging(control: X86Control): Paging {
 }
 
 /**
- * A page fault with its error code.
+ * The entry of IA32_PAT that gives a page its memory type: PAT, PCD and PWT of its entry.
  *
- * @param cause - P, RSVD and PK bits as the cause sets them
- * @see Intel SDM vol. 3A, figure "Page-Fault Error Code"
+ * @param order - `log2` of the page's 4-KiB pages: PAT lies elsewhere in entries of large pages
+ * @param low - low half of the entry
+ * @returns an index in `[0, 8)`
  */
-function pageFault(
-  access: Access,
-  control: X86Control,
-  cause: number,
-  because: readonly string[],
-): AccessResult {
-  const fetchShown =
-    (control.cr4 & CR4_SMEP) !== 0n || ((control.cr4 & CR4_PAE) !== 0n && (control.efer & EFER_NXE) !== 0n);
-  const errorCode =
-    cause |
-    (access.kind === 'write' ? 2 : 0) |
-    (access.user ? 4 : 0) |
-    (access.kind === 'fetch' && fetchShown ? 16 : 0);
-  const errorBits = ERROR_BITS.filter((_, bit) => (errorCode >> bit) & 1);
-  return { kind: 'fault', exception: '#PF', errorCode, errorBits, because };
+export function patIndexOf(order: number, low: number): number {
+  const pat = order === 0 ? low >>> 7 : low >>> 12;
+  return ((pat & 1) << 2) | ((low >>> 3) & 3);
 }

@@ -1,0 +1,160 @@
+import {
+  andRights,
+  type CompiledFormat,
+  indexOf,
+  isFaultyPage,
+  isFaultyTable,
+  isPresent,
+  leadsToTable,
+  orRights,
+  pageAccessed,
+  pageDirty,
+  pageFrame,
+  pageOrder,
+  tableAccessed,
+  tableFrame,
+} from '../format/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { NOT_IN_MEMORY, NOT_PRESENT, RESERVED } from '../walk/index.ts';
+
+/** {@link PageWalk.run}: the walk reached a page. */
+export const MAPPED = 0;
+
+/** How {@link PageWalk.run} can end. */
+export type WalkCode = typeof MAPPED | typeof NOT_PRESENT | typeof RESERVED | typeof NOT_IN_MEMORY;
+
+/** An entry that a walk found outside memory, in a register of the processor. */
+const IN_REGISTER = -1;
+
+/**
+ * A processor's page walk: it may start below the root, from what a processor remembers, and afterwards set accessed and
+ * dirty bits in the entries it used. One of these serves a processor for all its walks; the fields tell of the last.
+ */
+export class PageWalk {
+  /** Depth of the entry that was read last; that of the page's entry if one was reached. */
+  depth = 0;
+  /** Depth at which it started. */
+  start = 0;
+  /** First frame of the page, or the frame of the table that is not in memory. */
+  frame = 0;
+  /** Rights bits that all entries have, those of the page's entry included. */
+  and = 0;
+  /** Execute-disable bits that any entry has. */
+  or = 0;
+  // By depth, from `start` to `depth`.
+  /** Bits 31:0 of each entry. */
+  readonly lows = new Int32Array(5);
+  /** Bits 63:32 of each entry. */
+  readonly highs = new Int32Array(5);
+  /** Where each entry lies in the memory's words; -1 for one in a register. */
+  readonly places = new Int32Array(5);
+  /** Frame of the table in which each entry lies. */
+  readonly tables = new Float64Array(5);
+  /** Index of each entry in its table. */
+  readonly indexes = new Int32Array(5);
+  /** Rights of the entries down to each depth. */
+  readonly ands = new Int32Array(5);
+  readonly ors = new Int32Array(5);
+
+  /**
+   * Walks to a page.
+   *
+   * @param memory - where the tables are
+   * @param format - what they mean
+   * @param high - bits 63:32 of the linear address, which must be canonical
+   * @param low - bits 31:0
+   * @param start - depth of the first table
+   * @param table - frame of the first table
+   * @param word - index of the first table's first word in its frame
+   * @param and - rights bits that all entries above have; -1 at the root
+   * @param or - execute-disable bits that any entry above has
+   * @param registers - the entries of depth 0, where the processor keeps them in registers: pairs of halves
+   */
+  run(
+    memory: PhysicalMemory,
+    format: CompiledFormat,
+    high: number,
+    low: number,
+    start: number,
+    table: number,
+    word: number,
+    and: number,
+    or: number,
+    registers: Int32Array | undefined,
+  ): WalkCode {
+    const { facts, levels, entryShift } = format;
+    memory.current();
+    this.start = start;
+    let offset = word;
+    for (let depth = start; depth < levels; depth += 1) {
+      this.depth = depth;
+      const index = indexOf(facts, depth, high >>> 6, ((high & 63) << 20) | (low >>> 12));
+      let entryLow: number;
+      let entryHigh = 0;
+      let place = IN_REGISTER;
+      if (depth === 0 && registers !== undefined) {
+        entryLow = registers[index << 1];
+        entryHigh = registers[(index << 1) | 1];
+      } else {
+        const base = memory.locate(table);
+        if (base < 0) {
+          this.frame = table;
+          return NOT_IN_MEMORY;
+        }
+        place = base + offset + (index << entryShift);
+        if (entryShift === 1) {
+          entryLow = memory.loadEntry(place);
+          entryHigh = memory.high;
+        } else {
+          entryLow = memory.words[place] | 0;
+        }
+      }
+      this.lows[depth] = entryLow;
+      this.highs[depth] = entryHigh;
+      this.places[depth] = place;
+      this.tables[depth] = table;
+      this.indexes[depth] = index + (offset >> entryShift);
+      if (!isPresent(facts, depth, entryLow)) return NOT_PRESENT;
+      and = andRights(facts, depth, and, entryLow);
+      or = orRights(facts, depth, or, entryHigh);
+      this.ands[depth] = and;
+      this.ors[depth] = or;
+      if (!leadsToTable(facts, depth, entryLow)) {
+        if (isFaultyPage(facts, depth, entryLow, entryHigh)) return RESERVED;
+        this.frame = pageFrame(facts, depth, entryLow, entryHigh);
+        this.and = and;
+        this.or = or;
+        return MAPPED;
+      }
+      if (isFaultyTable(facts, depth, entryLow, entryHigh)) return RESERVED;
+      table = tableFrame(facts, depth, entryLow, entryHigh);
+      offset = 0;
+    }
+    return NOT_PRESENT;
+  }
+
+  /** `log2` of the 4-KiB pages in the page that was reached. */
+  order(format: CompiledFormat): number {
+    return pageOrder(format.facts, this.depth);
+  }
+
+  /**
+   * Sets the accessed bit of every entry that the walk used, and the dirty bit of the page's if it was a write. Each
+   * entry changes only if it still is what the walk has seen.
+   *
+   * @returns whether all are set; if not, another thread has changed an entry, and the walk must be made again
+   */
+  mark(memory: PhysicalMemory, format: CompiledFormat, write: boolean): boolean {
+    const { facts, entryShift } = format;
+    for (let depth = this.start; depth <= this.depth; depth += 1) {
+      let bits = tableAccessed(facts, depth);
+      if (depth === this.depth) bits = pageAccessed(facts, depth) | (write ? pageDirty(facts, depth) : 0);
+      const low = this.lows[depth];
+      const place = this.places[depth];
+      if ((low & bits) === bits || place === IN_REGISTER) continue;
+      if (!memory.setBits(place, low, this.highs[depth], bits, entryShift === 1)) return false;
+      this.lows[depth] = low | bits;
+    }
+    return true;
+  }
+}

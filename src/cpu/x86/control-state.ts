@@ -1,0 +1,165 @@
+import { hex, PageTableError } from '../../bits/index.ts';
+import {
+  type CompiledFormat,
+  CR0_PE,
+  CR0_PG,
+  CR4_PCIDE,
+  CR4_PKE,
+  CR4_PKS,
+  entryOrder,
+  type FormatFact,
+  isFaultyTable,
+  isPresent,
+  type KnownX86Control,
+  modeOf,
+  pageOrder,
+  type RightsControl,
+  type Root,
+  resolveX86Control,
+  rightsControl,
+  rootOf,
+  tellsFetches,
+  type X86Control,
+  x86Format,
+} from '../../format/index.ts';
+import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
+import { pageKind, tableKind } from '../translation-cache.ts';
+import {
+  isPaePaging,
+  refusedCr0,
+  refusedCr3,
+  refusedCr4,
+  refusedEfer,
+  storedCr0,
+  storedEfer,
+} from './registers.ts';
+
+/** The control registers, and all that follows from them alone. Everything that changes them goes through {@link adopt}. */
+export class ControlState {
+  /** The registers. */
+  control: X86Control;
+  /** The format of the page tables; `undefined` while paging is off. */
+  format: CompiledFormat | undefined;
+  root: Root = { frame: 0, word: 0 };
+  rights: RightsControl;
+  /** Whether page faults tell fetches from reads. */
+  fetches = false;
+  /** Whether leaves have protection keys that count. */
+  keys = false;
+  /** The current process-context identifier. */
+  pcid = 0;
+  /** Bits 63:`32 + signShift` of a canonical address are all equal; -1 where addresses have 32 bits. */
+  signShift = -1;
+  /** PAE paging: the four PDPTEs, which the processor keeps in registers, as pairs of halves. */
+  pdptes: Int32Array | undefined;
+  /** Kinds of pages that the format has, small ones first. */
+  pageKinds: readonly number[] = [];
+  /** By depth: kind of an entry that leads to a table. */
+  tableKinds: readonly number[] = [];
+  private readonly memory: PhysicalMemory;
+
+  /**
+   * @param memory - where PDPTEs are loaded from
+   * @param known - registers; those that are missing are as `resolveX86Control` assumes, CR0.PE follows from PG and
+   *   EFER.LMA from LME and PG
+   * @param mode - the format, where the registers do not say it
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for values that no processor takes
+   */
+  constructor(memory: PhysicalMemory, known: KnownX86Control, mode: FormatFact | undefined) {
+    this.memory = memory;
+    const { control } = resolveX86Control(known, undefined, mode);
+    const cr0 = storedCr0((control.cr0 & CR0_PG) === 0n ? control.cr0 : control.cr0 | CR0_PE);
+    const next = { ...control, cr0, efer: storedEfer(control.efer, cr0) };
+    // A processor with paging off, from which everything may be set.
+    const off = { ...next, cr0: CR0_PE, cr4: next.cr4 & ~CR4_PCIDE, efer: storedEfer(next.efer, CR0_PE) };
+    const refused =
+      refusedCr0(off, cr0) ??
+      refusedCr4({ ...next, cr4: next.cr4 & ~CR4_PCIDE, cr3: 0n }, next.cr4) ??
+      refusedEfer(off, next.efer) ??
+      refusedCr3(next, next.cr3, next.physBits);
+    if (refused !== undefined) {
+      throw new PageTableError('BAD_ARGUMENT', `X86Cpu: a processor refuses ${refused}`);
+    }
+    this.control = next;
+    this.rights = rightsControl(next, false);
+    const failed = this.adopt(next, true);
+    if (failed !== undefined) throw new PageTableError('BAD_ARGUMENT', `X86Cpu: ${failed}`);
+  }
+
+  /**
+   * Takes new registers over, which must have been checked.
+   *
+   * @param loads - whether PAE paging loads its PDPTE registers; it does in any case if it had none
+   * @returns why the PDPTEs cannot be loaded; nothing has changed then
+   */
+  adopt(next: X86Control, loads: boolean): string | undefined {
+    const before = this.control;
+    const same =
+      this.format !== undefined &&
+      before.cr0 === next.cr0 &&
+      before.cr4 === next.cr4 &&
+      before.efer === next.efer;
+    const fact = modeOf(next.cr0, next.cr4, next.efer);
+    const format = same ? this.format : fact && x86Format(fact, next);
+    if (format !== undefined && isPaePaging(next)) {
+      const pdptes = loads || this.pdptes === undefined ? this.readPdptes(format, next) : this.pdptes;
+      if (typeof pdptes === 'string') return pdptes;
+      this.pdptes = pdptes;
+    } else {
+      this.pdptes = undefined;
+    }
+    this.control = next;
+    this.format = format;
+    const long = fact?.signExtended ?? false;
+    if (fact !== undefined) this.root = rootOf(fact, next.cr3, next.physBits);
+    this.pcid = long && (next.cr4 & CR4_PCIDE) !== 0n ? Number(next.cr3 & 0xfffn) : 0;
+    if (same) return undefined;
+    this.keys = long && (next.cr4 & (CR4_PKE | CR4_PKS)) !== 0n;
+    this.rights = rightsControl(next, this.keys);
+    this.fetches = tellsFetches(next);
+    this.signShift = long && fact !== undefined ? fact.vaBits - 33 : -1;
+    if (format !== undefined) {
+      const depths = Array.from({ length: format.levels }, (_, depth) => depth);
+      const leaves = depths.filter((depth) =>
+        format.fact.levels[depth].entries.some(({ leads }) => leads === 'page'),
+      );
+      this.pageKinds = leaves
+        .reverse()
+        .map((depth) => pageKind(pageOrder(format.facts, depth) || entryOrder(format.facts, depth)));
+      this.tableKinds = depths.map((depth) => tableKind(entryOrder(format.facts, depth)));
+    }
+    return undefined;
+  }
+
+  /** Takes over the registers of protection keys, which change nothing but rights. */
+  adoptKeys(next: X86Control): void {
+    this.control = next;
+    this.rights = rightsControl(next, this.keys);
+  }
+
+  /** Whether an address of 64 bits can be translated at all. */
+  isCanonical(high: number): boolean {
+    if (this.signShift < 0) return true;
+    const sign = high >> this.signShift;
+    return sign === 0 || sign === -1;
+  }
+
+  /** Reads the PDPTEs, or says why they cannot be loaded. */
+  private readPdptes(format: CompiledFormat, { cr3, physBits }: X86Control): Int32Array | string {
+    const { frame, word } = rootOf(format.fact, cr3, physBits);
+    this.memory.current();
+    const base = this.memory.locate(frame);
+    if (base === ABSENT) return `the PDPTEs at ${hex(cr3)} are not in memory`;
+    const pdptes = new Int32Array(8);
+    for (let index = 0; index < 4; index += 1) {
+      const low = this.memory.loadEntry(base + word + 2 * index);
+      const high = this.memory.high;
+      if (isPresent(format.facts, 0, low) && isFaultyTable(format.facts, 0, low, high)) {
+        return `PDPTE ${index} at ${hex(cr3)} has a reserved bit set`;
+      }
+      pdptes[2 * index] = low;
+      pdptes[2 * index + 1] = high;
+    }
+    return pdptes;
+  }
+}

@@ -1,0 +1,590 @@
+import { hex, highHalf, joinHalves, lowHalf, PageTableError } from '../../bits/index.ts';
+import {
+  ACCESS_KINDS,
+  CR4_PCIDE,
+  FETCH,
+  type FormatFact,
+  type KnownX86Control,
+  type Paging,
+  READ,
+  WRITE,
+  type X86Control,
+  x86Paging,
+} from '../../format/index.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
+import { type Absent, type Fault, type Outcome, PageFault } from '../outcome.ts';
+import { ControlState } from './control-state.ts';
+import { Mmu, type MmuPolicy } from './mmu.ts';
+import {
+  type Flush,
+  flushOfCr0,
+  flushOfCr4,
+  loadsPdptes,
+  refusedCr0,
+  refusedCr3,
+  refusedCr4,
+  refusedEfer,
+  storedCr0,
+  storedEfer,
+} from './registers.ts';
+
+// This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
+const KIND_READ = READ;
+const KIND_WRITE = WRITE;
+const USER = ACCESS_KINDS;
+const PAGE_BYTES = 4096;
+/** What a page number is multiplied by to give bits 63:32 of its address. */
+const HIGH_OF_PAGE = 2 ** -20;
+const BIT_63 = 1n << 63n;
+
+/** How a processor is made, and how it uses the freedom that the architecture leaves it. */
+export interface X86CpuOptions {
+  /** The paging mode, where the registers that are given do not say it. */
+  readonly mode?: FormatFact;
+  /**
+   * What the TLB and the paging-structure caches remember. `'all'` (the default): everything, as long as the architecture
+   * allows, so that a forgotten invalidation always shows. A number: so many translations, the oldest going first.
+   * `'none'`: nothing, each access walks afresh.
+   */
+  readonly caching?: MmuPolicy['caching'];
+  /** Whether walks set accessed and dirty bits; by default they do. */
+  readonly accessedDirty?: boolean;
+}
+
+/** What an access may be besides its kind. */
+export interface AccessOptions {
+  /** Through the stack segment (`push`, an address based on RSP or RBP): an address that is not canonical is then #SS. */
+  readonly stack?: boolean;
+  /** By the processor itself (descriptor tables, task-state segment): a supervisor access at any CPL. */
+  readonly implicit?: boolean;
+}
+
+/** Privilege levels. */
+export type Cpl = 0 | 1 | 2 | 3;
+
+/**
+ * An x86 processor as far as its memory management goes: control registers, page walks that set accessed and dirty bits,
+ * access rights, faults, a TLB and paging-structure caches, and the instructions that invalidate them.
+ *
+ * Linear addresses are `bigint` in {@link read}, {@link write} and {@link fetch}. Where nothing may be allocated they are two
+ * 32-bit halves: {@link load}, {@link store}, {@link translate}. Faults are answers everywhere; only {@link readEntry} and
+ * {@link writeEntry}, through which a `PageTable` uses a processor as its memory, throw them.
+ *
+ * Not modelled: segmentation, shadow stacks, LAM, HLAT, memory encryption, nested paging.
+ *
+ * @see Intel SDM vol. 3A, chapter "Paging"
+ */
+export class X86Cpu {
+  /** Physical memory. */
+  readonly memory: PhysicalMemory;
+  /** Bits 31:0 of the value that {@link load} has loaded, signed. */
+  low = 0;
+  /** Bits 63:32 of the value that was last loaded, signed. */
+  high = 0;
+  private readonly state: ControlState;
+  private readonly mmu: Mmu;
+  private level: Cpl = 0;
+  /** Added to the kind of an access. */
+  private user = 0;
+  private bytes: Uint8Array = new Uint8Array(0);
+  /** The words of which `bytes` is a view. */
+  private bytesOf: Uint32Array | undefined;
+  /** A value that lies in two pages, or is not aligned. */
+  private readonly value = new Uint8Array(8);
+  private readonly valueHalves = new Int32Array(this.value.buffer);
+
+  /**
+   * @param memory - physical memory
+   * @param registers - control registers; those that are missing select 4-level paging with WP, NXE, PGE and PSE, and
+   *   CR3 = 0. See `resolveX86Control`
+   * @param options - mode and policies
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for registers that no processor takes
+   */
+  constructor(memory: PhysicalMemory, registers: KnownX86Control = {}, options: X86CpuOptions = {}) {
+    const { mode, caching = 'all', accessedDirty = true } = options;
+    if (typeof caching === 'number' && !(Number.isInteger(caching) && caching > 0)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `X86Cpu: caching ${caching}; expected 'all', 'none', or a number of translations from 1`,
+      );
+    }
+    this.memory = memory;
+    this.state = new ControlState(memory, registers, mode);
+    this.mmu = new Mmu(memory, this.state, { caching, accessedDirty });
+  }
+
+  // ---- registers
+
+  /** CR0. */
+  get cr0(): bigint {
+    return this.state.control.cr0;
+  }
+
+  /** The linear address of the last page fault. */
+  get cr2(): bigint {
+    return joinHalves(this.mmu.cr2Low, this.mmu.cr2High);
+  }
+
+  /** CR3; bit 63 is never set. */
+  get cr3(): bigint {
+    return this.state.control.cr3;
+  }
+
+  /** CR4. */
+  get cr4(): bigint {
+    return this.state.control.cr4;
+  }
+
+  /** IA32_EFER. */
+  get efer(): bigint {
+    return this.state.control.efer;
+  }
+
+  /** PKRU. */
+  get pkru(): bigint {
+    return this.state.control.pkru;
+  }
+
+  /** IA32_PKRS. */
+  get pkrs(): bigint {
+    return this.state.control.pkrs;
+  }
+
+  /** The current privilege level; 3 is user mode. */
+  get cpl(): Cpl {
+    return this.level;
+  }
+
+  set cpl(level: Cpl) {
+    this.level = level;
+    this.user = level === 3 ? USER : 0;
+  }
+
+  /** RFLAGS.AC: whether supervisor accesses to user pages are excused from SMAP. */
+  get ac(): boolean {
+    return this.mmu.excused;
+  }
+
+  set ac(value: boolean) {
+    if (value === this.mmu.excused) return;
+    this.mmu.excused = value;
+    if (this.state.rights.smap) this.mmu.renewFront();
+  }
+
+  /** Frame of the root table; `undefined` while paging is off. */
+  get rootFrame(): number | undefined {
+    return this.state.format === undefined ? undefined : this.state.root.frame;
+  }
+
+  /**
+   * What the registers make of page tables now, for walkers, explanations and lists.
+   *
+   * @throws {@link PageTableError} `PAGING_DISABLED` while paging is off
+   */
+  paging(): Paging {
+    return x86Paging(this.state.control);
+  }
+
+  /** MOV to CR0. Turning paging off forgets everything. */
+  writeCr0(value: bigint): Fault | undefined {
+    const { control } = this.state;
+    const cr0 = storedCr0(value);
+    const next = { ...control, cr0, efer: storedEfer(control.efer, cr0) };
+    return this.change(refusedCr0(control, value), next, flushOfCr0(control.cr0, cr0));
+  }
+
+  /**
+   * MOV to CR3. Forgets all translations of the PCID that it names, save global ones; with CR4.PCIDE = 1, bit 63 of the
+   * value keeps them.
+   */
+  writeCr3(value: bigint): Fault | undefined {
+    const { control } = this.state;
+    const keeps = (control.cr4 & CR4_PCIDE) !== 0n && (value & BIT_63) !== 0n;
+    const cr3 = keeps ? value & ~BIT_63 : value;
+    const refused = refusedCr3(control, value, control.physBits);
+    const fault = this.change(refused, { ...control, cr3 }, 'nothing', true);
+    if (fault === undefined && !keeps) this.mmu.invalidatePcid(this.state.pcid);
+    return fault;
+  }
+
+  /** MOV to CR3 of the value that it holds: how software forgets everything that is not global. */
+  reloadCr3(): Fault | undefined {
+    if (this.state.pdptes !== undefined || this.level !== 0) return this.writeCr3(this.cr3);
+    this.mmu.invalidatePcid(this.state.pcid);
+    return undefined;
+  }
+
+  /** MOV to CR4. Forgets everything if PGE changes or PCIDE is turned off. */
+  writeCr4(value: bigint): Fault | undefined {
+    const { control } = this.state;
+    return this.change(
+      refusedCr4(control, value),
+      { ...control, cr4: value },
+      flushOfCr4(control.cr4, value),
+    );
+  }
+
+  /** WRMSR to IA32_EFER. LMA is not written: it follows from LME and CR0.PG. */
+  writeEfer(value: bigint): Fault | undefined {
+    const { control } = this.state;
+    const next = { ...control, efer: storedEfer(value, control.cr0) };
+    return this.change(refusedEfer(control, value), next, 'nothing');
+  }
+
+  /** WRMSR to IA32_PKRS. */
+  writePkrs(value: bigint): Fault | undefined {
+    const refused = value >> 32n === 0n ? undefined : `PKRS = ${hex(value)}: bits 63:32 must be 0`;
+    const fault = this.privileged(refused);
+    if (fault === undefined) this.adoptKeys({ ...this.state.control, pkrs: value });
+    return fault;
+  }
+
+  /**
+   * WRPKRU, which is not privileged.
+   *
+   * @param value - 32 bits
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if it is wider
+   */
+  writePkru(value: bigint): void {
+    if (value < 0n || value >> 32n !== 0n) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `writePkru: ${hex(value)}; expected an unsigned 32-bit value`,
+        { value },
+      );
+    }
+    this.adoptKeys({ ...this.state.control, pkru: value });
+  }
+
+  // ---- invalidation
+
+  /** INVLPG. An address that is not canonical does nothing. */
+  invlpg(address: bigint): Fault | undefined {
+    return this.invalidate(highHalf(address), lowHalf(address));
+  }
+
+  /** INVLPG for an address in two halves. */
+  invalidate(high: number, low: number): Fault | undefined {
+    if (this.level !== 0) return this.privileged(undefined);
+    this.mmu.invalidatePage(this.state.signShift < 0 ? 0 : high, low);
+    return undefined;
+  }
+
+  /**
+   * INVPCID.
+   *
+   * @param type - 0: one address of a PCID; 1: a PCID; 2: everything, global translations too; 3: everything but those
+   * @param pcid - for types 0 and 1
+   * @param address - for type 0
+   * @see Intel SDM vol. 2, "INVPCID - Invalidate Process-Context Identifier"
+   */
+  invpcid(type: number, pcid = 0, address = 0n): Fault | undefined {
+    const high = highHalf(address);
+    const fault = this.privileged(this.refusedInvpcid(type, pcid, address));
+    if (fault !== undefined) return fault;
+    if (type === 0) this.mmu.invalidatePageOf(pcid, high, lowHalf(address));
+    else if (type === 1) this.mmu.invalidatePcid(pcid);
+    else if (type === 2) this.mmu.invalidateAll();
+    else this.mmu.invalidatePcids();
+    return undefined;
+  }
+
+  private refusedInvpcid(type: number, pcid: number, address: bigint): string | undefined {
+    if (!(Number.isInteger(type) && type >= 0 && type <= 3)) return `INVPCID type ${type}: there is none`;
+    if (!(Number.isInteger(pcid) && pcid >= 0 && pcid <= 0xfff))
+      return `INVPCID: PCID ${pcid} has more than 12 bits`;
+    if (type < 2 && pcid !== 0 && (this.cr4 & CR4_PCIDE) === 0n)
+      return 'INVPCID: a PCID other than 0 with CR4.PCIDE = 0';
+    if (type === 0 && !this.state.isCanonical(highHalf(address))) return 'INVPCID: address not canonical';
+    return undefined;
+  }
+
+  // ---- accesses by bigint
+
+  /**
+   * Reads 1 to 8 bytes, little-endian.
+   *
+   * @param address - linear byte address
+   * @param bytes - 1 to 8; they may lie in two pages
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if the address has more than 64 bits, or outside 64-bit mode more than
+   *   32, or there are not 1 to 8 bytes
+   */
+  read(address: bigint, bytes: number, options?: AccessOptions): Outcome {
+    return this.loaded(address, bytes, KIND_READ, options);
+  }
+
+  /** Reads 1 to 8 bytes as an instruction fetch does. See {@link read}. */
+  fetch(address: bigint, bytes: number, options?: AccessOptions): Outcome {
+    return this.loaded(address, bytes, FETCH, options);
+  }
+
+  /**
+   * Writes 1 to 8 bytes, little-endian. Unless all can be written, none is. See {@link read}.
+   *
+   * @param value - as many bytes, unsigned
+   * @throws {@link PageTableError} `OUT_OF_RANGE` also if the value has more bytes
+   */
+  write(address: bigint, bytes: number, value: bigint, options: AccessOptions = {}): Outcome {
+    this.checkAddress('write', address);
+    if (BigInt.asUintN(8 * bytes, value) !== value) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `write: value ${hex(value)}; expected an unsigned value of ${bytes} bytes`,
+        { value, bytes },
+      );
+    }
+    this.setValue(lowHalf(value), highHalf(value));
+    const done = this.access(highHalf(address), lowHalf(address), bytes, KIND_WRITE, options);
+    return done ? { kind: 'done', value } : this.failure();
+  }
+
+  // ---- accesses without allocation
+
+  /**
+   * Translates an address for one access, sets accessed and dirty bits, and remembers, as the access itself would.
+   *
+   * @param high - bits 63:32 of the linear address; outside 64-bit mode they are passed over
+   * @param low - bits 31:0
+   * @param kind - `READ`, `WRITE` or `FETCH`
+   * @returns the frame of the 4-KiB page, in `[0, 2^40)`, or -1: then {@link failure} tells why
+   */
+  translate(high: number, low: number, kind: number): number {
+    const { mmu } = this;
+    const done = mmu.translate(this.highOf(high), low | 0, kind + this.user, mmu.excused, false);
+    return done ? mmu.frameReached : -1;
+  }
+
+  /**
+   * Reads 1 to 8 bytes into {@link low} and {@link high}, little-endian; bits beyond them are 0.
+   *
+   * @param high - bits 63:32 of the linear address; outside 64-bit mode they are passed over
+   * @param low - bits 31:0
+   * @param bytes - 1 to 8; they may lie in two pages
+   * @param kind - `READ` or `FETCH`
+   * @returns whether they were read; if not, {@link failure} tells why
+   */
+  load(high: number, low: number, bytes: number, kind: number = KIND_READ): boolean {
+    const offset = low & (PAGE_BYTES - 1);
+    if ((bytes === 4 || bytes === 8) && (offset & (bytes - 1)) === 0) {
+      const place = this.mmu.reach(this.highOf(high), low | 0, kind + this.user);
+      if (place < 0) return false;
+      const { memory } = this;
+      if (bytes === 8) {
+        this.low = memory.loadEntry(place + (offset >> 2));
+        this.high = memory.high;
+      } else {
+        this.low = memory.words[place + (offset >> 2)] | 0;
+        this.high = 0;
+      }
+      return true;
+    }
+    this.setValue(0, 0);
+    if (!this.access(high, low, bytes, kind, undefined)) return false;
+    this.low = this.valueHalves[0];
+    this.high = this.valueHalves[1];
+    return true;
+  }
+
+  /**
+   * Writes 1 to 8 bytes, little-endian. Unless all can be written, none is.
+   *
+   * @param high - bits 63:32 of the linear address; outside 64-bit mode they are passed over
+   * @param low - bits 31:0
+   * @param bytes - 1 to 8; they may lie in two pages
+   * @param valueLow - bits 31:0 of the value
+   * @param valueHigh - bits 63:32
+   * @returns whether they were written; if not, {@link failure} tells why
+   */
+  store(high: number, low: number, bytes: number, valueLow: number, valueHigh = 0): boolean {
+    const offset = low & (PAGE_BYTES - 1);
+    if ((bytes === 4 || bytes === 8) && (offset & (bytes - 1)) === 0) {
+      const place = this.mmu.reach(this.highOf(high), low | 0, KIND_WRITE + this.user);
+      if (place < 0) return false;
+      if (bytes === 8) this.memory.storeEntry(place + (offset >> 2), valueLow, valueHigh);
+      else this.memory.words[place + (offset >> 2)] = valueLow;
+      return true;
+    }
+    this.setValue(valueLow, valueHigh);
+    return this.access(high, low, bytes, KIND_WRITE, undefined);
+  }
+
+  /** Why the last access failed. */
+  failure(): Fault | Absent {
+    return this.mmu.failure();
+  }
+
+  // ---- as the memory in which page tables lie
+
+  /**
+   * Reads a 64-bit entry of a table, as `PhysicalMemory` does.
+   *
+   * @param page - number of the linear page at which the table appears, an integer in `[0, 2^52)`
+   * @param index - of the entry, in `[0, 512)`
+   * @returns bits 31:0, signed; bits 63:32, signed, are then in {@link high}
+   * @throws {@link PageFault}; `NOT_IN_MEMORY` if there is no memory at the physical address
+   */
+  readEntry(page: number, index: number): number {
+    const place = this.entryPlace(page, KIND_READ) + (index << 1);
+    const { memory } = this;
+    const low = memory.loadEntry(place);
+    this.high = memory.high;
+    return low;
+  }
+
+  /** Writes a 64-bit entry of a table. See {@link readEntry}. */
+  writeEntry(page: number, index: number, low: number, high: number): void {
+    this.memory.storeEntry(this.entryPlace(page, KIND_WRITE) + (index << 1), low, high);
+  }
+
+  /** Where a page begins in memory. A fault that came from what was remembered is tried again, as an operating system does. */
+  private entryPlace(page: number, kind: number): number {
+    const high = this.highOf((page * HIGH_OF_PAGE) | 0);
+    const low = page << 12;
+    const place = this.mmu.reach(high, low, kind + this.user);
+    if (place >= 0) return place;
+    const again = this.mmu.isFromCache ? this.mmu.reach(high, low, kind + this.user) : place;
+    if (again >= 0) return again;
+    throw this.failed();
+  }
+
+  private failed(): PageTableError {
+    const failure = this.failure();
+    if (failure.kind === 'fault') return new PageFault(failure);
+    const { address } = failure;
+    return new PageTableError(
+      'NOT_IN_MEMORY',
+      `memory: there is nothing at physical address ${hex(address)}`,
+      {
+        address,
+      },
+    );
+  }
+
+  // ---- inside
+
+  private loaded(address: bigint, bytes: number, kind: number, options: AccessOptions = {}): Outcome {
+    this.checkAddress(kind === FETCH ? 'fetch' : 'read', address);
+    this.setValue(0, 0);
+    if (!this.access(highHalf(address), lowHalf(address), bytes, kind, options)) return this.failure();
+    return { kind: 'done', value: BigInt.asUintN(64, joinHalves(this.valueHalves[0], this.valueHalves[1])) };
+  }
+
+  private checkAddress(operation: string, address: bigint): void {
+    const bits = this.state.signShift < 0 ? 32 : 64;
+    if (BigInt.asUintN(bits, address) !== address) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${operation}: address ${hex(address)}; expected an unsigned address of ${bits} bits`,
+        { address },
+      );
+    }
+  }
+
+  /** Moves 1 to 8 bytes between memory and `value`, in one page or in two. */
+  private access(
+    highGiven: number,
+    lowGiven: number,
+    bytes: number,
+    kind: number,
+    options: AccessOptions | undefined,
+  ): boolean {
+    if (!(Number.isInteger(bytes) && bytes >= 1 && bytes <= 8)) {
+      throw new PageTableError('OUT_OF_RANGE', `access: ${bytes} bytes; expected 1 to 8`, { bytes });
+    }
+    const high = this.highOf(highGiven);
+    const low = lowGiven | 0;
+    const offset = low & (PAGE_BYTES - 1);
+    const first = Math.min(bytes, PAGE_BYTES - offset);
+    // The page after the last of the address space is the first one.
+    const nextLow = ((low & -PAGE_BYTES) + PAGE_BYTES) | 0;
+    const nextHigh = this.highOf(nextLow === 0 ? (high + 1) | 0 : high);
+    const crosses = first < bytes;
+    // An address that is not canonical is found before any table is read.
+    if (crosses && this.state.isCanonical(high) && !this.state.isCanonical(nextHigh)) {
+      return this.mmu.translate(nextHigh, nextLow, kind + this.user, false, options?.stack === true);
+    }
+    const place = this.placeOf(high, low, kind, options);
+    if (place < 0) return false;
+    const next = crosses ? this.placeOf(nextHigh, nextLow, kind, options) : 0;
+    if (next < 0) return false;
+    this.move(place * 4 + offset, 0, first, kind);
+    if (crosses) this.move(next * 4, first, bytes, kind);
+    return true;
+  }
+
+  private placeOf(high: number, low: number, kind: number, options: AccessOptions | undefined): number {
+    const { mmu } = this;
+    if (options === undefined || !(options.implicit || options.stack))
+      return mmu.reach(high, low, kind + this.user);
+    const access = kind + (options.implicit ? 0 : this.user);
+    const excused = mmu.excused && !options.implicit;
+    return mmu.reachWith(high, low, access, excused, options.stack === true);
+  }
+
+  /** Moves the bytes `[from, to)` of `value` to or from memory. */
+  private move(at: number, from: number, to: number, kind: number): void {
+    const bytes = this.byteView();
+    if (kind === KIND_WRITE) for (let i = from; i < to; i += 1) bytes[at + i - from] = this.value[i];
+    else for (let i = from; i < to; i += 1) this.value[i] = bytes[at + i - from];
+  }
+
+  private byteView(): Uint8Array {
+    const { words } = this.memory;
+    if (this.bytesOf !== words) {
+      this.bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+      this.bytesOf = words;
+    }
+    return this.bytes;
+  }
+
+  private setValue(low: number, high: number): void {
+    this.valueHalves[0] = low;
+    this.valueHalves[1] = high;
+  }
+
+  /** Outside 64-bit mode linear addresses have 32 bits. */
+  private highOf(high: number): number {
+    return this.state.signShift < 0 ? 0 : high | 0;
+  }
+
+  /** Changes control registers, unless that is refused. */
+  private change(
+    refused: string | undefined,
+    next: X86Control,
+    flush: Flush,
+    loads = loadsPdptes(this.state.control, next),
+  ): Fault | undefined {
+    const fault = this.privileged(refused);
+    if (fault !== undefined) return fault;
+    const failed = this.state.adopt(next, loads);
+    if (failed !== undefined) return generalProtection(failed);
+    if (flush === 'everything') this.mmu.invalidateAll();
+    else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.pcid);
+    else this.mmu.renewFront();
+    return undefined;
+  }
+
+  private adoptKeys(next: X86Control): void {
+    this.state.adoptKeys(next);
+    this.mmu.renewFront();
+  }
+
+  /** The fault of a privileged instruction: above CPL 0, or for a reason of its own. */
+  private privileged(refused: string | undefined): Fault | undefined {
+    if (this.level !== 0) return generalProtection(`a privileged instruction at CPL ${this.level}`);
+    return refused === undefined ? undefined : generalProtection(refused);
+  }
+}
+
+function generalProtection(reason: string): Fault {
+  return {
+    kind: 'fault',
+    exception: '#GP',
+    errorCode: 0,
+    errorBits: [],
+    address: undefined,
+    cr2: undefined,
+    because: [reason],
+    fromCache: false,
+  };
+}
