@@ -1,11 +1,12 @@
 // Every system whose recorded files can be replayed, by the name in the files' headers.
 
-import { mappedPageTable, offsetPageTable } from './x86-64-mappers.mjs';
+import { mappedPageTable, offsetPageTable, recursivePageTable } from './x86-64-mappers.mjs';
 
 /** @type {Readonly<Record<string, import('./sequence.mjs').System>>} */
 export const SYSTEMS = {
   'x86_64/OffsetPageTable': offsetPageTable,
   'x86_64/MappedPageTable': mappedPageTable,
+  'x86_64/RecursivePageTable': recursivePageTable,
 };
 
 /** Names of all deliberate differences that a replay may pass over. */

@@ -1,6 +1,7 @@
-// The mappers of tablewalk/x86_64 that reach tables through physical memory: OffsetPageTable and MappedPageTable.
+// The mappers of tablewalk/x86_64.
 
 import { PageTableError } from '../../dist/bits/index.js';
+import { PageFault, X86Cpu } from '../../dist/cpu/index.js';
 import {
   FlagUpdateError,
   MappedPageTable,
@@ -10,8 +11,10 @@ import {
   Page,
   PageTable,
   PageTableFlags,
+  PageTableIndex,
   PhysAddr,
   PhysFrame,
+  RecursivePageTable,
   Size1GiB,
   Size2MiB,
   Size4KiB,
@@ -23,8 +26,11 @@ import { RecordedAllocator } from './allocator.mjs';
 import { describedMemory } from './memory.mjs';
 import { brief, hex, MalformedFile, u64 } from './values.mjs';
 
-/** @typedef {OffsetPageTable | MappedPageTable<any>} Mapper */
+/** @typedef {OffsetPageTable | MappedPageTable<any> | RecursivePageTable} Mapper */
 /** @typedef {Record<string, any>} Arguments */
+
+/** CR0 with paging on and write protection off. */
+const CR0_PG = 1n << 31n;
 
 const RESULT_ERRORS = [MapToError, UnmapError, FlagUpdateError, TranslateError];
 
@@ -150,12 +156,36 @@ export const mappedPageTable = system((header) => {
 });
 
 /**
- * What the two mappers have in common.
+ * Tables are reached through a processor only. The recorded one walks afresh for each access, sets no accessed and dirty
+ * bits, and passes over rights, which its supervisor accesses with CR0.WP = 0 do not depend on.
+ */
+export const recursivePageTable = system((header) => {
+  const { recursiveIndex, cr0wp, setsAccessedDirty } = header;
+  if (cr0wp !== false || setsAccessedDirty !== false) {
+    throw new MalformedFile('processor: expected CR0.WP = 0 and no accessed and dirty bits');
+  }
+  const memory = describedMemory(header.memory);
+  const cr3 = u64(header.root, 'root');
+  const index = new PageTableIndex(recursiveIndex);
+  const page = Page.fromPageTableIndices(index, index, index, index);
+  const registers = { cr0: CR0_PG, cr3, physBits: 52 };
+  const cpu = new X86Cpu(memory.memory, registers, { caching: 'none', accessedDirty: false });
+  return {
+    memory,
+    tableAt: (frame) => frame,
+    // The header's initial words, which make the table appear at this address, are stored later.
+    mapper: () => RecursivePageTable.newUnchecked(PageTable.at(cpu, page.startAddress().asU64()), index),
+  };
+});
+
+/**
+ * What the mappers have in common.
  *
  * @typedef {object} Machine
  * @property {import('./memory.mjs').WordMemory} memory
  * @property {(frame: bigint) => bigint} tableAt - recorded address of the table in a frame
- * @property {Mapper} mapper - one for the whole sequence, so that what it keeps between calls is replayed as well
+ * @property {Mapper | (() => Mapper)} mapper - one for the whole sequence, so that what it keeps between calls is replayed
+ *   as well; made at the first operation where that is needed
  *
  * @param {(header: Record<string, any>) => Machine} build
  * @returns {import('./sequence.mjs').System}
@@ -166,7 +196,9 @@ function system(build) {
     outcomes: ['alloc', 'freed'],
     deliberate: [],
     open(header) {
-      const { memory, tableAt, mapper } = checked('header', () => build(header));
+      const { memory, tableAt, mapper: given } = checked('header', () => build(header));
+      /** @type {Mapper | undefined} */
+      let mapper = typeof given === 'function' ? undefined : given;
       const allocator = new RecordedAllocator(header.allocator);
       memory.watch(u64(header.root, 'root'));
       return {
@@ -177,9 +209,11 @@ function system(build) {
             memory.watch(tableAt(frame));
             memory.soil(tableAt(frame));
           });
-          const result = resultOf(operation, mapper, frames);
+          if (typeof given === 'function') mapper ??= given();
+          const result = resultOf(operation, /** @type {Mapper} */ (mapper), frames);
           // Frames that were taken for a call that was then refused need not be cleared.
-          if ('panic' in result) for (const frame of frames.alloc) memory.unsoil(tableAt(frame));
+          if ('panic' in result || 'fault' in result)
+            for (const frame of frames.alloc) memory.unsoil(tableAt(frame));
           return { result, alloc: frames.alloc.map(hex), freed: frames.freed.map(hex) };
         },
         save: () => allocator.save(),
@@ -320,6 +354,8 @@ function readFlags(value, _size, name) {
  * @param {Arguments} args
  */
 function refusal(error, fails, args) {
+  if (error instanceof PageFault)
+    return { fault: hex((error.fault.cr2 ?? 0n) & ~0xfffn), message: String(error) };
   if (!(error instanceof PageTableError)) return { threw: String(error) };
   const resultClass = RESULT_ERRORS.find((each) => error instanceof each);
   if (resultClass === undefined) return { panic: true, message: String(error) };

@@ -86,3 +86,15 @@ export class TranslateError extends PageTableError {
     this.addr = addr;
   }
 }
+
+/** Why a table cannot be used by a recursive mapper. */
+export class InvalidPageTable extends PageTableError {
+  override readonly name: string = 'InvalidPageTable';
+  /** The original's variant. */
+  readonly kind: 'NotRecursive' | 'NotActive';
+
+  constructor(kind: InvalidPageTable['kind'], message: string, detail: ErrorDetail) {
+    super(kind === 'NotRecursive' ? 'NOT_RECURSIVE' : 'NOT_ACTIVE', message, detail);
+    this.kind = kind;
+  }
+}

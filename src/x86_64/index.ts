@@ -1,7 +1,15 @@
 export { alignDown, alignUp, PhysAddr, PhysAddrNotValid, VirtAddr, VirtAddrNotValid } from './addr.ts';
 export { AddressNotAligned } from './block.ts';
-export { FlagUpdateError, FrameError, MapToError, TranslateError, UnmapError } from './errors.ts';
+export {
+  FlagUpdateError,
+  FrameError,
+  InvalidPageTable,
+  MapToError,
+  TranslateError,
+  UnmapError,
+} from './errors.ts';
 export { PageTableFlags } from './flags.ts';
+export { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
 export { PhysFrame, PhysFrameRange, PhysFrameRangeInclusive } from './frame.ts';
 export {
   BumpFrameAllocator,
@@ -11,18 +19,15 @@ export {
 } from './frame-allocator.ts';
 export { type PageTableFrameMapping, PhysOffset } from './frame-mapping.ts';
 export { MappedPageTable } from './mapped-page-table.ts';
-export {
-  type CleanUp,
-  type FlushSink,
-  type MappedFrame,
-  type Mapper,
-  type MapperAllSizes,
-  MapperFlush,
-  MapperFlushAll,
-  type MapperOptions,
-  type Translate,
-  type TranslateResult,
-  type Unmapped,
+export type {
+  CleanUp,
+  MappedFrame,
+  Mapper,
+  MapperAllSizes,
+  MapperOptions,
+  Translate,
+  TranslateResult,
+  Unmapped,
 } from './mapper.ts';
 export { OffsetPageTable } from './offset-page-table.ts';
 export { type Index, Page, PageRange, PageRangeInclusive } from './page.ts';
@@ -34,4 +39,6 @@ export {
   ReadonlyPageTableEntry,
   type TableMemory,
 } from './page-table.ts';
+export type { Processor } from './processor.ts';
+export { RecursivePageTable } from './recursive-page-table.ts';
 export { PageOffset, PageTableIndex, PageTableLevel } from './table-index.ts';

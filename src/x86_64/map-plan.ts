@@ -1,12 +1,13 @@
 import { PageTableError } from '../bits/index.ts';
 import { indexAt } from './addr.ts';
 import { HUGE_PAGE, PRESENT } from './entry-bits.ts';
-import { MapToError } from './errors.ts';
+import type { MapToError } from './errors.ts';
 import type { PageTableFlags } from './flags.ts';
 import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
+import { checkLeaf, checkTableFlags, checkTableFrame, mapRefusal } from './map-request.ts';
 import type { Page } from './page.ts';
-import { type PageSize, Size4KiB } from './page-size.ts';
+import type { PageSize, Size4KiB } from './page-size.ts';
 import { type TableMemory, zeroTable } from './page-table.ts';
 import type { TablePath } from './table-path.ts';
 
@@ -87,7 +88,7 @@ export class MapPlan {
         if ((path.low | path.high) !== 0) refused = 'PageAlreadyMapped';
         else this.mapLeaf(page, frame, flags);
       }
-      const error = refused === undefined ? undefined : this.refusal(page, frame, refused);
+      const error = refused === undefined ? undefined : mapRefusal(path, this.call(), page, frame, refused);
       for (; this.written < this.planned; this.written += 1) commit(this.writes[this.written]);
       if (error !== undefined) throw error;
     } catch (error) {
@@ -116,18 +117,8 @@ export class MapPlan {
     const frame = allocator.allocateFrame() ?? undefined;
     if (frame === undefined) return 'FrameAllocationFailed';
     const write = this.plan(frame.low | parentsLow, frame.high | parentsHigh, frame);
-    if ((parentsLow & HUGE_PAGE) !== 0) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `${this.call()}: the flags for tables contain HUGE_PAGE, which a table cannot have`,
-      );
-    }
-    if (frame.pageSize !== Size4KiB || (frame.low & 0xfff) !== 0) {
-      throw new PageTableError(
-        frame.pageSize === Size4KiB ? 'MISALIGNED' : 'BAD_ARGUMENT',
-        `${this.call()}: the allocator gave ${frame}; expected a 4-KiB frame aligned to 4096`,
-      );
-    }
+    checkTableFlags(this.call(), parentsLow);
+    checkTableFrame(this.call(), frame);
     if (((frame.low | parentsLow) & PRESENT) === 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
@@ -164,17 +155,8 @@ export class MapPlan {
   }
 
   private mapLeaf(page: Page<PageSize>, frame: PhysFrame<PageSize>, flags: PageTableFlags): void {
-    const { leaf } = page.pageSize;
-    if (leaf === 0 && (flags.low & HUGE_PAGE) !== 0) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `${this.call()} with ${flags}; expected flags without HUGE_PAGE, which is PAT in a level-1 entry`,
-      );
-    }
-    if ((frame.low & 0xfff) !== 0) {
-      throw new PageTableError('MISALIGNED', `${this.call()} to ${frame}; expected a frame aligned to 4096`);
-    }
-    this.plan(frame.low | flags.low | leaf, frame.high | flags.high);
+    checkLeaf(this.call(), page, frame, flags);
+    this.plan(frame.low | flags.low | page.pageSize.leaf, frame.high | flags.high);
   }
 
   /** Reads the entry of a page in the table that was reached, as it will be after the planned writes. */
@@ -225,24 +207,6 @@ export class MapPlan {
 
   private call(): string {
     return `${this.operation}: ${this.page}`;
-  }
-
-  private refusal(page: Page<PageSize>, frame: PhysFrame<PageSize>, kind: MapToError['kind']): MapToError {
-    const { path } = this;
-    const at = `${this.call()} to ${frame}`;
-    const detail = { ...path.detail(page), frame: frame.startAddress().asU64() };
-    switch (kind) {
-      case 'FrameAllocationFailed':
-        return new MapToError(
-          kind,
-          `${at}: no frame is left for a table of level ${path.level - 1}; expected the allocator to give one`,
-          detail,
-        );
-      case 'ParentEntryHugePage':
-        return new MapToError(kind, `${at}: ${path} has HUGE_PAGE; expected a table`, detail);
-      case 'PageAlreadyMapped':
-        return new MapToError(kind, `${at}: ${path} is in use; expected an unused entry`, detail, frame);
-    }
   }
 }
 

@@ -1,31 +1,23 @@
-import { joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
+import { joinHalves, lowHalf, type PageTableError } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { canonicalHigh, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
 import * as bits from './entry-bits.ts';
-import { FlagUpdateError, TranslateError, UnmapError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { flatWay } from './flat-way.ts';
+import { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import type { PageTableFrameMapping } from './frame-mapping.ts';
+import { GeneralWay } from './general-way.ts';
 import { MapPlan } from './map-plan.ts';
-import {
-  type CleanUp,
-  type FlushSink,
-  type MappedFrame,
-  type Mapper,
-  MapperFlush,
-  MapperFlushAll,
-  type MapperOptions,
-  type Translate,
-  type TranslateResult,
-  type Unmapped,
-} from './mapper.ts';
-import { Page, PageRangeInclusive } from './page.ts';
+import { wrongArguments } from './map-request.ts';
+import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
+import { Page, type PageRangeInclusive } from './page.ts';
 import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
 import { type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { sinkOf } from './processor.ts';
 import { TableCleaner } from './table-cleaner.ts';
-import { FOUND, HUGE, NOT_MAPPED, TablePath } from './table-path.ts';
+import { MappedPath, type TablePath } from './table-path.ts';
 import { INSPECT } from './word.ts';
 import { wrongKind } from './wrong-kind.ts';
 
@@ -57,6 +49,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   private readonly sink: FlushSink | undefined;
   /** The general way to an entry. */
   private readonly path: TablePath;
+  private readonly general: GeneralWay;
   private readonly plan: MapPlan;
 
   // The fast way: the words of flat memory, the frame in front of them, and how many frames there are. Each is set once:
@@ -66,10 +59,6 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   private readonly count: number;
   private readonly flat: PhysicalMemory | undefined;
 
-  // The entry that a search has found.
-  private low = 0;
-  private high = 0;
-
   /**
    * @param level4Table - the root
    * @param mapping - where the other tables are
@@ -77,13 +66,14 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
    */
   constructor(level4Table: PageTable, mapping: P, options: MapperOptions = {}) {
     this.mapping = mapping;
-    this.sink = options.sink;
+    this.sink = sinkOf(options.sink, level4Table.memory);
     const flat = flatWay(level4Table, mapping);
     this.flat = flat?.memory;
     this.words = flat?.memory.current() ?? new Uint32Array(0);
     this.first = flat?.first ?? 0;
     this.count = flat?.memory.count ?? 0;
-    this.path = new TablePath(level4Table, mapping, flat?.root ?? -1);
+    this.path = new MappedPath(level4Table, mapping, flat?.root ?? -1);
+    this.general = new GeneralWay(this.path);
     this.plan = new MapPlan(this.path);
   }
 
@@ -160,29 +150,8 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         };
       }
     }
-    return this.unmapSlowly(page);
-  }
-
-  private unmapSlowly<S extends PageSize>(page: Page<S>): Unmapped<S> {
-    const { path } = this;
-    const size = page.pageSize;
-    this.enter();
-    try {
-      let end = path.find(page.high, page.low, size.level);
-      if (end === FOUND && (path.low & PRESENT) === 0) end = NOT_MAPPED;
-      if (end === FOUND && (path.low & HUGE_PAGE) !== size.leaf) end = HUGE;
-      if (end === FOUND && (path.low & size.inner) === 0) {
-        const frame = new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
-        path.memory.writeEntry(path.page, path.index, 0, 0);
-        return { frame, flush: new Flush(page, this.sink) };
-      }
-      const message = this.refusal('unmap', page, end);
-      if (end === HUGE) throw new UnmapError('ParentEntryHugePage', message, path.detail(page));
-      if (end === NOT_MAPPED) throw new UnmapError('PageNotMapped', message, path.detail(page));
-      throw new UnmapError('InvalidFrameAddress', message, path.detail(page), path.address());
-    } finally {
-      path.leave();
-    }
+    this.renew();
+    return { frame: this.general.unmap(page), flush: new Flush(page, this.sink) };
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
@@ -200,20 +169,27 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return new Flush(page, this.sink);
       }
     }
-    this.change('updateFlags', page, size.level, set, flags.high);
+    this.renew();
+    this.general.change('updateFlags', page, size.level, set, flags.high);
     return new Flush(page, this.sink);
   }
 
   setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    return this.setFlags('setFlagsP4Entry', page, 4, flags);
+    this.renew();
+    this.general.setFlags('setFlagsP4Entry', page, 4, flags);
+    return new MapperFlushAll(this.sink);
   }
 
   setFlagsP3Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    return this.setFlags('setFlagsP3Entry', page, 3, flags);
+    this.renew();
+    this.general.setFlags('setFlagsP3Entry', page, 3, flags);
+    return new MapperFlushAll(this.sink);
   }
 
   setFlagsP2Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    return this.setFlags('setFlagsP2Entry', page, 2, flags);
+    this.renew();
+    this.general.setFlags('setFlagsP2Entry', page, 2, flags);
+    return new MapperFlushAll(this.sink);
   }
 
   translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
@@ -226,40 +202,14 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       if ((low | high) !== 0 && (low & size.inner) === 0)
         return new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size);
     }
-    return this.translateSlowly(page);
-  }
-
-  private translateSlowly<S extends PageSize>(page: Page<S>): PhysFrame<S> {
-    const { path } = this;
-    const size = page.pageSize;
-    this.enter();
-    try {
-      let end = path.find(page.high, page.low, size.level);
-      if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
-      if (end === FOUND && (path.low & size.inner) === 0) {
-        return new Frame(path.high & ADDRESS_HIGH, path.low & ADDRESS_LOW, size);
-      }
-      const message = this.refusal('translatePage', page, end);
-      if (end === HUGE) throw new TranslateError('ParentEntryHugePage', message, path.detail(page));
-      if (end === NOT_MAPPED) throw new TranslateError('PageNotMapped', message, path.detail(page));
-      throw new TranslateError('InvalidFrameAddress', message, path.detail(page), path.address());
-    } finally {
-      path.leave();
-    }
+    this.renew();
+    return this.general.translatePage(page);
   }
 
   translate(addr: VirtAddr | bigint): TranslateResult {
     const { high, low } = typeof addr === 'bigint' ? new VirtAddr(addr) : addr;
     if (typeof addr !== 'bigint' && !(addr instanceof VirtAddr)) throw noAddress('translate', addr);
-    const size = this.search('translate', high, low);
-    if (size === undefined) return { kind: 'NotMapped' };
-    return {
-      kind: 'Mapped',
-      // The size is one of the three, and the frame of just that size.
-      frame: new Frame(this.high & ADDRESS_HIGH, this.low & ADDRESS_LOW & ~size.inner, size) as MappedFrame,
-      offset: low & (size.inner | 0xfff),
-      flags: Flags.fromHalves(this.high & ~ADDRESS_HIGH, this.low & ~ADDRESS_LOW),
-    };
+    return this.general.result(this.search('translate', high, low), low);
   }
 
   translateAddr(addr: VirtAddr): PhysAddr | undefined;
@@ -281,7 +231,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const size = this.search('translateAddr', addr.high, addr.low);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    return new Addr(this.high & ADDRESS_HIGH, (this.low & ~inner) | (addr.low & inner));
+    return new Addr(this.general.high & ADDRESS_HIGH, (this.general.low & ~inner) | (addr.low & inner));
   }
 
   private translateBigint(addr: bigint): bigint | undefined {
@@ -298,23 +248,20 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const size = this.search('translateAddr', upper, offset);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    return joinHalves((this.low & ~inner) | (offset & inner), this.high & ADDRESS_HIGH);
+    return joinHalves((this.general.low & ~inner) | (offset & inner), this.general.high & ADDRESS_HIGH);
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
-    this.enter();
+    this.renew();
+    this.path.enter();
     new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
-    if (!(range instanceof PageRangeInclusive)) {
-      throw wrongKind('cleanUpAddrRange', range, 'a PageRangeInclusive');
-    }
-    if (range.start.pageSize !== Size4KiB) {
-      throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
-    }
+    TableCleaner.checkRange(range);
     const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
-    this.enter();
+    this.renew();
+    this.path.enter();
     new TableCleaner(this.path, deallocator).clean(first, last);
   }
 
@@ -372,78 +319,25 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
 
   // ---- the general way
 
-  /** Begins a call in the general way. */
-  private enter(): void {
-    // The words of a buffer that was replaced, as a WebAssembly memory's is when it grows.
+  /** Looks again for the words of a buffer that was replaced, as a WebAssembly memory's is when it grows. */
+  private renew(): void {
     if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
-    this.path.enter();
   }
 
-  /** Replaces the flags of an entry that must be used. */
-  private change(operation: string, page: Page<PageSize>, level: number, low: number, high: number): void {
-    const { path } = this;
-    this.enter();
-    try {
-      let end = path.find(page.high, page.low, level);
-      if (end === FOUND && (path.low | path.high) === 0) end = NOT_MAPPED;
-      if (end === FOUND) {
-        path.rewrite(low, high);
-        return;
-      }
-      const kind = end === HUGE ? 'ParentEntryHugePage' : 'PageNotMapped';
-      throw new FlagUpdateError(kind, this.refusal(operation, page, end), path.detail(page));
-    } finally {
-      path.leave();
-    }
-  }
-
-  private setFlags(
-    operation: string,
-    page: Page<PageSize>,
-    level: number,
-    flags: PageTableFlags,
-  ): MapperFlushAll {
-    if (!(page instanceof AnyPage)) throw wrongKind(operation, page, 'a Page');
-    if (!(flags instanceof Flags)) throw wrongKind(operation, flags, 'PageTableFlags');
-    if (level <= page.pageSize.level) {
-      throw new FlagUpdateError(
-        'ParentEntryHugePage',
-        `${operation}: ${page} has no table at level ${level - 1}; expected a page of a smaller size`,
-        { page: page.startAddress().asU64(), level },
-      );
-    }
-    this.change(operation, page, level, flags.low, flags.high);
-    return new MapperFlushAll(this.sink);
-  }
-
-  /** The size of the page that maps an address; its entry is then in {@link low} and {@link high}. */
+  /** The size of the page that maps an address; its entry is then in `general`. */
   private search(operation: string, high: number, low: number): PageSize | undefined {
     for (const size of SIZES) {
       const at = this.locate(high, low, size.level, PRESENT);
       const entry = at < 0 ? 0 : this.words[at] | 0;
       // An unused level-1 entry and all that is unusual are left to the general way.
       if (entry !== 0 && (size.leaf === 0 || (entry & (PRESENT | HUGE_PAGE)) === (PRESENT | HUGE_PAGE))) {
-        this.low = entry;
-        this.high = this.words[at | 1] | 0;
+        this.general.low = entry;
+        this.general.high = this.words[at | 1] | 0;
         return size;
       }
     }
-    const { path } = this;
-    this.enter();
-    try {
-      const end = path.find(high, low, 1);
-      this.low = path.low;
-      this.high = path.high;
-      if (end === NOT_MAPPED || (end === FOUND && (path.low | path.high) === 0)) return undefined;
-      if (path.level < 4) return SIZES[path.level - 1];
-      throw new PageTableError(
-        'CORRUPT_TABLE',
-        `${operation}: ${new VirtAddr(high, low)}: ${path} has HUGE_PAGE; expected a table, as no page has 512 GiB`,
-        { address: joinHalves(low, high), entry: joinHalves(path.low, path.high) },
-      );
-    } finally {
-      path.leave();
-    }
+    this.renew();
+    return this.general.search(operation, high, low);
   }
 
   private map(
@@ -472,32 +366,12 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return;
       }
     }
-    this.enter();
+    this.renew();
+    this.path.enter();
     this.plan.map(operation, page, frame, flags, parentsLow, parentsHigh, allocator);
-  }
-
-  /** Why the way to a page's entry, or the entry itself, is not as an operation needs it. */
-  private refusal(operation: string, page: Page<PageSize>, end: number): string {
-    const { path } = this;
-    const { pageSize } = page;
-    let found = `holds the address ${path.address()}, which is not a multiple of ${pageSize}`;
-    if (end === NOT_MAPPED) found = (path.low | path.high) === 0 ? 'is unused' : 'is not present';
-    if (end === HUGE) found = (path.low & HUGE_PAGE) !== 0 ? 'has HUGE_PAGE' : 'points to a table';
-    const expected =
-      path.level === pageSize.level
-        ? `an entry that maps ${pageSize}`
-        : `a table on the way to pages of ${pageSize}`;
-    return `${operation}: ${page}: ${path} ${found}; expected ${expected}`;
   }
 }
 
 function noAddress(operation: string, value: unknown): PageTableError {
   return wrongKind(operation, value, 'a VirtAddr or a bigint');
-}
-
-function wrongArguments(operation: string, page: unknown, frame: unknown, flags: unknown): PageTableError {
-  if (!(page instanceof Page)) return wrongKind(operation, page, 'a Page');
-  if (!(frame instanceof PhysFrame)) return wrongKind(operation, frame, 'a PhysFrame');
-  if (!(flags instanceof PageTableFlags)) return wrongKind(operation, flags, 'PageTableFlags');
-  return wrongKind(operation, `${page} and ${frame}`, 'the same size');
 }

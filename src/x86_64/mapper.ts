@@ -1,79 +1,19 @@
 import type { PhysAddr, VirtAddr } from './addr.ts';
 import type { PageTableFlags } from './flags.ts';
+import type { FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
 import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import type { Page, PageRangeInclusive } from './page.ts';
 import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import { INSPECT } from './word.ts';
-
-/** Where flushes go: a model of the TLB, or a list of what must be invalidated on a real machine. */
-export interface FlushSink {
-  /** One page of any size. */
-  invalidate(page: Page<PageSize>): void;
-  /** Everything that is not global. */
-  invalidateAll(): void;
-}
+import type { Processor } from './processor.ts';
 
 /** What a mapper may be given besides its table. */
 export interface MapperOptions {
-  /** Is told of every {@link MapperFlush.flush} and {@link MapperFlushAll.flushAll}. */
-  readonly sink?: FlushSink | undefined;
-}
-
-/** The translation of one page has changed, and the TLB may still hold the old one. */
-export class MapperFlush<S extends PageSize = Size4KiB> {
-  private readonly changed: Page<S>;
-  private readonly sink: FlushSink | undefined;
-
   /**
-   * @param page - the page that was changed
-   * @param sink - is told of it by {@link flush}; without one, nothing is
+   * Is told of every {@link MapperFlush.flush} and {@link MapperFlushAll.flushAll}. By default it is the processor through
+   * which the mapper sees its tables, if it does.
    */
-  constructor(page: Page<S>, sink?: FlushSink) {
-    this.changed = page;
-    this.sink = sink;
-  }
-
-  /** The page that was changed. */
-  page(): Page<S> {
-    return this.changed;
-  }
-
-  /** Invalidates the page in the sink. */
-  flush(): void {
-    this.sink?.invalidate(this.changed);
-  }
-
-  /** Does nothing: the TLB is known not to hold the page. */
-  ignore(): void {}
-
-  /** The original's debug text. */
-  toString(): string {
-    return `MapperFlush(${this.changed})`;
-  }
-
-  /** @internal */
-  [INSPECT](): string {
-    return this.toString();
-  }
-}
-
-/** An entry above pages has changed, and the TLB may hold any number of old translations. */
-export class MapperFlushAll {
-  private readonly sink: FlushSink | undefined;
-
-  /** @param sink - is told by {@link flushAll}; without one, nothing is */
-  constructor(sink?: FlushSink) {
-    this.sink = sink;
-  }
-
-  /** Invalidates everything in the sink. */
-  flushAll(): void {
-    this.sink?.invalidateAll();
-  }
-
-  /** Does nothing: the TLB is known to hold none of the pages. */
-  ignore(): void {}
+  readonly sink?: FlushSink | Processor | undefined;
 }
 
 /** What {@link Mapper.unmap} has removed. */

@@ -1,11 +1,13 @@
 import { PageTableError } from '../bits/index.ts';
-import { HOLE, LOWER_END } from './block.ts';
+import { HOLE, highOfUnit, LOWER_END } from './block.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameDeallocator } from './frame-allocator.ts';
+import { PageRangeInclusive } from './page.ts';
 import { Size4KiB } from './page-size.ts';
 import { isTableEmpty, type TableMemory } from './page-table.ts';
 import type { TablePath } from './table-path.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** One clean-up. */
 export class TableCleaner {
@@ -16,6 +18,16 @@ export class TableCleaner {
   constructor(path: TablePath, deallocator: FrameDeallocator<Size4KiB>) {
     this.path = path;
     this.deallocator = deallocator;
+  }
+
+  /** Refuses what is no range of 4-KiB pages. */
+  static checkRange(range: PageRangeInclusive): void {
+    if (!(range instanceof PageRangeInclusive)) {
+      throw wrongKind('cleanUpAddrRange', range, 'a PageRangeInclusive');
+    }
+    if (range.start.pageSize !== Size4KiB) {
+      throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
+    }
   }
 
   /**
@@ -47,12 +59,14 @@ export class TableCleaner {
     const base = level === 4 ? 0 : first - (first % (512 * span));
     const end = Math.floor(last / span) % 512;
     for (let index = Math.floor(first / span) % 512; index <= end; index += 1) {
+      if (level === 4 && index === path.skipped) continue;
       path.at(memory, page, level, index);
       const { low, high } = path;
       if ((low & (PRESENT | HUGE_PAGE)) !== PRESENT) continue;
-      this.follow(high, low);
       const lower = base + index * span;
       const start = base < LOWER_END && lower >= LOWER_END ? lower + HOLE : lower;
+      path.aim(highOfUnit(start), start << 12);
+      this.follow(high, low);
       const [from, to] = [Math.max(first, start), Math.min(last, start + span - 1)];
       if (this.visit(path.memory, path.page, level - 1, from, to)) {
         memory.writeEntry(page, index, 0, 0);
@@ -70,7 +84,7 @@ export class TableCleaner {
       path.memory.readEntry(path.page, 0);
     } catch (error) {
       // An error of a mapping of the user's passes through unchanged.
-      if (!path.ownMapping || !(error instanceof PageTableError)) throw error;
+      if (!path.isOwn || !(error instanceof PageTableError)) throw error;
       const found = path.missing(error, `the table to which ${path} points`) as PageTableError;
       const message = `cleanUp: ${found.message}; ${freed} tables were freed before`;
       throw new PageTableError(error.code, message, { ...error.detail, freed }, { cause: error });

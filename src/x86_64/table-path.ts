@@ -1,4 +1,5 @@
 import { hex64, joinHalves, PageTableError } from '../bits/index.ts';
+import { PageFault } from '../cpu/index.ts';
 import { indexAt, PhysAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PhysFrame } from './frame.ts';
@@ -16,9 +17,9 @@ export const HUGE = 2;
 
 /**
  * The way from the root to an entry, table by table, through whatever memory they lie in. One of these serves a mapper for
- * all its calls, one at a time.
+ * all its calls, one at a time. How an entry leads to its table is up to the kind of path.
  */
-export class TablePath {
+export abstract class TablePath {
   /** The root. */
   readonly root: PageTable;
   /** Memory of the table that was reached. */
@@ -35,24 +36,40 @@ export class TablePath {
   high = 0;
   /** For the mapper's fast way: where the root is in flat memory; -1 while a call is under way. */
   fastRoot: number;
+  /** Whether an entry that is in use but not present leads on, unless a call says otherwise. */
+  abstract readonly isLax: boolean;
+  /** Index of a level-4 entry that leads back to the level-4 table and is no part of the address space; or -1. */
+  readonly skipped: number = -1;
   private readonly flatRoot: number;
-  private readonly mapping: PageTableFrameMapping;
-  /** The mapping, if it is an offset in the root's own memory: tables are then reached without objects. */
-  private readonly offset: PhysOffset | undefined;
+  /** Bits 63:32 of the address to which it leads. */
+  protected towardHigh = 0;
+  /** Bits 31:0. */
+  protected towardLow = 0;
   private busy = false;
 
   /**
    * @param root - the level-4 table
-   * @param mapping - where the other tables are
    * @param flatRoot - where the root is in flat memory, or -1
    */
-  constructor(root: PageTable, mapping: PageTableFrameMapping, flatRoot: number) {
+  constructor(root: PageTable, flatRoot: number) {
     this.root = root;
-    this.mapping = mapping;
     this.memory = root.memory;
-    this.offset = offsetIn(root.memory, mapping);
     this.flatRoot = flatRoot;
     this.fastRoot = flatRoot;
+  }
+
+  /**
+   * Goes from an entry of {@link level} to its table; the level stays.
+   *
+   * @param high - bits 63:32 of the entry
+   * @param low - bits 31:0
+   */
+  abstract follow(high: number, low: number): void;
+
+  /** Sets the address to which tables lead that are followed one by one. */
+  aim(high: number, low: number): void {
+    this.towardHigh = high;
+    this.towardLow = low;
   }
 
   /**
@@ -64,6 +81,11 @@ export class TablePath {
     this.refuseReentry();
     this.busy = true;
     this.fastRoot = -1;
+    this.rewind();
+  }
+
+  /** Goes back to the root. */
+  rewind(): void {
     this.memory = this.root.memory;
     this.page = this.root.page;
     this.level = 4;
@@ -95,14 +117,17 @@ export class TablePath {
    * @param high - bits 63:32 of the address
    * @param low - bits 31:0
    * @param level - 4 to 1
+   * @param lax - whether an entry on the way need only be in use, not present
+   * @param stops - flags in an entry on the way that end it: `HUGE_PAGE`, or 0
    * @returns {@link FOUND}, {@link NOT_MAPPED} or {@link HUGE}; the entry is then in the fields
    */
-  find(high: number, low: number, level: number): number {
+  find(high: number, low: number, level: number, lax = false, stops: number = HUGE_PAGE): number {
+    this.aim(high, low);
     for (; ; this.level -= 1) {
       this.read(indexAt(high, low, this.level));
       if (this.level === level) return FOUND;
-      if ((this.low & PRESENT) === 0) return NOT_MAPPED;
-      if ((this.low & HUGE_PAGE) !== 0) return HUGE;
+      if (lax ? (this.low | this.high) === 0 : (this.low & PRESENT) === 0) return NOT_MAPPED;
+      if ((this.low & stops) !== 0) return HUGE;
       this.follow(this.high, this.low);
     }
   }
@@ -134,35 +159,30 @@ export class TablePath {
   }
 
   /**
-   * Says which table is not in memory.
+   * Says which table cannot be read.
    *
    * @param table - what led to it
    */
   missing(error: unknown, table: string): unknown {
+    if (error instanceof PageFault)
+      return new PageFault(error.fault, `${table} cannot be reached: `, { cause: error });
     if (!(error instanceof PageTableError && error.code === 'NOT_IN_MEMORY')) return error;
-    const where =
-      this.offset === undefined ? '' : ` (physical memory is taken to begin at ${this.offset.offset})`;
-    return new PageTableError(error.code, `${table} is not there: ${error.message}${where}`, error.detail, {
-      cause: error,
-    });
+    return new PageTableError(
+      error.code,
+      `${table} is not there: ${error.message}${this.assumption}`,
+      error.detail,
+      { cause: error },
+    );
   }
 
-  /** Whether the mapping is the library's own: an error of a mapping of the user's passes through unchanged. */
-  get ownMapping(): boolean {
-    return this.offset !== undefined;
+  /** Whether the way is the library's own: an error of a mapping of the user's passes through unchanged. */
+  get isOwn(): boolean {
+    return true;
   }
 
-  /** Goes to the table to which an entry points. */
-  follow(high: number, low: number): void {
-    if (this.offset !== undefined) {
-      this.page = this.offset.pageOf(high & ADDRESS_HIGH, low);
-    } else {
-      const { memory, page } = this.mapping.frameToPointer(
-        new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB),
-      );
-      this.memory = memory;
-      this.page = page;
-    }
+  /** On what it rests that a table should be there, for messages. */
+  protected get assumption(): string {
+    return '';
   }
 
   /** Replaces the flags of the entry that was read. */
@@ -189,6 +209,45 @@ export class TablePath {
 
   private text(level: number): string {
     return `the level-${level} entry ${this.index} (${hex64(joinHalves(this.low, this.high))})`;
+  }
+}
+
+/** A path through tables that a mapping finds by their frames. */
+export class MappedPath extends TablePath {
+  readonly isLax = false;
+  private readonly mapping: PageTableFrameMapping;
+  /** The mapping, if it is an offset in the root's own memory: tables are then reached without objects. */
+  private readonly offset: PhysOffset | undefined;
+
+  /**
+   * @param root - the level-4 table
+   * @param mapping - where the other tables are
+   * @param flatRoot - where the root is in flat memory, or -1
+   */
+  constructor(root: PageTable, mapping: PageTableFrameMapping, flatRoot: number) {
+    super(root, flatRoot);
+    this.mapping = mapping;
+    this.offset = offsetIn(root.memory, mapping);
+  }
+
+  override get isOwn(): boolean {
+    return this.offset !== undefined;
+  }
+
+  protected override get assumption(): string {
+    return this.offset === undefined ? '' : ` (physical memory is taken to begin at ${this.offset.offset})`;
+  }
+
+  override follow(high: number, low: number): void {
+    if (this.offset !== undefined) {
+      this.page = this.offset.pageOf(high & ADDRESS_HIGH, low);
+    } else {
+      const { memory, page } = this.mapping.frameToPointer(
+        new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB),
+      );
+      this.memory = memory;
+      this.page = page;
+    }
   }
 }
 

@@ -82,6 +82,7 @@ function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string 
 }
 
 const OFFSET = 'x86_64/offset-mixed-1017.jsonl.gz';
+const RECURSIVE = 'x86_64/recursive-hostile-1003.jsonl.gz';
 const MAPPED = 'x86_64/mapped-hostile-1003.jsonl.gz';
 
 function textOf(name: string): string {
@@ -112,14 +113,14 @@ function hasResult(line: Members, member: string): boolean {
 }
 
 describe('recorded sequences', () => {
-  test('the 35 sequences of the x86_64 mappers replay without a difference, 14,000 operations in all', () => {
+  test('the 55 sequences of the x86_64 mappers replay without a difference, 22,000 operations in all', () => {
     const { exit, lines, err } = run(VECTORS);
     expect(err).toBe('');
-    expect(lines).toHaveLength(36);
+    expect(lines).toHaveLength(56);
     for (const line of lines.slice(0, -1)) {
       expect(line).toMatch(/^x86_64\/\S+\.jsonl\.gz: 400 operations, 0 differences, 0 deliberate$/);
     }
-    expect(lines.at(-1)).toBe('14000 operations, 0 differences, 0 deliberate');
+    expect(lines.at(-1)).toBe('22000 operations, 0 differences, 0 deliberate');
     expect(exit).toBe(0);
   });
 
@@ -166,6 +167,13 @@ describe('a replay finds what is not as recorded', () => {
       member: 'result',
       isWanted: ({ op, result }) => op === 'unmap' && JSON.stringify(result).includes('PageNotMapped'),
       change: (line) => ({ ...line, result: { err: 'ParentEntryHugePage' } }),
+    },
+    {
+      what: 'the page of a fault',
+      file: RECURSIVE,
+      member: 'result',
+      isWanted: (line) => hasResult(line, 'fault'),
+      change: (line) => ({ ...line, result: { fault: '0x7000' } }),
     },
     {
       what: 'what an error carries',

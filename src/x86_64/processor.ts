@@ -1,0 +1,47 @@
+import { type Fault, PageFault } from '../cpu/index.ts';
+import type { FlushSink } from './flush.ts';
+import type { Page } from './page.ts';
+import type { PageSize } from './page-size.ts';
+import type { TableMemory } from './page-table.ts';
+
+/** A processor as far as mappers need one; `X86Cpu` is one. */
+export interface Processor extends TableMemory {
+  /** CR3. */
+  readonly cr3: bigint;
+  /** INVLPG for the address of which the two halves are given. */
+  invalidate(high: number, low: number): Fault | undefined;
+  /** MOV to CR3 of the value that it holds. */
+  reloadCr3(): Fault | undefined;
+}
+
+/** Whether a memory, or whatever is told of flushes, is a processor. */
+export function isProcessor(value: TableMemory | FlushSink | Processor): value is Processor {
+  return 'reloadCr3' in value && 'invalidate' in value;
+}
+
+/** What a mapper tells of flushes: what it was given, or else the processor through which it sees its tables. */
+export function sinkOf(given: FlushSink | Processor | undefined, memory: TableMemory): FlushSink | undefined {
+  const sink = given ?? (isProcessor(memory) ? memory : undefined);
+  return sink !== undefined && isProcessor(sink) ? new ProcessorSink(sink) : sink;
+}
+
+/** Flushes as instructions of a processor. */
+class ProcessorSink implements FlushSink {
+  private readonly processor: Processor;
+
+  constructor(processor: Processor) {
+    this.processor = processor;
+  }
+
+  invalidate(page: Page<PageSize>): void {
+    refuse('flush', this.processor.invalidate(page.high, page.low));
+  }
+
+  invalidateAll(): void {
+    refuse('flushAll', this.processor.reloadCr3());
+  }
+}
+
+function refuse(operation: string, fault: Fault | undefined): void {
+  if (fault !== undefined) throw new PageFault(fault, `${operation}: `);
+}

@@ -1,0 +1,258 @@
+import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
+import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { highOfUnit } from './block.ts';
+import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
+import { InvalidPageTable } from './errors.ts';
+import { PageTableFlags } from './flags.ts';
+import { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
+import { PhysFrame } from './frame.ts';
+import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
+import { GeneralWay } from './general-way.ts';
+import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
+import { Page, type PageRangeInclusive } from './page.ts';
+import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
+import { type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { isProcessor, sinkOf } from './processor.ts';
+import { RecursiveMap } from './recursive-map.ts';
+import { RecursivePath } from './recursive-path.ts';
+import { TableCleaner } from './table-cleaner.ts';
+import type { PageTableIndex } from './table-index.ts';
+import { INSPECT } from './word.ts';
+import { wrongKind } from './wrong-kind.ts';
+
+/** The flags of a page that tables on the way to it get as well. */
+const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
+/** The index whose window ends at the last byte of the address space. */
+const LAST_INDEX = 511;
+
+/**
+ * A mapper for a level-4 table that has an entry pointing back to it: that entry makes every table of the active address
+ * space appear in the address space itself, and this is the only way in which tables are reached. So all it does goes
+ * through the processor: an entry that is not present on the way, or one that is not writable, is a page fault, and what
+ * the TLB still holds is what it sees.
+ *
+ * Tables always get `PRESENT` and `WRITABLE`, whatever flags are asked for. A page fault on the way is thrown as
+ * `PageFault`; what was written before it stays, as on a processor.
+ */
+export class RecursivePageTable
+  implements Mapper<Size4KiB>, Mapper<Size2MiB>, Mapper<Size1GiB>, Translate, CleanUp
+{
+  private readonly sink: FlushSink | undefined;
+  private readonly path: RecursivePath;
+  private readonly general: GeneralWay;
+  private readonly mapping: RecursiveMap;
+
+  /**
+   * A mapper for the active level-4 table, which is seen through the processor at the address that the loop gives it.
+   *
+   * @param table - at the address whose four indices are all that of the entry pointing back:
+   *   `PageTable.at(cpu, address)`
+   * @param options - `sink`: is told of flushes, by default the processor
+   * @throws {@link InvalidPageTable} `NotRecursive` if the indices of the table's address differ, `NotActive` unless the
+   *   entry of that index is present and points to the table in CR3
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for index 511, whose window ends with the address space: programs in
+   *   which addresses are pointers cannot have an object there. {@link newUnchecked} takes it
+   */
+  constructor(table: PageTable, options?: MapperOptions);
+  /** @internal With an index that was not checked. */
+  constructor(table: PageTable, options: MapperOptions | undefined, unchecked: number);
+  constructor(table: PageTable, options: MapperOptions = {}, unchecked = -1) {
+    const index = unchecked < 0 ? checkedIndex(table) : unchecked;
+    this.sink = sinkOf(options.sink, table.memory);
+    this.path = new RecursivePath(table, index);
+    this.general = new GeneralWay(this.path);
+    this.mapping = new RecursiveMap(this.path);
+  }
+
+  /**
+   * A mapper for a table that is not looked at.
+   *
+   * @param table - a level-4 table that is active, in the memory through which it is
+   * @param recursiveIndex - of its entry that points back
+   */
+  static newUnchecked(
+    table: PageTable,
+    recursiveIndex: PageTableIndex,
+    options?: MapperOptions,
+  ): RecursivePageTable {
+    return new RecursivePageTable(table, options, recursiveIndex.value);
+  }
+
+  /** The level-4 table, to look at. */
+  level4Table(): ReadonlyPageTable {
+    return ReadonlyPageTable.of(this.path.root);
+  }
+
+  /**
+   * The level-4 table, to change.
+   *
+   * @throws {@link PageTableError} `REENTERED` from inside a callback
+   */
+  level4TableMut(): PageTable {
+    this.path.refuseReentry();
+    return this.path.root;
+  }
+
+  mapTo<S extends PageSize>(
+    page: Page<S>,
+    frame: PhysFrame<S>,
+    flags: PageTableFlags,
+    allocator: FrameAllocator<Size4KiB>,
+  ): MapperFlush<S> {
+    this.mapping.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    return new MapperFlush(page, this.sink);
+  }
+
+  mapToWithTableFlags<S extends PageSize>(
+    page: Page<S>,
+    frame: PhysFrame<S>,
+    flags: PageTableFlags,
+    parentTableFlags: PageTableFlags,
+    allocator: FrameAllocator<Size4KiB>,
+  ): MapperFlush<S> {
+    if (!(parentTableFlags instanceof PageTableFlags)) {
+      throw wrongKind('mapToWithTableFlags', parentTableFlags, 'PageTableFlags');
+    }
+    const { low, high } = parentTableFlags;
+    this.mapping.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
+    return new MapperFlush(page, this.sink);
+  }
+
+  identityMap<S extends PageSize>(
+    frame: PhysFrame<S>,
+    flags: PageTableFlags,
+    allocator: FrameAllocator<Size4KiB>,
+  ): MapperFlush<S> {
+    if (!(frame instanceof PhysFrame)) throw wrongKind('identityMap', frame, 'a PhysFrame');
+    if (!isCanonical(frame.high)) throw new VirtAddrNotValid(frame.startAddress().asU64());
+    const page = Page.containingAddress(new VirtAddr(frame.high, frame.low), frame.pageSize);
+    this.mapping.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    return new MapperFlush(page, this.sink);
+  }
+
+  unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
+    if (!(page instanceof Page)) throw wrongKind('unmap', page, 'a Page');
+    return { frame: this.general.unmap(page), flush: new MapperFlush(page, this.sink) };
+  }
+
+  updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
+    if (!(page instanceof Page)) throw wrongKind('updateFlags', page, 'a Page');
+    if (!(flags instanceof PageTableFlags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
+    const { level, leaf } = page.pageSize;
+    this.general.change('updateFlags', page, level, flags.low | leaf, flags.high);
+    return new MapperFlush(page, this.sink);
+  }
+
+  setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
+    this.general.setFlags('setFlagsP4Entry', page, 4, flags);
+    return new MapperFlushAll(this.sink);
+  }
+
+  setFlagsP3Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
+    this.general.setFlags('setFlagsP3Entry', page, 3, flags);
+    return new MapperFlushAll(this.sink);
+  }
+
+  setFlagsP2Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
+    this.general.setFlags('setFlagsP2Entry', page, 2, flags);
+    return new MapperFlushAll(this.sink);
+  }
+
+  translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+    if (!(page instanceof Page)) throw wrongKind('translatePage', page, 'a Page');
+    return this.general.translatePage(page);
+  }
+
+  translate(addr: VirtAddr | bigint): TranslateResult {
+    const { high, low } = halvesOf('translate', addr);
+    return this.general.result(this.general.search('translate', high, low), low);
+  }
+
+  translateAddr(addr: VirtAddr): PhysAddr | undefined;
+  translateAddr(addr: bigint): bigint | undefined;
+  translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
+    const { high, low } = halvesOf('translateAddr', addr);
+    const { general } = this;
+    const size = general.search('translateAddr', high, low);
+    if (size === undefined) return undefined;
+    const inner = size.inner | 0xfff;
+    const upper = general.high & ADDRESS_HIGH;
+    const lower = (general.low & ~inner) | (low & inner);
+    return typeof addr === 'bigint' ? joinHalves(lower, upper) : new PhysAddr(upper, lower);
+  }
+
+  cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
+    this.path.enter();
+    new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
+  }
+
+  cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
+    TableCleaner.checkRange(range);
+    const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
+    this.path.enter();
+    new TableCleaner(this.path, deallocator).clean(first, last);
+  }
+
+  /** Kind, index and root. */
+  toString(): string {
+    return `RecursivePageTable { recursiveIndex: ${this.path.skipped}, level4Table: ${this.path.root} }`;
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return this.toString();
+  }
+}
+
+/** The recursive index of a table that is recursive and active. */
+function checkedIndex(table: PageTable): number {
+  const { memory, page } = table;
+  if (!isProcessor(memory)) {
+    throw wrongKind(
+      'RecursivePageTable',
+      table,
+      'a table seen through a processor: PageTable.at(cpu, address)',
+    );
+  }
+  const high = highOfUnit(page);
+  const low = page << 12;
+  const address = hex64(joinHalves(low, high));
+  const [index, ...others] = [4, 3, 2, 1].map((level) => indexAt(high, low, level));
+  if (others.some((other) => other !== index) || !isCanonical(high)) {
+    throw new InvalidPageTable(
+      'NotRecursive',
+      `the table at ${address} has the indices ${index}, ${others.join(', ')}; expected four equal ones, as the address ` +
+        'that a level-4 entry pointing back gives the table',
+      { address: joinHalves(low, high) },
+    );
+  }
+  const entry = table.get(index);
+  const bits = entry.bits();
+  const frame = lowHalf(bits) & ADDRESS_LOW;
+  const active = memory.cr3;
+  const isActive =
+    (lowHalf(bits) & (PRESENT | HUGE_PAGE)) === PRESENT && ((bits ^ active) & 0xf_ffff_ffff_f000n) === 0n;
+  if (!isActive) {
+    throw new InvalidPageTable(
+      'NotActive',
+      `entry ${index} of the table at ${address} is ${hex64(bits)}; expected a present entry with the frame in CR3, ` +
+        `${hex64(active)}`,
+      { address: joinHalves(low, high), entry: bits, cr3: active, frame },
+    );
+  }
+  if (index === LAST_INDEX) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `RecursivePageTable: index ${LAST_INDEX} puts tables at the last bytes of the address space, where pointers overflow; ` +
+        'expected another index. newUnchecked takes it',
+      { index },
+    );
+  }
+  return index;
+}
+
+function halvesOf(operation: string, addr: VirtAddr | bigint): { high: number; low: number } {
+  if (typeof addr === 'bigint') return { high: canonicalHigh(addr), low: lowHalf(addr) };
+  if (!(addr instanceof VirtAddr)) throw wrongKind(operation, addr, 'a VirtAddr or a bigint');
+  return addr;
+}
