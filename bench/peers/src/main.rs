@@ -3,8 +3,11 @@
 //!
 //! `peers ROUNDS` prints one JSON line per row and peer. A wrong result ends the program with a panic.
 
+mod mapper;
 mod multiarch;
 mod offset;
+#[cfg(target_os = "linux")]
+mod recursive;
 mod rows;
 
 fn main() {
@@ -16,4 +19,6 @@ fn main() {
     let ram = rows::guest_ram();
     offset::run(ram, rounds);
     multiarch::run(ram, rounds);
+    #[cfg(target_os = "linux")]
+    recursive::run(rounds);
 }
