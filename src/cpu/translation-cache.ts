@@ -1,7 +1,7 @@
 // Where each number of an entry stands in `entries`.
 const HIGH = 0;
 const LOW = 1;
-/** Kind and space. */
+/** Order and space. */
 const META = 2;
 /** The next entry with the same hash, plus 1; 0 at the end. */
 const NEXT = 3;
@@ -13,9 +13,9 @@ const FRAME_HIGH = 7;
 /** log2 of the numbers that an entry has. */
 const STRIDE = 3;
 
-/** Kinds of entries: page sizes and table spans by `log2` of their 4-KiB pages, doubled; tables have 1 more. */
-const KINDS = 128;
-const SPACE_SHIFT = 7;
+/** Orders: `log2` of the 4-KiB pages that an entry spans. */
+const ORDERS = 64;
+const SPACE_SHIFT = 6;
 const SMALLEST = 256;
 /** The clock begins anew, in an empty cache, before it leaves the small integers. */
 const LAST_TICK = 2 ** 30;
@@ -26,19 +26,9 @@ export const NONE = -1;
 /** Entries that a cache that keeps everything holds at most: 32 bytes each. */
 export const MOST_ENTRIES = 2 ** 20;
 
-/** The kind of an entry that maps pages of `4096 << order` bytes. */
-export function pageKind(order: number): number {
-  return order << 1;
-}
-
-/** The kind of an entry that leads to a table which maps `4096 << order` bytes. */
-export function tableKind(order: number): number {
-  return (order << 1) | 1;
-}
-
 /**
- * What a processor remembers of its page tables: translations (the TLB) and entries that lead to tables (the
- * paging-structure caches), each tagged with an address space.
+ * What a processor remembers of its page tables, tagged with address space and size: one of these holds translations (the
+ * TLB), another the entries that lead to tables (the paging-structure caches).
  *
  * Nothing goes before it is told to, or before there is no room: a translation that software forgot to invalidate stays
  * as long as an architecture allows. Invalidating an address space costs nothing: it moves a clock on.
@@ -53,17 +43,16 @@ export class TranslationCache<Note = undefined> {
   /** The entry that goes next when there is no more room. */
   private oldest = 0;
   private readonly limit: number;
-  /** How many entries there may be of each kind, so that kinds that do not occur cost nothing. */
-  private readonly counts = new Int32Array(KINDS);
+  /** How many entries there may be of each order, so that orders that do not occur cost nothing. */
+  private readonly counts = new Int32Array(ORDERS);
   private clock = 0;
   /** How often an entry went because there was no more room. */
   evictions = 0;
-  // By space: entries that came earlier than this are gone.
-  private readonly pagesSince: Int32Array;
-  private readonly tablesSince: Int32Array;
-  // By kind: which bits of an address count.
-  private readonly maskHigh = new Int32Array(KINDS);
-  private readonly maskLow = new Int32Array(KINDS);
+  /** By space: entries that came earlier than this are gone. */
+  private readonly since: Int32Array;
+  // By order: which bits of an address count.
+  private readonly maskHigh = new Int32Array(ORDERS);
+  private readonly maskLow = new Int32Array(ORDERS);
   /** What the caller noted about entries. */
   private notes: (Note | undefined)[] = [];
 
@@ -78,37 +67,41 @@ export class TranslationCache<Note = undefined> {
     this.entries = new Int32Array(room << STRIDE);
     this.heads = new Int32Array(1 << bits);
     this.hashShift = 32 - bits;
-    this.pagesSince = new Int32Array(spaces);
-    this.tablesSince = new Int32Array(spaces);
-    for (let kind = 0; kind < KINDS; kind += 1) {
-      const order = kind >> 1;
-      this.maskHigh[kind] = order <= 20 ? -1 : order >= 52 ? 0 : -1 << (order - 20);
-      this.maskLow[kind] = order >= 20 ? 0 : -4096 << order;
+    this.since = new Int32Array(spaces);
+    for (let order = 0; order < ORDERS; order += 1) {
+      this.maskHigh[order] = order <= 20 ? -1 : order >= 52 ? 0 : -1 << (order - 20);
+      this.maskLow[order] = order >= 20 ? 0 : -4096 << order;
     }
   }
 
-  /** Whether there may be an entry of a kind. */
-  has(kind: number): boolean {
-    return this.counts[kind] !== 0;
+  /** Whether there may be an entry of an order. */
+  has(order: number): boolean {
+    return this.counts[order] !== 0;
   }
 
   /**
    * The entry for an address.
    *
-   * @param kind - {@link pageKind} or {@link tableKind}
+   * @param order - `log2` of the 4-KiB pages that it spans
    * @param space - address space
    * @param high - bits 63:32 of the address
    * @param low - bits 31:0
    * @returns its number, good until the cache changes, or {@link NONE}
    */
-  find(kind: number, space: number, high: number, low: number): number {
-    const at = this.search(kind, space, high, low);
+  find(order: number, space: number, high: number, low: number): number {
+    const at = this.search(order, space, high, low);
     return at >= 0 && this.isAlive(at) ? at : NONE;
   }
 
   /** The frame of an entry: the first of its page, or that of the table. */
   frameOf(at: number): number {
     return this.entries[at + FRAME_HIGH] * 0x1_0000_0000 + (this.entries[at + FRAME_LOW] >>> 0);
+  }
+
+  /** {@link frameOf} as a small integer; -1 for a frame from 2^31. */
+  nearFrameOf(at: number): number {
+    const low = this.entries[at + FRAME_LOW];
+    return low >= 0 && this.entries[at + FRAME_HIGH] === 0 ? low : -1;
   }
 
   /** What else was stored with an entry. */
@@ -121,9 +114,9 @@ export class TranslationCache<Note = undefined> {
     return this.entries[at + META] >>> SPACE_SHIFT;
   }
 
-  /** The kind of an entry. */
-  kindOf(at: number): number {
-    return this.entries[at + META] & (KINDS - 1);
+  /** The order of an entry. */
+  orderOf(at: number): number {
+    return this.entries[at + META] & (ORDERS - 1);
   }
 
   /** Bits 63:32 of the first address of an entry. */
@@ -158,14 +151,14 @@ export class TranslationCache<Note = undefined> {
    * @param bits - 32 bits of the caller's
    * @returns its number
    */
-  insert(kind: number, space: number, high: number, low: number, frame: number, bits: number): number {
-    let at = this.search(kind, space, high, low);
-    if (at < 0) at = this.link(kind, space, high & this.maskHigh[kind], low & this.maskLow[kind]);
+  insert(order: number, space: number, high: number, low: number, frame: number, bits: number): number {
+    let at = this.search(order, space, high, low);
+    if (at < 0) at = this.link(order, space, high & this.maskHigh[order], low & this.maskLow[order]);
     const { entries } = this;
     entries[at + BORN] = this.clock;
     entries[at + BITS] = bits;
     entries[at + FRAME_LOW] = frame;
-    entries[at + FRAME_HIGH] = frame / 0x1_0000_0000;
+    entries[at + FRAME_HIGH] = frame < 0x1_0000_0000 ? 0 : frame / 0x1_0000_0000;
     return at;
   }
 
@@ -174,14 +167,9 @@ export class TranslationCache<Note = undefined> {
     this.entries[at + BORN] = -1;
   }
 
-  /** Forgets the translations of a space. */
-  dropPages(space: number): void {
-    this.pagesSince[space] = this.tick();
-  }
-
-  /** Forgets the entries that lead to tables of a space. */
-  dropTables(space: number): void {
-    this.tablesSince[space] = this.tick();
+  /** Forgets everything in a space. */
+  dropSpace(space: number): void {
+    this.since[space] = this.tick();
   }
 
   /**
@@ -190,16 +178,14 @@ export class TranslationCache<Note = undefined> {
    * @param end - one more than the last space
    */
   dropSpaces(end: number): void {
-    const now = this.tick();
-    this.pagesSince.fill(now, 0, end);
-    this.tablesSince.fill(now, 0, end);
+    this.since.fill(this.tick(), 0, end);
   }
 
-  private search(kind: number, space: number, high: number, low: number): number {
+  private search(order: number, space: number, high: number, low: number): number {
     const { entries } = this;
-    const keyHigh = high & this.maskHigh[kind];
-    const keyLow = low & this.maskLow[kind];
-    const meta = kind | (space << SPACE_SHIFT);
+    const keyHigh = high & this.maskHigh[order];
+    const keyLow = low & this.maskLow[order];
+    const meta = order | (space << SPACE_SHIFT);
     for (let next = this.heads[this.hash(keyHigh, keyLow, meta)]; next !== 0; ) {
       const at = next - 1;
       if (entries[at + LOW] === keyLow && entries[at + HIGH] === keyHigh && entries[at + META] === meta) {
@@ -218,12 +204,11 @@ export class TranslationCache<Note = undefined> {
   private isAlive(at: number): boolean {
     const { entries } = this;
     const meta = entries[at + META];
-    const since = (meta & 1) === 0 ? this.pagesSince : this.tablesSince;
-    return entries[at + BORN] >= since[meta >>> SPACE_SHIFT];
+    return entries[at + BORN] >= this.since[meta >>> SPACE_SHIFT];
   }
 
   /** Makes room for an entry, and puts it into its chain. */
-  private link(kind: number, space: number, high: number, low: number): number {
+  private link(order: number, space: number, high: number, low: number): number {
     if (this.used << STRIDE === this.entries.length) this.makeRoom();
     let at = this.used << STRIDE;
     if (at < this.entries.length) {
@@ -235,14 +220,14 @@ export class TranslationCache<Note = undefined> {
       this.evictions += 1;
     }
     const { entries, heads } = this;
-    const meta = kind | (space << SPACE_SHIFT);
+    const meta = order | (space << SPACE_SHIFT);
     const place = this.hash(high, low, meta);
     entries[at + HIGH] = high;
     entries[at + LOW] = low;
     entries[at + META] = meta;
     entries[at + NEXT] = heads[place];
     heads[place] = at + 1;
-    this.counts[kind] += 1;
+    this.counts[order] += 1;
     return at;
   }
 
@@ -250,7 +235,7 @@ export class TranslationCache<Note = undefined> {
     const { entries, heads } = this;
     const place = this.hash(entries[at + HIGH], entries[at + LOW], entries[at + META]);
     const after = entries[at + NEXT];
-    this.counts[this.kindOf(at)] -= 1;
+    this.counts[this.orderOf(at)] -= 1;
     if (heads[place] === at + 1) {
       heads[place] = after;
       return;
@@ -271,7 +256,7 @@ export class TranslationCache<Note = undefined> {
     for (const from of kept) {
       const meta = entries[from + META];
       const at = this.link(
-        meta & (KINDS - 1),
+        meta & (ORDERS - 1),
         meta >>> SPACE_SHIFT,
         entries[from + HIGH],
         entries[from + LOW],
@@ -296,8 +281,7 @@ export class TranslationCache<Note = undefined> {
   private tick(): number {
     if (this.clock === LAST_TICK) {
       this.empty(this.entries.length >> STRIDE);
-      this.pagesSince.fill(0);
-      this.tablesSince.fill(0);
+      this.since.fill(0);
       this.clock = 0;
     }
     this.clock += 1;

@@ -284,6 +284,12 @@ export interface UniformLevels {
   readonly value: number;
   /** Bits of the high half that must be 0: reserved ones, and those of frames from 2^31. */
   readonly high: number;
+  /** The accessed bit of every entry. */
+  readonly accessed: number;
+  /** The dirty bit of a last entry. */
+  readonly dirty: number;
+  /** The bit of a last entry that makes its page global; 0 if none does. */
+  readonly global: number;
 }
 
 /**
@@ -314,5 +320,13 @@ export function uniformLevels({
       high |= facts[at + TABLE_RESERVED_HIGH] | (facts[at + TABLE_ADDRESS_HIGH] & ~NEAR_ADDRESS_HIGH);
     }
   }
-  return { mask, value, high };
+  const last = 3 * FACTS;
+  return {
+    mask,
+    value,
+    high,
+    accessed: facts[last + ACCESSED],
+    dirty: facts[last + DIRTY],
+    global: facts[last + GLOBAL],
+  };
 }

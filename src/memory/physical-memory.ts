@@ -188,7 +188,11 @@ export class PhysicalMemory {
    * @throws {@link PageTableError} `NOT_IN_MEMORY` if it is not there
    */
   isClear(frame: number): boolean {
-    const start = this.place(frame);
+    return this.isClearAt(this.place(frame));
+  }
+
+  /** The same for the frame that begins at a word. */
+  isClearAt(start: number): boolean {
     const words = this.words;
     for (let at = start; at < start + WORDS; at += 4) {
       if ((words[at] | words[at + 1] | words[at + 2] | words[at + 3]) !== 0) return false;

@@ -39,6 +39,10 @@ export interface TableMemory {
   readonly high: number;
   /** Writes an entry, as {@link readEntry} reads it. */
   writeEntry(page: number, index: number, low: number, high: number): void;
+  /** Fills a table with zeros; without it, entries are written one by one. */
+  clearFrame?(page: number): void;
+  /** Whether a table holds nothing but zeros; without it, entries are read one by one. */
+  isClear?(page: number): boolean;
 }
 
 /** An entry that can only be read. It shows what the table holds at the moment it is asked. */
@@ -288,13 +292,13 @@ export class PageTable extends ReadonlyPageTable {
 
 /** Makes all entries of a table unused. */
 export function zeroTable(memory: TableMemory, page: number): void {
-  if (memory instanceof PhysicalMemory) memory.clearFrame(page);
+  if (memory.clearFrame !== undefined) memory.clearFrame(page);
   else for (let index = 0; index < ENTRIES; index += 1) memory.writeEntry(page, index, 0, 0);
 }
 
 /** Whether all entries of a table are unused. */
 export function isTableEmpty(memory: TableMemory, page: number): boolean {
-  if (memory instanceof PhysicalMemory) return memory.isClear(page);
+  if (memory.isClear !== undefined) return memory.isClear(page);
   for (let index = 0; index < ENTRIES; index += 1) {
     if ((memory.readEntry(page, index) | memory.high) !== 0) return false;
   }

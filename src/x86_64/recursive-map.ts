@@ -1,10 +1,10 @@
 import { indexAt } from './addr.ts';
 import { HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PageTableFlags } from './flags.ts';
-import { PhysFrame } from './frame.ts';
+import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
-import { checkLeaf, checkTableFlags, checkTableFrame, mapRefusal, wrongArguments } from './map-request.ts';
-import { Page } from './page.ts';
+import { checkLeaf, checkTableFlags, checkTableFrame, mapRefusal } from './map-request.ts';
+import type { Page } from './page.ts';
 import type { PageSize, Size4KiB } from './page-size.ts';
 import { zeroTable } from './page-table.ts';
 import type { RecursivePath } from './recursive-path.ts';
@@ -43,12 +43,6 @@ export class RecursiveMap {
   ): void {
     const { path } = this;
     const size = page.pageSize;
-    if (
-      !(page instanceof Page && frame instanceof PhysFrame && flags instanceof PageTableFlags) ||
-      frame.pageSize !== size
-    ) {
-      throw wrongArguments(operation, page, frame, flags);
-    }
     path.enter();
     try {
       const unusual = (size.leaf === 0 ? parentsLow | flags.low : parentsLow) & HUGE_PAGE;

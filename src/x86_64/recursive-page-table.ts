@@ -1,13 +1,14 @@
 import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
 import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
 import { highOfUnit } from './block.ts';
-import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
+import * as bits from './entry-bits.ts';
 import { InvalidPageTable } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
 import { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import { GeneralWay } from './general-way.ts';
+import { wrongArguments } from './map-request.ts';
 import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
 import { Page, type PageRangeInclusive } from './page.ts';
 import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
@@ -15,11 +16,20 @@ import { type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { isProcessor, sinkOf } from './processor.ts';
 import { RecursiveMap } from './recursive-map.ts';
 import { RecursivePath } from './recursive-path.ts';
+import { RecursiveWay, remembersAll } from './recursive-way.ts';
 import { TableCleaner } from './table-cleaner.ts';
 import type { PageTableIndex } from './table-index.ts';
 import { INSPECT } from './word.ts';
 import { wrongKind } from './wrong-kind.ts';
 
+// This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
+const AnyPage = Page;
+const Frame = PhysFrame;
+const Flush = MapperFlush;
+const Flags = PageTableFlags;
+const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
+/** What the unmapping of a 4-KiB page looks at. */
+const LEAF = PRESENT | HUGE_PAGE;
 /** The flags of a page that tables on the way to it get as well. */
 const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
 /** The index whose window ends at the last byte of the address space. */
@@ -41,6 +51,8 @@ export class RecursivePageTable
   private readonly path: RecursivePath;
   private readonly general: GeneralWay;
   private readonly mapping: RecursiveMap;
+  /** The fast way, if the processor allows it. */
+  private readonly way: RecursiveWay | undefined;
 
   /**
    * A mapper for the active level-4 table, which is seen through the processor at the address that the loop gives it.
@@ -61,6 +73,7 @@ export class RecursivePageTable
     this.sink = sinkOf(options.sink, table.memory);
     this.path = new RecursivePath(table, index);
     this.general = new GeneralWay(this.path);
+    this.way = remembersAll(table.memory) ? new RecursiveWay(table.memory, index) : undefined;
     this.mapping = new RecursiveMap(this.path);
   }
 
@@ -99,8 +112,8 @@ export class RecursivePageTable
     flags: PageTableFlags,
     allocator: FrameAllocator<Size4KiB>,
   ): MapperFlush<S> {
-    this.mapping.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new MapperFlush(page, this.sink);
+    this.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    return new Flush(page, this.sink);
   }
 
   mapToWithTableFlags<S extends PageSize>(
@@ -114,8 +127,8 @@ export class RecursivePageTable
       throw wrongKind('mapToWithTableFlags', parentTableFlags, 'PageTableFlags');
     }
     const { low, high } = parentTableFlags;
-    this.mapping.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
-    return new MapperFlush(page, this.sink);
+    this.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
+    return new Flush(page, this.sink);
   }
 
   identityMap<S extends PageSize>(
@@ -126,21 +139,33 @@ export class RecursivePageTable
     if (!(frame instanceof PhysFrame)) throw wrongKind('identityMap', frame, 'a PhysFrame');
     if (!isCanonical(frame.high)) throw new VirtAddrNotValid(frame.startAddress().asU64());
     const page = Page.containingAddress(new VirtAddr(frame.high, frame.low), frame.pageSize);
-    this.mapping.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new MapperFlush(page, this.sink);
+    this.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
+    return new Flush(page, this.sink);
   }
 
   unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
-    if (!(page instanceof Page)) throw wrongKind('unmap', page, 'a Page');
-    return { frame: this.general.unmap(page), flush: new MapperFlush(page, this.sink) };
+    if (!(page instanceof AnyPage)) throw wrongKind('unmap', page, 'a Page');
+    const way = this.wayTo(page);
+    if (way?.find(page.high, page.low, PRESENT) && (way.low & LEAF) === PRESENT && way.replace(0, 0)) {
+      const frame = new Frame(way.high & ADDRESS_HIGH, way.low & ADDRESS_LOW, page.pageSize);
+      return { frame, flush: new Flush(page, this.sink) };
+    }
+    return { frame: this.general.unmap(page), flush: new Flush(page, this.sink) };
   }
 
   updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
-    if (!(page instanceof Page)) throw wrongKind('updateFlags', page, 'a Page');
-    if (!(flags instanceof PageTableFlags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
-    const { level, leaf } = page.pageSize;
-    this.general.change('updateFlags', page, level, flags.low | leaf, flags.high);
-    return new MapperFlush(page, this.sink);
+    if (!(page instanceof AnyPage)) throw wrongKind('updateFlags', page, 'a Page');
+    if (!(flags instanceof Flags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
+    const way = this.wayTo(page);
+    const isDone =
+      way?.find(page.high, page.low, PRESENT) &&
+      (way.low | way.high) !== 0 &&
+      way.replace((way.low & ADDRESS_LOW) | flags.low, (way.high & ADDRESS_HIGH) | flags.high);
+    if (!isDone) {
+      const { level, leaf } = page.pageSize;
+      this.general.change('updateFlags', page, level, flags.low | leaf, flags.high);
+    }
+    return new Flush(page, this.sink);
   }
 
   setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
@@ -159,8 +184,11 @@ export class RecursivePageTable
   }
 
   translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
-    if (!(page instanceof Page)) throw wrongKind('translatePage', page, 'a Page');
-    return this.general.translatePage(page);
+    if (!(page instanceof AnyPage)) throw wrongKind('translatePage', page, 'a Page');
+    const way = this.wayTo(page);
+    return way?.find(page.high, page.low, PRESENT) && (way.low | way.high) !== 0
+      ? new Frame(way.high & ADDRESS_HIGH, way.low & ADDRESS_LOW, page.pageSize)
+      : this.general.translatePage(page);
   }
 
   translate(addr: VirtAddr | bigint): TranslateResult {
@@ -172,13 +200,16 @@ export class RecursivePageTable
   translateAddr(addr: bigint): bigint | undefined;
   translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
     const { high, low } = halvesOf('translateAddr', addr);
+    const way = this.path.fastRoot < 0 ? undefined : this.way;
+    // An unused entry, and one that claims to be huge, are left to the general way.
+    if (way?.find(high, low, PRESENT) && way.low !== 0 && (way.low & HUGE_PAGE) === 0) {
+      return addressOf(addr, way.high & ADDRESS_HIGH, (way.low & ADDRESS_LOW) | (low & 0xfff));
+    }
     const { general } = this;
     const size = general.search('translateAddr', high, low);
     if (size === undefined) return undefined;
     const inner = size.inner | 0xfff;
-    const upper = general.high & ADDRESS_HIGH;
-    const lower = (general.low & ~inner) | (low & inner);
-    return typeof addr === 'bigint' ? joinHalves(lower, upper) : new PhysAddr(upper, lower);
+    return addressOf(addr, general.high & ADDRESS_HIGH, (general.low & ~inner) | (low & inner));
   }
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
@@ -191,6 +222,37 @@ export class RecursivePageTable
     const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
     this.path.enter();
     new TableCleaner(this.path, deallocator).clean(first, last);
+  }
+
+  private map(
+    operation: string,
+    page: Page<PageSize>,
+    frame: PhysFrame<PageSize>,
+    flags: PageTableFlags,
+    parentsLow: number,
+    parentsHigh: number,
+    allocator: FrameAllocator<Size4KiB>,
+  ): void {
+    if (
+      !(page instanceof AnyPage && frame instanceof Frame && flags instanceof Flags) ||
+      frame.pageSize !== page.pageSize
+    ) {
+      throw wrongArguments(operation, page, frame, flags);
+    }
+    const way = this.wayTo(page);
+    // What is unusual, or can be refused, is for the general way.
+    const unusual = ((parentsLow | flags.low) & HUGE_PAGE) | parentsHigh | (frame.low & 0xfff);
+    const isDone =
+      unusual === 0 &&
+      way?.find(page.high, page.low, parentsLow | PRESENT) &&
+      (way.low | way.high) === 0 &&
+      way.replace(frame.low | flags.low, frame.high | flags.high);
+    if (!isDone) this.mapping.map(operation, page, frame, flags, parentsLow, parentsHigh, allocator);
+  }
+
+  /** The fast way to a page's entry, unless there is none, or a call is under way. */
+  private wayTo(page: Page<PageSize>): RecursiveWay | undefined {
+    return page.pageSize.level === 1 && this.path.fastRoot >= 0 ? this.way : undefined;
   }
 
   /** Kind, index and root. */
@@ -249,6 +311,11 @@ function checkedIndex(table: PageTable): number {
     );
   }
   return index;
+}
+
+/** An address in the form in which one was given. */
+function addressOf(given: VirtAddr | bigint, high: number, low: number): PhysAddr | bigint {
+  return typeof given === 'bigint' ? joinHalves(low, high) : new PhysAddr(high, low);
 }
 
 function halvesOf(operation: string, addr: VirtAddr | bigint): { high: number; low: number } {

@@ -21,7 +21,7 @@ export class RecursivePath extends TablePath {
    * @param index - of the level-4 entry that points back
    */
   constructor(root: PageTable, index: number) {
-    super(root, -1);
+    super(root, 0);
     this.skipped = index;
     this.sign = (index >= 256 ? 0xffff_0000 : 0) | (index << 7);
   }

@@ -34,7 +34,7 @@ export abstract class TablePath {
   low = 0;
   /** Bits 63:32 of that entry. */
   high = 0;
-  /** For the mapper's fast way: where the root is in flat memory; -1 while a call is under way. */
+  /** For the mapper's fast way: where it begins, a number from 0; -1 if there is none, and while a call is under way. */
   fastRoot: number;
   /** Whether an entry that is in use but not present leads on, unless a call says otherwise. */
   abstract readonly isLax: boolean;
@@ -49,7 +49,7 @@ export abstract class TablePath {
 
   /**
    * @param root - the level-4 table
-   * @param flatRoot - where the root is in flat memory, or -1
+   * @param flatRoot - where the fast way begins, or -1
    */
   constructor(root: PageTable, flatRoot: number) {
     this.root = root;

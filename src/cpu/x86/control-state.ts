@@ -1,4 +1,5 @@
 import { hex, PageTableError } from '../../bits/index.ts';
+import { type UniformLevels, uniformLevels } from '../../format/compile.ts';
 import {
   type CompiledFormat,
   CR0_PE,
@@ -12,7 +13,6 @@ import {
   isPresent,
   type KnownX86Control,
   modeOf,
-  pageOrder,
   type RightsControl,
   type Root,
   resolveX86Control,
@@ -23,7 +23,6 @@ import {
   x86Format,
 } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
-import { pageKind, tableKind } from '../translation-cache.ts';
 import {
   isPaePaging,
   refusedCr0,
@@ -52,10 +51,12 @@ export class ControlState {
   signShift = -1;
   /** PAE paging: the four PDPTEs, which the processor keeps in registers, as pairs of halves. */
   pdptes: Int32Array | undefined;
-  /** Kinds of pages that the format has, small ones first. */
-  pageKinds: readonly number[] = [];
-  /** By depth: kind of an entry that leads to a table. */
-  tableKinds: readonly number[] = [];
+  /** `log2` of the 4-KiB pages in each size of page that the format has, small ones first. */
+  pageOrders: readonly number[] = [];
+  /** By depth: `log2` of the 4-KiB pages that an entry spans. */
+  tableOrders: readonly number[] = [];
+  /** What the fast way through four levels checks of entries; `undefined` for other formats. */
+  uniform: UniformLevels | undefined;
   private readonly memory: PhysicalMemory;
 
   /**
@@ -123,10 +124,9 @@ export class ControlState {
       const leaves = depths.filter((depth) =>
         format.fact.levels[depth].entries.some(({ leads }) => leads === 'page'),
       );
-      this.pageKinds = leaves
-        .reverse()
-        .map((depth) => pageKind(pageOrder(format.facts, depth) || entryOrder(format.facts, depth)));
-      this.tableKinds = depths.map((depth) => tableKind(entryOrder(format.facts, depth)));
+      this.tableOrders = depths.map((depth) => entryOrder(format.facts, depth));
+      this.pageOrders = leaves.map((depth) => this.tableOrders[depth]).reverse();
+      this.uniform = uniformLevels(format);
     }
     return undefined;
   }
@@ -135,6 +135,11 @@ export class ControlState {
   adoptKeys(next: X86Control): void {
     this.control = next;
     this.rights = rightsControl(next, this.keys);
+  }
+
+  /** Depth of the tables to which entries lead that span `2 ** order` pages. */
+  depthBelow(order: number): number {
+    return this.tableOrders.indexOf(order) + 1;
   }
 
   /** Whether an address of 64 bits can be translated at all. */

@@ -1,4 +1,5 @@
 import { addressOf, joinHalves } from '../../bits/index.ts';
+import type { UniformLevels } from '../../format/compile.ts';
 import {
   ACCESS_KINDS,
   andRights,
@@ -20,11 +21,12 @@ import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
 import { NOT_IN_MEMORY, NOT_PRESENT } from '../../walk/index.ts';
 import type { Absent, Fault } from '../outcome.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
-import { MOST_ENTRIES, NONE, pageKind, TranslationCache } from '../translation-cache.ts';
+import { MOST_ENTRIES, NONE, TranslationCache } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const KINDS = ACCESS_KINDS;
+const KIND_WRITE = WRITE;
 const ABSENT_FRAME = ABSENT;
 
 /** Address spaces: a PCID has 12 bits; global translations have a space of their own. */
@@ -42,11 +44,16 @@ const TABLE_AND = 6;
 const TABLE_OR = 0x8000_0000 | 0;
 
 // The front: for each access and each of a few pages, where the page begins in memory. Four numbers each: bits 63:32 of
-// the page's address; bits 31:12, with the epoch in the bits below; the word; nothing.
+// the page's address; bits 31:12, with the epoch in the bits below; the word; the frame, if it is a small integer.
 const FRONT_BITS = 9;
 const FRONT_MASK = (1 << FRONT_BITS) - 1;
 const PAGE_BITS = ~0xfff;
 const LAST_EPOCH = 0xfff;
+/** Frames that are kept in the front. */
+const NEAR_FRAMES = 2 ** 31;
+const FAR_FRAME = -1;
+/** What an entry of a page directory spans, as the fast walk takes it. */
+const LAST_TABLE_ORDER = 9;
 
 /** How often another thread's changes to the entries may undo a walk before its A and D bits are left unset. */
 const MOST_RETRIES = 1000;
@@ -71,6 +78,8 @@ export interface MmuPolicy {
  * A failed access leaves what failed in the fields, and {@link failure} makes an answer of it.
  */
 export class Mmu {
+  /** Counts what may change a translation that was made before; it wraps around. */
+  generation = 0;
   /** CR2. */
   cr2Low = 0;
   /** See {@link cr2Low}. */
@@ -79,9 +88,15 @@ export class Mmu {
   excused = false;
   private readonly memory: PhysicalMemory;
   private readonly state: ControlState;
+  /** Whether anything is remembered. */
   private readonly remembers: boolean;
+  /** Whether the front is used: what a bounded cache lets go is worth no more. */
+  private readonly fronts: boolean;
   private readonly marks: boolean;
-  private readonly cache: TranslationCache;
+  /** The TLB. */
+  private readonly pages: TranslationCache;
+  /** The paging-structure caches. */
+  private readonly tables: TranslationCache;
   private readonly walk = new PageWalk();
   private readonly front = new Int32Array((2 * ACCESS_KINDS) << (FRONT_BITS + 2));
   private epoch = 1;
@@ -95,6 +110,7 @@ export class Mmu {
 
   // The last failure: `exception` is undefined where memory was missing, and `frame` then says which.
   private exception: Fault['exception'] | undefined;
+  private isPageAbsent = false;
   private failHigh = 0;
   private failLow = 0;
   private errorCode = 0;
@@ -106,8 +122,11 @@ export class Mmu {
     this.memory = memory;
     this.state = state;
     this.remembers = caching !== 'none';
+    this.fronts = caching === 'all';
     this.marks = accessedDirty;
-    this.cache = new TranslationCache(PCIDS + 1, typeof caching === 'number' ? caching : MOST_ENTRIES);
+    const limit = typeof caching === 'number' ? caching : MOST_ENTRIES;
+    this.pages = new TranslationCache(PCIDS + 1, limit);
+    this.tables = new TranslationCache(PCIDS, limit);
   }
 
   /**
@@ -127,14 +146,41 @@ export class Mmu {
 
   private reachSlowly(high: number, low: number, access: number): number {
     const place = this.reachWith(high, low, access, this.excused, false);
-    if (place >= 0 && this.remembers) {
+    if (place >= 0 && this.fronts) {
       const front = this.front;
       const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
       front[at] = high;
       front[at + 1] = (low & PAGE_BITS) | this.epoch;
       front[at + 2] = place;
+      front[at + 3] = this.frame < NEAR_FRAMES ? this.frame : FAR_FRAME;
     }
     return place;
+  }
+
+  /**
+   * The frame of the page of an address, for one access. See {@link reach}.
+   *
+   * @returns a frame number, or {@link FAULT}, or {@link NO_MEMORY} if a table is missing
+   */
+  frameOf(high: number, low: number, access: number): number {
+    const front = this.front;
+    const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
+    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) {
+      const frame = front[at + 3];
+      if (frame !== FAR_FRAME) return frame;
+    }
+    return this.frameSlowly(high, low, access);
+  }
+
+  private frameSlowly(high: number, low: number, access: number): number {
+    if (!this.fronts) {
+      if (this.translate(high, low, access, this.excused, false)) return this.frame;
+      return this.exception === undefined ? NO_MEMORY : FAULT;
+    }
+    if (this.reachSlowly(high, low, access) >= 0) return this.frame;
+    if (this.exception !== undefined) return FAULT;
+    // A page may well lie where there is no memory; a table may not.
+    return this.isPageAbsent ? this.frame : NO_MEMORY;
   }
 
   /** {@link reach} for an access that is unusual. See {@link translate}. */
@@ -146,6 +192,7 @@ export class Mmu {
     const place = this.memory.locate(this.frame);
     if (place !== ABSENT_FRAME) return place;
     this.exception = undefined;
+    this.isPageAbsent = true;
     return NO_MEMORY;
   }
 
@@ -166,27 +213,24 @@ export class Mmu {
       this.bits = 0;
       return true;
     }
-    const write = (access >= KINDS ? access - KINDS : access) === WRITE;
-    let at = this.remembers ? this.findPage(high, low) : NONE;
+    const write = (access >= KINDS ? access - KINDS : access) === KIND_WRITE;
+    const at = this.remembers ? this.findPage(high, low) : NONE;
     if (at !== NONE) {
-      const bits = this.cache.bitsOf(at);
+      const { pages } = this;
+      const bits = pages.bitsOf(at);
       const denied = denials(bits & RIGHTS, access, state.rights, excused);
       if (denied !== 0) return this.refuseRights(high, low, access, denied, bits & RIGHTS, 'TLB');
-      // The walk that sets the dirty bit replaces what is remembered.
-      if (write && (bits & DIRTY) === 0) at = NONE;
+      // Otherwise the walk that sets the dirty bit replaces what is remembered.
+      if (!write || (bits & DIRTY) !== 0) {
+        this.bits = bits;
+        this.frame = pages.frameOf(at) + ((low >>> 12) & ((1 << pages.orderOf(at)) - 1));
+        return true;
+      }
     }
-    if (at !== NONE) {
-      const order = this.cache.kindOf(at) >> 1;
-      this.bits = this.cache.bitsOf(at);
-      this.frame = this.cache.frameOf(at) + ((low >>> 12) & ((1 << order) - 1));
-      return true;
-    }
-    return this.translateByWalk(high, low, access, write, excused);
-  }
-
-  /** The 4-KiB frame to which the last address was translated. */
-  get frameReached(): number {
-    return this.frame;
+    return (
+      (state.uniform !== undefined && this.walkFast(high, low, access, write, excused)) ||
+      this.translateByWalk(high, low, access, write, excused)
+    );
   }
 
   // ---- invalidation
@@ -196,44 +240,52 @@ export class Mmu {
     if (!this.state.isCanonical(high)) return;
     this.dropPage(high, low, this.state.pcid);
     this.dropPage(high, low, GLOBAL);
-    this.cache.dropTables(this.state.pcid);
+    this.tables.dropSpace(this.state.pcid);
   }
 
   /** INVPCID type 0: the translations of a page under a PCID, and its tables. */
   invalidatePageOf(pcid: number, high: number, low: number): void {
     this.dropPage(high, low, pcid);
-    this.cache.dropTables(pcid);
+    this.tables.dropSpace(pcid);
   }
 
   /** Everything of a PCID that is not global. */
   invalidatePcid(pcid: number): void {
-    this.cache.dropPages(pcid);
-    this.cache.dropTables(pcid);
+    this.pages.dropSpace(pcid);
+    this.tables.dropSpace(pcid);
     this.renewFront();
   }
 
   /** Everything of a PCID, and global translations. */
   invalidatePcidAndGlobals(pcid: number): void {
     this.invalidatePcid(pcid);
-    this.cache.dropPages(GLOBAL);
+    this.pages.dropSpace(GLOBAL);
     this.globals = false;
   }
 
   /** Everything of all PCIDs that is not global. */
   invalidatePcids(): void {
-    this.cache.dropSpaces(PCIDS);
+    this.pages.dropSpaces(PCIDS);
+    this.tables.dropSpaces(PCIDS);
     this.renewFront();
   }
 
   /** Everything. */
   invalidateAll(): void {
-    this.cache.dropSpaces(PCIDS + 1);
+    this.pages.dropSpaces(PCIDS + 1);
+    this.tables.dropSpaces(PCIDS);
     this.globals = false;
     this.renewFront();
   }
 
+  /** Whether translations are good as long as {@link generation} stays. */
+  get remembersAll(): boolean {
+    return this.fronts;
+  }
+
   /** After a change on which rights depend, which invalidates nothing. */
   renewFront(): void {
+    this.generation = (this.generation + 1) | 0;
     this.epoch += 1;
     if (this.epoch > LAST_EPOCH) {
       this.front.fill(0);
@@ -244,19 +296,128 @@ export class Mmu {
   // ---- translation
 
   private findPage(high: number, low: number): number {
-    const { cache, globals } = this;
-    const { pageKinds, pcid } = this.state;
-    for (let i = 0; i < pageKinds.length; i += 1) {
-      const kind = pageKinds[i];
-      if (!cache.has(kind)) continue;
-      const at = cache.find(kind, pcid, high, low);
-      if (at !== NONE) return at;
-      if (globals) {
-        const global = cache.find(kind, GLOBAL, high, low);
-        if (global !== NONE) return global;
+    const { pages } = this;
+    const { pageOrders, pcid } = this.state;
+    for (let i = 0; i < pageOrders.length; i += 1) {
+      const order = pageOrders[i];
+      if (pages.has(order)) {
+        const at = pages.find(order, pcid, high, low);
+        if (at !== NONE) return at;
+        if (this.globals) {
+          const global = pages.find(order, GLOBAL, high, low);
+          if (global !== NONE) return global;
+        }
       }
     }
     return NONE;
+  }
+
+  /** The lowest table that is remembered on the way to an address. */
+  private findTable(high: number, low: number): number {
+    const { tables } = this;
+    const { tableOrders, pcid } = this.state;
+    for (let depth = tableOrders.length - 2; depth >= 0; depth -= 1) {
+      const order = tableOrders[depth];
+      if (tables.has(order)) {
+        const at = tables.find(order, pcid, high, low);
+        if (at !== NONE) return at;
+      }
+    }
+    return NONE;
+  }
+
+  /**
+   * The usual case of four uniform levels in flat memory: present entries without reserved bits, the accessed bit set in
+   * all above the last, a 4-KiB page, no right denied. Everything is a small integer.
+   *
+   * @returns whether it was that; if not, nothing has happened
+   */
+  private walkFast(high: number, low: number, access: number, write: boolean, excused: boolean): boolean {
+    const { memory, state, tables } = this;
+    const { uniform } = state;
+    const words = memory.words;
+    if (uniform === undefined || memory.shared || words.length === 0) return false;
+    const first = memory.first;
+    const count = memory.count;
+    if (this.remembers) {
+      const known = this.findTable(high, low);
+      if (known !== NONE) {
+        if (tables.orderOf(known) !== LAST_TABLE_ORDER) return false;
+        const bits = tables.bitsOf(known);
+        const place = (tables.nearFrameOf(known) - first) | 0;
+        return this.finishFast(uniform, place, bits | ~TABLE_AND, bits, high, low, access, write, excused);
+      }
+    }
+    const accessed = this.marks ? uniform.accessed : 0;
+    const mask = uniform.mask | accessed;
+    const wanted = uniform.value | accessed;
+    const slow = uniform.high;
+    let place = (state.root.frame - first) | 0;
+    if (place >>> 0 >= count) return false;
+    let at = (place << 10) | (((high >>> 7) & 511) << 1);
+    const low0 = words[at] | 0;
+    const high0 = words[at | 1] | 0;
+    const table1 = (low0 >>> 12) | (high0 << 20);
+    place = (table1 - first) | 0;
+    if ((low0 & mask) !== wanted || (high0 & slow) !== 0 || place >>> 0 >= count) return false;
+    at = (place << 10) | ((((high << 2) | (low >>> 30)) & 511) << 1);
+    const low1 = words[at] | 0;
+    const high1 = words[at | 1] | 0;
+    const table2 = (low1 >>> 12) | (high1 << 20);
+    place = (table2 - first) | 0;
+    if ((low1 & mask) !== wanted || (high1 & slow) !== 0 || place >>> 0 >= count) return false;
+    at = (place << 10) | (((low >>> 21) & 511) << 1);
+    const low2 = words[at] | 0;
+    const high2 = words[at | 1] | 0;
+    const table3 = (low2 >>> 12) | (high2 << 20);
+    place = (table3 - first) | 0;
+    if ((low2 & mask) !== wanted || (high2 & slow) !== 0) return false;
+    const and = low0 & low1 & low2;
+    const or = high0 | high1 | high2;
+    if (!this.finishFast(uniform, place, and, or, high, low, access, write, excused)) return false;
+    if (this.remembers) {
+      this.rememberTable(0, high, low, table1, low0, high0);
+      this.rememberTable(1, high, low, table2, low0 & low1, high0 | high1);
+      this.rememberTable(2, high, low, table3, and, or);
+    }
+    return true;
+  }
+
+  /**
+   * The last level of {@link walkFast}.
+   *
+   * @param place - of the last table in flat memory, counted from its first frame
+   * @param and - low halves of the entries above
+   * @param or - high halves of the entries above
+   */
+  private finishFast(
+    uniform: UniformLevels,
+    place: number,
+    and: number,
+    or: number,
+    high: number,
+    low: number,
+    access: number,
+    write: boolean,
+    excused: boolean,
+  ): boolean {
+    const { memory, state } = this;
+    const words = memory.words;
+    if (place >>> 0 >= memory.count) return false;
+    const at = (place << 10) | (((low >>> 12) & 511) << 1);
+    const leaf = words[at] | 0;
+    const upper = words[at | 1] | 0;
+    if ((leaf & uniform.value) !== uniform.value || (upper & uniform.high) !== 0) return false;
+    const rights = combinedIndex(and & leaf, or | upper, state.keys ? upper : 0);
+    if (denials(rights, access, state.rights, excused) !== 0) return false;
+    const marked = this.marks ? leaf | uniform.accessed | (write ? uniform.dirty : 0) : leaf;
+    if (marked !== leaf) words[at] = marked;
+    const dirty = !this.marks || (marked & uniform.dirty) !== 0 ? DIRTY : 0;
+    this.bits = rights | dirty | (patIndexOf(0, leaf) << TYPE_SHIFT);
+    const frame = (leaf >>> 12) | (upper << 20);
+    this.frame = frame;
+    if (this.remembers) this.rememberPage(high, low, 0, (leaf & uniform.global) !== 0, frame);
+    return true;
   }
 
   private translateByWalk(
@@ -295,64 +456,67 @@ export class Mmu {
 
   /** Walks from the lowest table that is remembered. */
   private runWalk(high: number, low: number): number {
-    const { walk, state, cache, memory } = this;
-    const { format, root, tableKinds, pcid, pdptes } = state;
+    const { walk, state, tables, memory } = this;
+    const { format, root, pdptes } = state;
     if (format === undefined) return NOT_PRESENT;
-    if (this.remembers) {
-      for (let depth = format.levels - 1; depth > 0; depth -= 1) {
-        const kind = tableKinds[depth - 1];
-        const at = cache.has(kind) ? cache.find(kind, pcid, high, low) : NONE;
-        if (at === NONE) continue;
-        const bits = cache.bitsOf(at);
-        const and = bits | ~TABLE_AND;
-        return walk.run(
-          memory,
-          format,
-          high,
-          low,
-          depth,
-          cache.frameOf(at),
-          0,
-          and,
-          bits & TABLE_OR,
-          undefined,
-        );
-      }
+    const at = this.remembers ? this.findTable(high, low) : NONE;
+    if (at !== NONE) {
+      const bits = tables.bitsOf(at);
+      const depth = state.depthBelow(tables.orderOf(at));
+      const table = tables.frameOf(at);
+      const and = bits | ~TABLE_AND;
+      return walk.run(memory, format, high, low, depth, table, 0, and, bits & TABLE_OR, undefined);
     }
     return walk.run(memory, format, high, low, 0, root.frame, root.word, -1, 0, pdptes);
   }
 
   private remember(high: number, low: number, order: number, leaf: number): void {
-    const { walk, state, cache } = this;
-    const { format, tableKinds, pcid } = state;
+    const { walk } = this;
+    const { format } = this.state;
     if (format === undefined) return;
     for (let depth = walk.start; depth < walk.depth; depth += 1) {
       // What PAE paging keeps in registers is no cache.
       if (walk.places[depth] < 0) continue;
-      const bits = (walk.ands[depth] & TABLE_AND) | (walk.ors[depth] & TABLE_OR);
-      cache.insert(tableKinds[depth], pcid, high, low, walk.tables[depth + 1], bits);
+      this.rememberTable(depth, high, low, walk.tables[depth + 1], walk.ands[depth], walk.ors[depth]);
     }
-    const global = isGlobal(format.facts, walk.depth, leaf);
-    if (global) this.globals = true;
-    cache.insert(pageKind(order), global ? GLOBAL : pcid, high, low, walk.frame, this.bits);
+    this.rememberPage(high, low, order, isGlobal(format.facts, walk.depth, leaf), walk.frame);
+  }
+
+  private rememberTable(
+    depth: number,
+    high: number,
+    low: number,
+    frame: number,
+    and: number,
+    or: number,
+  ): void {
+    const { tableOrders, pcid } = this.state;
+    this.tables.insert(tableOrders[depth], pcid, high, low, frame, (and & TABLE_AND) | (or & TABLE_OR));
+  }
+
+  private rememberPage(high: number, low: number, order: number, isGlobalPage: boolean, frame: number): void {
+    const { pages } = this;
+    if (isGlobalPage) this.globals = true;
+    pages.insert(order, isGlobalPage ? GLOBAL : this.state.pcid, high, low, frame, this.bits);
     // The front may still have pieces of what had to go.
-    if (cache.evictions !== this.evictions) {
-      this.evictions = cache.evictions;
+    if (pages.evictions !== this.evictions) {
+      this.evictions = pages.evictions;
       this.renewFront();
     }
   }
 
   /** Forgets the translations of a page in one space. */
   private dropPage(high: number, low: number, space: number): void {
-    const { cache } = this;
-    const { pageKinds } = this.state;
-    for (let i = 0; i < pageKinds.length; i += 1) {
-      const kind = pageKinds[i];
-      const at = cache.has(kind) ? cache.find(kind, space, high, low) : NONE;
+    const { pages } = this;
+    const { pageOrders } = this.state;
+    for (let i = 0; i < pageOrders.length; i += 1) {
+      const order = pageOrders[i];
+      const at = pages.has(order) ? pages.find(order, space, high, low) : NONE;
       if (at === NONE) continue;
-      cache.drop(at);
+      pages.drop(at);
       if (i > 0) this.renewFront();
     }
+    this.generation = (this.generation + 1) | 0;
     for (let access = 0; access < 2 * KINDS; access += 1) {
       this.front[((((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2) + 1] = 0;
     }
@@ -371,6 +535,7 @@ export class Mmu {
 
   private refuseMemory(frame: number): false {
     this.exception = undefined;
+    this.isPageAbsent = false;
     this.frame = frame;
     return false;
   }
@@ -401,13 +566,13 @@ export class Mmu {
 
   /** What a page fault invalidates: all that would be used for its address. */
   private forget(high: number, low: number): void {
-    const { cache } = this;
-    const { tableKinds, pcid } = this.state;
+    const { tables } = this;
+    const { tableOrders, pcid } = this.state;
     this.dropPage(high, low, pcid);
     this.dropPage(high, low, GLOBAL);
-    for (const kind of tableKinds) {
-      const at = cache.has(kind) ? cache.find(kind, pcid, high, low) : NONE;
-      if (at !== NONE) cache.drop(at);
+    for (const order of tableOrders) {
+      const at = tables.has(order) ? tables.find(order, pcid, high, low) : NONE;
+      if (at !== NONE) tables.drop(at);
     }
   }
 

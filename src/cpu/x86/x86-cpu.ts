@@ -346,12 +346,11 @@ export class X86Cpu {
    * @param high - bits 63:32 of the linear address; outside 64-bit mode they are passed over
    * @param low - bits 31:0
    * @param kind - `READ`, `WRITE` or `FETCH`
-   * @returns the frame of the 4-KiB page, in `[0, 2^40)`, or -1: then {@link failure} tells why
+   * @returns the frame of the 4-KiB page, in `[0, 2^40)`, where there may be no memory; or a negative number: then
+   *   {@link failure} tells why
    */
   translate(high: number, low: number, kind: number): number {
-    const { mmu } = this;
-    const done = mmu.translate(this.highOf(high), low | 0, kind + this.user, mmu.excused, false);
-    return done ? mmu.frameReached : -1;
+    return this.mmu.frameOf(this.highOf(high), low | 0, kind + this.user);
   }
 
   /**
@@ -431,9 +430,43 @@ export class X86Cpu {
     return low;
   }
 
+  /** Fills a page with zeros, as 512 calls of {@link writeEntry} would. */
+  clearFrame(page: number): void {
+    const place = this.entryPlace(page, KIND_WRITE);
+    this.memory.words.fill(0, place, place + PAGE_BYTES / 4);
+  }
+
+  /** Whether a page holds nothing but zeros. */
+  isClear(page: number): boolean {
+    return this.memory.isClearAt(this.entryPlace(page, KIND_READ));
+  }
+
   /** Writes a 64-bit entry of a table. See {@link readEntry}. */
   writeEntry(page: number, index: number, low: number, high: number): void {
     this.memory.storeEntry(this.entryPlace(page, KIND_WRITE) + (index << 1), low, high);
+  }
+
+  /** Whether translations are good as long as {@link generation} stays, and accesses may be left out. */
+  get remembersAll(): boolean {
+    return this.mmu.remembersAll && !this.memory.shared;
+  }
+
+  /** Changes whenever a translation may have changed; it wraps around. */
+  get generation(): number {
+    return this.mmu.generation;
+  }
+
+  /**
+   * Where a 64-bit entry lies in memory, after all that an access to it does.
+   *
+   * @param high - bits 63:32 of its linear address
+   * @param low - bits 31:0, a multiple of 8
+   * @param kind - `READ` or `WRITE`
+   * @returns index of its low word in `memory.words`, or a negative number: then {@link failure} tells why
+   */
+  entryAt(high: number, low: number, kind: number): number {
+    const place = this.mmu.reach(this.highOf(high), low, kind + this.user);
+    return place < 0 ? place : place + ((low & 0xff8) >>> 2);
   }
 
   /** Where a page begins in memory. A fault that came from what was remembered is tried again, as an operating system does. */
