@@ -5,8 +5,6 @@ import {
   CR0_PE,
   CR0_PG,
   CR4_PCIDE,
-  CR4_PKE,
-  CR4_PKS,
   entryOrder,
   type FormatFact,
   isFaultyTable,
@@ -43,7 +41,7 @@ export class ControlState {
   rights: RightsControl;
   /** Whether page faults tell fetches from reads. */
   fetches = false;
-  /** Whether leaves have protection keys that count. */
+  /** Whether the format has protection keys; they are remembered even while nothing looks at them. */
   keys = false;
   /** The current process-context identifier. */
   pcid = 0;
@@ -115,7 +113,7 @@ export class ControlState {
     if (fact !== undefined) this.root = rootOf(fact, next.cr3, next.physBits);
     this.pcid = long && (next.cr4 & CR4_PCIDE) !== 0n ? Number(next.cr3 & 0xfffn) : 0;
     if (same) return undefined;
-    this.keys = long && (next.cr4 & (CR4_PKE | CR4_PKS)) !== 0n;
+    this.keys = long;
     this.rights = rightsControl(next, this.keys);
     this.fetches = tellsFetches(next);
     this.signShift = long && fact !== undefined ? fact.vaBits - 33 : -1;

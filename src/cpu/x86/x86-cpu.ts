@@ -14,7 +14,7 @@ import {
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { type Absent, type Fault, type Outcome, PageFault } from '../outcome.ts';
 import { ControlState } from './control-state.ts';
-import { Mmu, type MmuPolicy } from './mmu.ts';
+import { FAULT, Mmu, type MmuPolicy } from './mmu.ts';
 import {
   type Flush,
   flushOfCr0,
@@ -537,9 +537,11 @@ export class X86Cpu {
       return this.mmu.translate(nextHigh, nextLow, kind + this.user, false, options?.stack === true);
     }
     const place = this.placeOf(high, low, kind, options);
-    if (place < 0) return false;
+    if (place === FAULT || (place < 0 && !crosses)) return false;
     const next = crosses ? this.placeOf(nextHigh, nextLow, kind, options) : 0;
     if (next < 0) return false;
+    // Both pages are translated before memory is looked for; now the first one is found missing again.
+    if (place < 0) return this.placeOf(high, low, kind, options) >= 0;
     this.move(place * 4 + offset, 0, first, kind);
     if (crosses) this.move(next * 4, first, bytes, kind);
     return true;
