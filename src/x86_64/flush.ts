@@ -1,3 +1,4 @@
+import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
 import type { PageSize, Size4KiB } from './page-size.ts';
 import { INSPECT } from './word.ts';
@@ -8,6 +9,10 @@ export interface FlushSink {
   invalidate(page: Page<PageSize>): void;
   /** Everything that is not global. */
   invalidateAll(): void;
+  /** A table was unlinked, and its frame goes back to the allocator now. */
+  tableFreed?(frame: PhysFrame): void;
+  /** A frame was taken from the allocator for a table. */
+  tableAllocated?(frame: PhysFrame): void;
 }
 
 /** The translation of one page has changed, and the TLB may still hold the old one. */

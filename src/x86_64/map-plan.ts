@@ -3,6 +3,7 @@ import { indexAt } from './addr.ts';
 import { HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import type { MapToError } from './errors.ts';
 import type { PageTableFlags } from './flags.ts';
+import type { FlushSink } from './flush.ts';
 import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import { checkLeaf, checkTableFlags, checkTableFrame, mapRefusal } from './map-request.ts';
@@ -37,6 +38,7 @@ class Write {
  */
 export class MapPlan {
   private readonly path: TablePath;
+  private readonly sink: FlushSink | undefined;
   /** At most three tables and the page itself. */
   private readonly writes = [new Write(), new Write(), new Write(), new Write()];
   private planned = 0;
@@ -45,8 +47,10 @@ export class MapPlan {
   private operation = '';
   private page: Page<PageSize> | undefined;
 
-  constructor(path: TablePath) {
+  /** @param sink - is told of each new table */
+  constructor(path: TablePath, sink: FlushSink | undefined) {
     this.path = path;
+    this.sink = sink;
   }
 
   /**
@@ -89,7 +93,7 @@ export class MapPlan {
         else this.mapLeaf(page, frame, flags);
       }
       const error = refused === undefined ? undefined : mapRefusal(path, this.call(), page, frame, refused);
-      for (; this.written < this.planned; this.written += 1) commit(this.writes[this.written]);
+      for (; this.written < this.planned; this.written += 1) commit(this.writes[this.written], this.sink);
       if (error !== undefined) throw error;
     } catch (error) {
       try {
@@ -211,7 +215,11 @@ export class MapPlan {
 }
 
 /** Writes an entry; a new table is emptied first, so that nobody walks through what its frame held before. */
-function commit({ memory, page, index, low, high, childMemory, childPage }: Write): void {
+function commit(
+  { memory, page, index, low, high, frame, childMemory, childPage }: Write,
+  sink: FlushSink | undefined,
+): void {
+  if (frame !== undefined) sink?.tableAllocated?.(frame);
   // The original writes the entry first, which shows only if the new table is the one that holds it.
   const own = childMemory === memory && childPage === page;
   if (childMemory !== undefined && !own) zeroTable(childMemory, childPage);

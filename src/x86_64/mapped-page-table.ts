@@ -74,7 +74,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     this.count = flat?.memory.count ?? 0;
     this.path = new MappedPath(level4Table, mapping, flat?.root ?? -1);
     this.general = new GeneralWay(this.path);
-    this.plan = new MapPlan(this.path);
+    this.plan = new MapPlan(this.path, this.sink);
   }
 
   /** The root, to look at. */
@@ -254,7 +254,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
     this.renew();
     this.path.enter();
-    new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
+    new TableCleaner(this.path, deallocator, this.sink).clean(0, 2 ** 52 - 1);
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
@@ -262,7 +262,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
     this.renew();
     this.path.enter();
-    new TableCleaner(this.path, deallocator).clean(first, last);
+    new TableCleaner(this.path, deallocator, this.sink).clean(first, last);
   }
 
   /** Kind and root. */

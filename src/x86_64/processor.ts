@@ -1,5 +1,6 @@
 import { type Fault, PageFault } from '../cpu/index.ts';
 import type { FlushSink } from './flush.ts';
+import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
 import type { PageSize } from './page-size.ts';
 import type { TableMemory } from './page-table.ts';
@@ -12,6 +13,8 @@ export interface Processor extends TableMemory {
   invalidate(high: number, low: number): Fault | undefined;
   /** MOV to CR3 of the value that it holds. */
   reloadCr3(): Fault | undefined;
+  /** Whoever watches the processor, and wants to know of tables that come and go, by frame number. */
+  readonly detector?: { tableFreed(frame: number): void; frameAllocated(frame: number): void } | undefined;
 }
 
 /** Whether a memory, or whatever is told of flushes, is a processor. */
@@ -39,6 +42,14 @@ class ProcessorSink implements FlushSink {
 
   invalidateAll(): void {
     refuse('flushAll', this.processor.reloadCr3());
+  }
+
+  tableFreed(frame: PhysFrame): void {
+    this.processor.detector?.tableFreed(frame.pfn());
+  }
+
+  tableAllocated(frame: PhysFrame): void {
+    this.processor.detector?.frameAllocated(frame.pfn());
   }
 }
 

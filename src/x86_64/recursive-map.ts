@@ -1,6 +1,7 @@
 import { indexAt } from './addr.ts';
 import { HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PageTableFlags } from './flags.ts';
+import type { FlushSink } from './flush.ts';
 import type { PhysFrame } from './frame.ts';
 import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
 import { checkLeaf, checkTableFlags, checkTableFrame, mapRefusal } from './map-request.ts';
@@ -18,9 +19,12 @@ const ALWAYS = PRESENT | PageTableFlags.WRITABLE.low;
  */
 export class RecursiveMap {
   private readonly path: RecursivePath;
+  private readonly sink: FlushSink | undefined;
 
-  constructor(path: RecursivePath) {
+  /** @param sink - is told of each new table */
+  constructor(path: RecursivePath, sink: FlushSink | undefined) {
     this.path = path;
+    this.sink = sink;
   }
 
   /**
@@ -90,6 +94,7 @@ export class RecursiveMap {
       const call = `${operation}: ${page}`;
       checkTableFrame(call, frame);
       checkTableFlags(call, parentsLow);
+      this.sink?.tableAllocated?.(frame);
       this.write(frame.low | ALWAYS | parentsLow, frame.high | parentsHigh);
     } else {
       const low = path.low | parentsLow;

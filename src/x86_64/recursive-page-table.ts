@@ -74,7 +74,7 @@ export class RecursivePageTable
     this.path = new RecursivePath(table, index);
     this.general = new GeneralWay(this.path);
     this.way = remembersAll(table.memory) ? new RecursiveWay(table.memory, index) : undefined;
-    this.mapping = new RecursiveMap(this.path);
+    this.mapping = new RecursiveMap(this.path, this.sink);
   }
 
   /**
@@ -214,14 +214,14 @@ export class RecursivePageTable
 
   cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
     this.path.enter();
-    new TableCleaner(this.path, deallocator).clean(0, 2 ** 52 - 1);
+    new TableCleaner(this.path, deallocator, this.sink).clean(0, 2 ** 52 - 1);
   }
 
   cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
     TableCleaner.checkRange(range);
     const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
     this.path.enter();
-    new TableCleaner(this.path, deallocator).clean(first, last);
+    new TableCleaner(this.path, deallocator, this.sink).clean(first, last);
   }
 
   private map(

@@ -1,6 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
 import { HOLE, highOfUnit, LOWER_END } from './block.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
+import type { FlushSink } from './flush.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameDeallocator } from './frame-allocator.ts';
 import { PageRangeInclusive } from './page.ts';
@@ -13,11 +14,14 @@ import { wrongKind } from './wrong-kind.ts';
 export class TableCleaner {
   private readonly path: TablePath;
   private readonly deallocator: FrameDeallocator<Size4KiB>;
+  private readonly sink: FlushSink | undefined;
   private freed = 0;
 
-  constructor(path: TablePath, deallocator: FrameDeallocator<Size4KiB>) {
+  /** @param sink - is told of each table before the deallocator is */
+  constructor(path: TablePath, deallocator: FrameDeallocator<Size4KiB>, sink: FlushSink | undefined) {
     this.path = path;
     this.deallocator = deallocator;
+    this.sink = sink;
   }
 
   /** Refuses what is no range of 4-KiB pages. */
@@ -71,7 +75,9 @@ export class TableCleaner {
       if (this.visit(path.memory, path.page, level - 1, from, to)) {
         memory.writeEntry(page, index, 0, 0);
         this.freed += 1;
-        this.deallocator.deallocateFrame(new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB));
+        const frame = new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB);
+        this.sink?.tableFreed?.(frame);
+        this.deallocator.deallocateFrame(frame);
       }
     }
   }

@@ -23,25 +23,14 @@ import type { Absent, Fault } from '../outcome.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
 import { MOST_ENTRIES, NONE, TranslationCache } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
+import { type DetectorOptions, type Origin, X86Detector } from './detector.ts';
+import * as remembered from './remembered.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const KINDS = ACCESS_KINDS;
 const KIND_WRITE = WRITE;
 const ABSENT_FRAME = ABSENT;
-
-/** Address spaces: a PCID has 12 bits; global translations have a space of their own. */
-const PCIDS = 4096;
-const GLOBAL = PCIDS;
-
-// What is remembered of a page besides its frame: seven bits of rights, then these.
-const RIGHTS = 0x7f;
-const DIRTY = 0x80;
-/** Index into PAT. */
-const TYPE_SHIFT = 8;
-
-// What is remembered of a table: R/W and U/S at their places in an entry's low half, XD at its place in the high half.
-const TABLE_AND = 6;
-const TABLE_OR = 0x8000_0000 | 0;
+const { PCIDS, GLOBAL, RIGHTS, DIRTY, TYPE_SHIFT, TABLE_AND, TABLE_OR } = remembered;
 
 // The front: for each access and each of a few pages, where the page begins in memory. Four numbers each: bits 63:32 of
 // the page's address; bits 31:12, with the epoch in the bits below; the word; the frame, if it is a small integer.
@@ -70,6 +59,7 @@ type Source = 'walk' | 'TLB' | 'tables';
 export interface MmuPolicy {
   readonly caching: 'all' | 'none' | number;
   readonly accessedDirty: boolean;
+  readonly detector: DetectorOptions | undefined;
 }
 
 /**
@@ -86,6 +76,8 @@ export class Mmu {
   cr2High = 0;
   /** RFLAGS.AC. */
   excused = false;
+  /** Watches, if that was asked for. */
+  readonly detector: X86Detector | undefined;
   private readonly memory: PhysicalMemory;
   private readonly state: ControlState;
   /** Whether anything is remembered. */
@@ -94,9 +86,9 @@ export class Mmu {
   private readonly fronts: boolean;
   private readonly marks: boolean;
   /** The TLB. */
-  private readonly pages: TranslationCache;
+  private readonly pages: TranslationCache<Origin>;
   /** The paging-structure caches. */
-  private readonly tables: TranslationCache;
+  private readonly tables: TranslationCache<Origin>;
   private readonly walk = new PageWalk();
   private readonly front = new Int32Array((2 * ACCESS_KINDS) << (FRONT_BITS + 2));
   private epoch = 1;
@@ -118,15 +110,17 @@ export class Mmu {
   private end: number = MAPPED;
   private source: Source = 'walk';
 
-  constructor(memory: PhysicalMemory, state: ControlState, { caching, accessedDirty }: MmuPolicy) {
+  constructor(memory: PhysicalMemory, state: ControlState, { caching, accessedDirty, detector }: MmuPolicy) {
     this.memory = memory;
     this.state = state;
     this.remembers = caching !== 'none';
-    this.fronts = caching === 'all';
+    // A detector wants to see every access.
+    this.fronts = caching === 'all' && detector === undefined;
     this.marks = accessedDirty;
     const limit = typeof caching === 'number' ? caching : MOST_ENTRIES;
     this.pages = new TranslationCache(PCIDS + 1, limit);
     this.tables = new TranslationCache(PCIDS, limit);
+    this.detector = detector && new X86Detector(memory, state, this.pages, this.tables, detector);
   }
 
   /**
@@ -224,8 +218,14 @@ export class Mmu {
       if (!write || (bits & DIRTY) !== 0) {
         this.bits = bits;
         this.frame = pages.frameOf(at) + ((low >>> 12) & ((1 << pages.orderOf(at)) - 1));
+        this.detector?.used(at, high, low, access, excused);
         return true;
       }
+    }
+    if (this.detector !== undefined) {
+      if (!this.translateByWalk(high, low, access, write, excused)) return false;
+      this.detector.used(this.findPage(high, low), high, low, access, excused);
+      return true;
     }
     return (
       (state.uniform !== undefined && this.walkFast(high, low, access, write, excused)) ||
@@ -471,15 +471,20 @@ export class Mmu {
   }
 
   private remember(high: number, low: number, order: number, leaf: number): void {
-    const { walk } = this;
+    const { walk, detector, tables } = this;
     const { format } = this.state;
     if (format === undefined) return;
+    const before = detector && walk.start > 0 ? tables.noteOf(this.findTable(high, low)) : undefined;
     for (let depth = walk.start; depth < walk.depth; depth += 1) {
       // What PAE paging keeps in registers is no cache.
       if (walk.places[depth] < 0) continue;
-      this.rememberTable(depth, high, low, walk.tables[depth + 1], walk.ands[depth], walk.ors[depth]);
+      const child = walk.tables[depth + 1];
+      const at = this.rememberTable(depth, high, low, child, walk.ands[depth], walk.ors[depth]);
+      if (detector !== undefined) tables.note(at, detector.originOf(walk, depth, before));
     }
-    this.rememberPage(high, low, order, isGlobal(format.facts, walk.depth, leaf), walk.frame);
+    const isGlobalPage = isGlobal(format.facts, walk.depth, leaf);
+    const at = this.rememberPage(high, low, order, isGlobalPage, walk.frame);
+    if (detector !== undefined) this.pages.note(at, detector.originOf(walk, walk.depth, before));
   }
 
   private rememberTable(
@@ -489,20 +494,34 @@ export class Mmu {
     frame: number,
     and: number,
     or: number,
-  ): void {
+  ): number {
     const { tableOrders, pcid } = this.state;
-    this.tables.insert(tableOrders[depth], pcid, high, low, frame, (and & TABLE_AND) | (or & TABLE_OR));
+    return this.tables.insert(
+      tableOrders[depth],
+      pcid,
+      high,
+      low,
+      frame,
+      (and & TABLE_AND) | (or & TABLE_OR),
+    );
   }
 
-  private rememberPage(high: number, low: number, order: number, isGlobalPage: boolean, frame: number): void {
+  private rememberPage(
+    high: number,
+    low: number,
+    order: number,
+    isGlobalPage: boolean,
+    frame: number,
+  ): number {
     const { pages } = this;
     if (isGlobalPage) this.globals = true;
-    pages.insert(order, isGlobalPage ? GLOBAL : this.state.pcid, high, low, frame, this.bits);
+    const at = pages.insert(order, isGlobalPage ? GLOBAL : this.state.pcid, high, low, frame, this.bits);
     // The front may still have pieces of what had to go.
     if (pages.evictions !== this.evictions) {
       this.evictions = pages.evictions;
       this.renewFront();
     }
+    return at;
   }
 
   /** Forgets the translations of a page in one space. */

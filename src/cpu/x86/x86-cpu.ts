@@ -14,6 +14,7 @@ import {
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { type Absent, type Fault, type Outcome, PageFault } from '../outcome.ts';
 import { ControlState } from './control-state.ts';
+import type { DetectorOptions, Remembered, X86Detector } from './detector.ts';
 import { FAULT, Mmu, type MmuPolicy } from './mmu.ts';
 import {
   type Flush,
@@ -33,9 +34,11 @@ const KIND_READ = READ;
 const KIND_WRITE = WRITE;
 const USER = ACCESS_KINDS;
 const PAGE_BYTES = 4096;
+const PAGE_WORDS = 1024;
 /** What a page number is multiplied by to give bits 63:32 of its address. */
 const HIGH_OF_PAGE = 2 ** -20;
 const BIT_63 = 1n << 63n;
+const MAX_PCID = 0xfff;
 
 /** How a processor is made, and how it uses the freedom that the architecture leaves it. */
 export interface X86CpuOptions {
@@ -49,6 +52,8 @@ export interface X86CpuOptions {
   readonly caching?: MmuPolicy['caching'];
   /** Whether walks set accessed and dirty bits; by default they do. */
   readonly accessedDirty?: boolean;
+  /** Whether a detector watches for unsafe use of the tables, and how much it keeps; by default none does. */
+  readonly detector?: boolean | DetectorOptions;
 }
 
 /** What an access may be besides its kind. */
@@ -77,6 +82,8 @@ export type Cpl = 0 | 1 | 2 | 3;
 export class X86Cpu {
   /** Physical memory. */
   readonly memory: PhysicalMemory;
+  /** Reports unsafe use of the tables, if that was asked for. */
+  readonly detector: X86Detector | undefined;
   /** Bits 31:0 of the value that {@link load} has loaded, signed. */
   low = 0;
   /** Bits 63:32 of the value that was last loaded, signed. */
@@ -101,16 +108,24 @@ export class X86Cpu {
    * @throws {@link PageTableError} `BAD_ARGUMENT` for registers that no processor takes
    */
   constructor(memory: PhysicalMemory, registers: KnownX86Control = {}, options: X86CpuOptions = {}) {
-    const { mode, caching = 'all', accessedDirty = true } = options;
+    const { mode, caching = 'all', accessedDirty = true, detector = false } = options;
     if (typeof caching === 'number' && !(Number.isInteger(caching) && caching > 0)) {
       throw new PageTableError(
         'BAD_ARGUMENT',
         `X86Cpu: caching ${caching}; expected 'all', 'none', or a number of translations from 1`,
       );
     }
+    if (detector !== false && caching === 'none') {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        "X86Cpu: a detector with caching 'none'; expected caching 'all' or a number, as nothing can be out of date otherwise",
+      );
+    }
     this.memory = memory;
     this.state = new ControlState(memory, registers, mode);
-    this.mmu = new Mmu(memory, this.state, { caching, accessedDirty });
+    const watching = detector === true ? {} : detector === false ? undefined : detector;
+    this.mmu = new Mmu(memory, this.state, { caching, accessedDirty, detector: watching });
+    this.detector = this.mmu.detector;
   }
 
   // ---- registers
@@ -203,14 +218,17 @@ export class X86Cpu {
     const cr3 = keeps ? value & ~BIT_63 : value;
     const refused = refusedCr3(control, value, control.physBits);
     const fault = this.change(refused, { ...control, cr3 }, 'nothing', true);
-    if (fault === undefined && !keeps) this.mmu.invalidatePcid(this.state.pcid);
-    return fault;
+    if (fault !== undefined) return fault;
+    if (!keeps) this.mmu.invalidatePcid(this.state.pcid);
+    this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.pcid));
+    return undefined;
   }
 
   /** MOV to CR3 of the value that it holds: how software forgets everything that is not global. */
   reloadCr3(): Fault | undefined {
     if (this.state.pdptes !== undefined || this.level !== 0) return this.writeCr3(this.cr3);
     this.mmu.invalidatePcid(this.state.pcid);
+    this.tell('MOV to CR3', leftByPcid(this.state.pcid));
     return undefined;
   }
 
@@ -266,7 +284,10 @@ export class X86Cpu {
   /** INVLPG for an address in two halves. */
   invalidate(high: number, low: number): Fault | undefined {
     if (this.level !== 0) return this.privileged(undefined);
-    this.mmu.invalidatePage(this.state.signShift < 0 ? 0 : high, low);
+    this.mmu.invalidatePage(this.highOf(high), low);
+    if (this.detector !== undefined) {
+      this.tell(`INVLPG ${hex(joinHalves(low, this.highOf(high)))}`, leftByPage(this.state.pcid));
+    }
     return undefined;
   }
 
@@ -282,16 +303,24 @@ export class X86Cpu {
     const high = highHalf(address);
     const fault = this.privileged(this.refusedInvpcid(type, pcid, address));
     if (fault !== undefined) return fault;
-    if (type === 0) this.mmu.invalidatePageOf(pcid, high, lowHalf(address));
-    else if (type === 1) this.mmu.invalidatePcid(pcid);
-    else if (type === 2) this.mmu.invalidateAll();
-    else this.mmu.invalidatePcids();
+    if (type === 0) {
+      this.mmu.invalidatePageOf(pcid, high, lowHalf(address));
+      this.tell(`INVPCID type 0 of ${hex(address)} for PCID ${pcid}`, leftByPage(pcid, true));
+    } else if (type === 1) {
+      this.mmu.invalidatePcid(pcid);
+      this.tell(`INVPCID type 1 for PCID ${pcid}`, leftByPcid(pcid));
+    } else if (type === 2) {
+      this.mmu.invalidateAll();
+    } else {
+      this.mmu.invalidatePcids();
+      this.tell('INVPCID type 3', () => KEEPS_GLOBAL);
+    }
     return undefined;
   }
 
   private refusedInvpcid(type: number, pcid: number, address: bigint): string | undefined {
     if (!(Number.isInteger(type) && type >= 0 && type <= 3)) return `INVPCID type ${type}: there is none`;
-    if (!(Number.isInteger(pcid) && pcid >= 0 && pcid <= 0xfff))
+    if (!(Number.isInteger(pcid) && pcid >= 0 && pcid <= MAX_PCID))
       return `INVPCID: PCID ${pcid} has more than 12 bits`;
     if (type < 2 && pcid !== 0 && (this.cr4 & CR4_PCIDE) === 0n)
       return 'INVPCID: a PCID other than 0 with CR4.PCIDE = 0';
@@ -399,8 +428,11 @@ export class X86Cpu {
     if ((bytes === 4 || bytes === 8) && (offset & (bytes - 1)) === 0) {
       const place = this.mmu.reach(this.highOf(high), low | 0, KIND_WRITE + this.user);
       if (place < 0) return false;
+      const { detector } = this;
+      const before = detector?.willWrite(place + (offset >> 2), bytes >> 2);
       if (bytes === 8) this.memory.storeEntry(place + (offset >> 2), valueLow, valueHigh);
       else this.memory.words[place + (offset >> 2)] = valueLow;
+      if (before !== undefined) detector?.hasWritten(before, this.highOf(high), low);
       return true;
     }
     this.setValue(valueLow, valueHigh);
@@ -433,7 +465,11 @@ export class X86Cpu {
   /** Fills a page with zeros, as 512 calls of {@link writeEntry} would. */
   clearFrame(page: number): void {
     const place = this.entryPlace(page, KIND_WRITE);
-    this.memory.words.fill(0, place, place + PAGE_BYTES / 4);
+    const { detector } = this;
+    const before = detector?.willWrite(place, PAGE_WORDS);
+    this.memory.words.fill(0, place, place + PAGE_WORDS);
+    if (before !== undefined)
+      detector?.hasWritten(before, this.highOf((page * HIGH_OF_PAGE) | 0), page << 12);
   }
 
   /** Whether a page holds nothing but zeros. */
@@ -443,7 +479,12 @@ export class X86Cpu {
 
   /** Writes a 64-bit entry of a table. See {@link readEntry}. */
   writeEntry(page: number, index: number, low: number, high: number): void {
-    this.memory.storeEntry(this.entryPlace(page, KIND_WRITE) + (index << 1), low, high);
+    const place = this.entryPlace(page, KIND_WRITE) + (index << 1);
+    const { detector } = this;
+    const before = detector?.willWrite(place, 2);
+    this.memory.storeEntry(place, low, high);
+    if (before !== undefined)
+      detector?.hasWritten(before, this.highOf((page * HIGH_OF_PAGE) | 0), page << 12);
   }
 
   /** Whether translations are good as long as {@link generation} stays, and accesses may be left out. */
@@ -542,8 +583,8 @@ export class X86Cpu {
     if (next < 0) return false;
     // Both pages are translated before memory is looked for; now the first one is found missing again.
     if (place < 0) return this.placeOf(high, low, kind, options) >= 0;
-    this.move(place * 4 + offset, 0, first, kind);
-    if (crosses) this.move(next * 4, first, bytes, kind);
+    this.move(place * 4 + offset, 0, first, kind, high, low);
+    if (crosses) this.move(next * 4, first, bytes, kind, nextHigh, nextLow);
     return true;
   }
 
@@ -556,11 +597,18 @@ export class X86Cpu {
     return mmu.reachWith(high, low, access, excused, options.stack === true);
   }
 
-  /** Moves the bytes `[from, to)` of `value` to or from memory. */
-  private move(at: number, from: number, to: number, kind: number): void {
+  /** Moves the bytes `[from, to)` of `value` to or from a place in memory, which has a linear address. */
+  private move(at: number, from: number, to: number, kind: number, high: number, low: number): void {
     const bytes = this.byteView();
-    if (kind === KIND_WRITE) for (let i = from; i < to; i += 1) bytes[at + i - from] = this.value[i];
-    else for (let i = from; i < to; i += 1) this.value[i] = bytes[at + i - from];
+    if (kind !== KIND_WRITE) {
+      for (let i = from; i < to; i += 1) this.value[i] = bytes[at + i - from];
+      return;
+    }
+    const { detector } = this;
+    const word = Math.floor(at / 4);
+    const before = detector?.willWrite(word, Math.floor((at + to - from - 1) / 4) - word + 1);
+    for (let i = from; i < to; i += 1) bytes[at + i - from] = this.value[i];
+    if (before !== undefined) detector?.hasWritten(before, high, low);
   }
 
   private byteView(): Uint8Array {
@@ -599,6 +647,11 @@ export class X86Cpu {
     return undefined;
   }
 
+  /** Tells the detector of an invalidation. */
+  private tell(instruction: string, left: (entry: Remembered) => string): void {
+    this.detector?.invalidated(instruction, left);
+  }
+
   private adoptKeys(next: X86Control): void {
     this.state.adoptKeys(next);
     this.mmu.renewFront();
@@ -609,6 +662,23 @@ export class X86Cpu {
     if (this.level !== 0) return generalProtection(`a privileged instruction at CPL ${this.level}`);
     return refused === undefined ? undefined : generalProtection(refused);
   }
+}
+
+const KEEPS_GLOBAL = 'keeps global translations';
+const KEEPS_ALL = () => 'bit 63 keeps everything';
+
+/** Why an invalidation of one PCID leaves an entry. */
+function leftByPcid(pcid: number): (entry: Remembered) => string {
+  return ({ space }) =>
+    space > MAX_PCID ? KEEPS_GLOBAL : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
+}
+
+/** Why an invalidation of one page leaves an entry. */
+function leftByPage(pcid: number, keepsGlobal = false): (entry: Remembered) => string {
+  return ({ space }) => {
+    if (space > MAX_PCID) return keepsGlobal ? KEEPS_GLOBAL : 'is for another page';
+    return space === pcid ? 'is for another page' : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
+  };
 }
 
 function generalProtection(reason: string): Fault {
