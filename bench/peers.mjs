@@ -5,7 +5,11 @@ import { median, ratio } from './measure.mjs';
 
 const RUNS = Number(process.argv[2] ?? 5);
 const ROUNDS = Number(process.argv[3] ?? 11);
-const SCRIPT = process.argv[4] ?? fileURLToPath(new URL('peers-tablewalk.mjs', import.meta.url));
+const SCRIPTS = process.argv[4]
+  ? [process.argv[4]]
+  : ['peers-tablewalk.mjs', 'peers-recursive.mjs'].map((name) =>
+      fileURLToPath(new URL(name, import.meta.url)),
+    );
 const CRATE = fileURLToPath(new URL('peers/', import.meta.url));
 const PEERS = ['x86_64', 'page_table_multiarch'];
 
@@ -77,7 +81,7 @@ const interfaces = new Map(PEERS.map((peer) => [peer, new Set()]));
 
 for (let run = 0; run < RUNS; run += 1) {
   const peers = lines(`${CRATE}target/release/peers`, [`${ROUNDS}`]);
-  const own = lines(process.execPath, [SCRIPT, `${ROUNDS}`]);
+  const own = SCRIPTS.flatMap((script) => lines(process.execPath, [script, `${ROUNDS}`]));
   for (const line of [...peers, ...own]) {
     const { peer, row, interface: kind, count, ns } = line;
     if ((counts.get(row) ?? count) !== count) {

@@ -9,6 +9,8 @@ const KIND_WRITE = WRITE;
 /** Bits of an address's low half that choose a level-1 table, with the whole high half. */
 const TABLE_OF = ~0x1f_ffff;
 const NOWHERE = -1;
+/** Bits 63:32 of no canonical address. */
+const NO_ADDRESS = 0x4000_0000;
 
 /** A processor that remembers every translation until it is told to forget, and tells of that. */
 export interface RememberingProcessor {
@@ -53,9 +55,9 @@ export class RecursiveWay {
   private readonly low2: number;
 
   // The address for which the rest holds.
-  private ofHigh = 0;
-  private ofLow = 1;
-  private generation = -1;
+  private ofHigh = NO_ADDRESS;
+  private ofLow = 0;
+  private generation = 0;
   // Words of the entries on the way, and of the level-1 table.
   private at4 = 0;
   private at3 = 0;
@@ -130,7 +132,7 @@ export class RecursiveWay {
   private aim(high: number, low: number): boolean {
     const { processor, memory } = this;
     // Whatever goes wrong on the way, nothing holds.
-    this.ofLow = ~low;
+    this.ofHigh = NO_ADDRESS;
     this.at4 = processor.entryAt(this.upper, this.low4 | ((high >>> 4) & 0xff8), KIND_READ);
     if (!this.leadsOn(this.at4)) return false;
     this.at3 = processor.entryAt(
