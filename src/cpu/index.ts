@@ -8,4 +8,5 @@ export {
   staleLines,
 } from './report.ts';
 export type { DetectorOptions, X86Detector } from './x86/detector.ts';
-export { type AccessOptions, type Cpl, X86Cpu, type X86CpuOptions } from './x86/x86-cpu.ts';
+export { type AccessOptions, X86Cpu } from './x86/x86-cpu.ts';
+export type { Cpl, X86CpuOptions, X86System } from './x86/x86-system.ts';

@@ -1,25 +1,9 @@
-import { addressOf, hex, joinHalves } from '../../bits/index.ts';
-import {
-  ACCESSES,
-  type Access,
-  type CompiledFormat,
-  combinedIndex,
-  denials,
-  isPresent,
-  leadsToTable,
-  pageAccessed,
-  pageDirty,
-  patIndexOf,
-  type Root,
-  tableAccessed,
-} from '../../format/index.ts';
+import { addressOf, joinHalves } from '../../bits/index.ts';
+import { ACCESSES, type Access, denials, isPresent, leadsToTable } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
-import { MAPPED, PageWalk } from '../page-walk.ts';
+import type { PageWalk } from '../page-walk.ts';
 import {
-  type EntryChange,
-  type EntryWrite,
   freedMessage,
-  type Invalidation,
   type Report,
   reusedMessage,
   type Stale,
@@ -27,8 +11,11 @@ import {
   unsafeMessage,
 } from '../report.ts';
 import { NONE, type TranslationCache } from '../translation-cache.ts';
+import { Comparison } from './comparison.ts';
 import type { ControlState } from './control-state.ts';
-import { GLOBAL, RIGHTS, TABLE_AND, TABLE_OR, TYPE_SHIFT } from './remembered.ts';
+import type { Lookaside } from './lookaside.ts';
+import type { Origin, Remembered, Step } from './origin.ts';
+import { RIGHTS, TYPE_SHIFT } from './remembered.ts';
 
 /** How much a detector keeps. */
 export interface DetectorOptions {
@@ -38,46 +25,6 @@ export interface DetectorOptions {
   readonly limit?: number;
   /** Is told of each report. */
   readonly onReport?: (report: Report) => void;
-}
-
-/** An entry as the processor has read it. */
-interface Step {
-  readonly depth: number;
-  /** Frame of the table that it lies in. */
-  readonly table: number;
-  /** Index of its low word in that frame. */
-  readonly word: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** What a remembered translation, or table, was made from. */
-export interface Origin {
-  /** The entries, root first. */
-  readonly steps: readonly Step[];
-  readonly root: Root;
-  /** When it was made. */
-  readonly order: number;
-}
-
-/** An entry of the TLB, or of the paging-structure caches. */
-export interface Remembered {
-  readonly isPage: boolean;
-  readonly space: number;
-  /** `log2` of the 4-KiB pages that it spans. */
-  readonly order: number;
-  readonly high: number;
-  readonly low: number;
-  readonly frame: number;
-  readonly bits: number;
-  readonly origin: Origin;
-}
-
-/** An instruction that invalidated something. */
-interface Done {
-  readonly order: number;
-  readonly instruction: string;
-  readonly left: (entry: Remembered) => string;
 }
 
 /** A word before it is written. */
@@ -119,31 +66,23 @@ export class X86Detector {
   private readonly pages: TranslationCache<Origin>;
   private readonly tables: TranslationCache<Origin>;
   private readonly options: DetectorOptions;
-  private readonly walk = new PageWalk();
+  private readonly compare: Comparison;
   /** Counts writes to tables and invalidations. */
   private order = 0;
   /** Numbers of the frames from which walks have read entries, by the word at which they begin in memory. */
   private readonly known = new Map<number, number>();
-  /** The last write to each entry, by its place in memory. */
-  private readonly writes = new Map<number, EntryWrite>();
   private readonly freed = new Set<number>();
-  private readonly done: Done[] = [];
   /** What was reported, so that it is not again. */
   private readonly said = new Set<string>();
 
   /** @internal */
-  constructor(
-    memory: PhysicalMemory,
-    state: ControlState,
-    pages: TranslationCache<Origin>,
-    tables: TranslationCache<Origin>,
-    options: DetectorOptions,
-  ) {
+  constructor(memory: PhysicalMemory, state: ControlState, known: Lookaside, options: DetectorOptions) {
     this.memory = memory;
     this.state = state;
-    this.pages = pages;
-    this.tables = tables;
+    this.pages = known.pages;
+    this.tables = known.tables;
     this.options = options;
+    this.compare = new Comparison(memory, state);
   }
 
   // ---- what software tells, and asks
@@ -167,7 +106,7 @@ export class X86Detector {
     for (const entry of this.remembered()) {
       const isThrough = entry.origin.steps.some(({ table }) => table === frame);
       if (!isThrough && (entry.isPage || entry.frame !== frame)) continue;
-      const stale = this.staleness(entry);
+      const stale = this.compare.staleness(entry);
       if (stale === undefined) continue;
       const table = addressOf(frame);
       this.report(`reused ${frame} ${this.order}`, {
@@ -187,7 +126,7 @@ export class X86Detector {
   stale(): Stale[] {
     const found: Stale[] = [];
     for (const entry of this.remembered()) {
-      const stale = this.staleness(entry);
+      const stale = this.compare.staleness(entry);
       if (stale !== undefined) found.push(stale);
     }
     return found;
@@ -197,7 +136,7 @@ export class X86Detector {
 
   /** @internal The entries of a walk down to a depth, behind those from which it began. */
   originOf(walk: PageWalk, last: number, before: Origin | undefined): Origin {
-    const { entryShift } = this.format();
+    const { entryShift } = this.compare.format;
     const steps: Step[] = [...(before?.steps ?? [])];
     for (let depth = walk.start; depth <= last; depth += 1) {
       const table = walk.tables[depth];
@@ -218,14 +157,14 @@ export class X86Detector {
     const { kind, user } = ACCESSES[access];
     this.usedFreed(entry, { kind, user }, joinHalves(low, high));
     const inside = (low >>> 12) & ((1 << entry.order) - 1);
-    const now = this.translate(high, low, state.root);
+    const now = this.compare.translate(high, low, state.root);
     let difference: Stale['difference'] | undefined;
     if (now === undefined) difference = 'not mapped';
     else if (now.frame !== entry.frame + inside) difference = 'frame';
     else if (denials(now.bits & RIGHTS, access, state.rights, excused) !== 0) difference = 'rights';
     else if (now.bits >> TYPE_SHIFT !== entry.bits >> TYPE_SHIFT) difference = 'memory type';
     if (difference === undefined) return;
-    const stale = this.explain(entry, difference, now?.frame, inside);
+    const stale = this.compare.explain(entry, difference, now?.frame, inside);
     const key = `${entry.isPage} ${stale.address} ${stale.change?.address} ${stale.change?.after} ${difference}`;
     const address = joinHalves(low, high);
     this.report(key, {
@@ -241,9 +180,9 @@ export class X86Detector {
   willWrite(place: number, words: number): Overwritten[] {
     const base = place & ~IN_FRAME;
     const frame = this.known.get(base);
-    if (frame === undefined) return [];
+    if (frame === undefined || this.state.format === undefined) return [];
     this.frameAllocated(frame);
-    const { entryShift } = this.format();
+    const { entryShift } = this.compare.format;
     const found: Overwritten[] = [];
     const size = 1 << entryShift;
     for (let at = place & -size; at < place + words; at += size) {
@@ -256,12 +195,12 @@ export class X86Detector {
   /** @internal They were written, through a linear address. */
   hasWritten(before: readonly Overwritten[], high: number, low: number): void {
     for (const { place, low: oldLow, high: oldHigh } of before) {
-      const [newLow, newHigh] = this.entryAt(place);
+      const [newLow, newHigh] = this.compare.entryAt(place);
       if (newLow === oldLow && newHigh === oldHigh) continue;
       this.order += 1;
       // The place in the page is that of the entry in its frame.
       const address = joinHalves((low & ~0xfff) | ((place & IN_FRAME) << 2), high);
-      this.writes.set(place, { order: this.order, address, trace: this.trace() });
+      this.compare.writes.set(place, { order: this.order, address, trace: this.trace() });
       this.checkChange(place, oldLow, newLow);
     }
   }
@@ -269,23 +208,23 @@ export class X86Detector {
   /** @internal Something was invalidated. */
   invalidated(instruction: string, left: (entry: Remembered) => string): void {
     this.order += 1;
-    this.done.push({ order: this.order, instruction, left });
-    if (this.done.length > MOST_DONE) this.done.shift();
+    this.compare.done.push({ order: this.order, instruction, left });
+    if (this.compare.done.length > MOST_DONE) this.compare.done.shift();
   }
 
   // ---- comparisons
 
   /** A change between a page and a table must go through a state that is not present, unless nothing else changes. */
   private checkChange(place: number, oldLow: number, newLow: number): void {
-    const { facts } = this.format();
+    const { facts } = this.compare.format;
     for (const entry of this.remembered()) {
-      const step = entry.origin.steps.find((each) => this.placeOf(each) === place);
+      const step = entry.origin.steps.find((each) => this.compare.placeOf(each) === place);
       if (step === undefined || !entry.isPage) continue;
       const isPresentThroughout =
         isPresent(facts, step.depth, oldLow) && isPresent(facts, step.depth, newLow);
       const sizeChanges = leadsToTable(facts, step.depth, oldLow) !== leadsToTable(facts, step.depth, newLow);
       if (!isPresentThroughout || !sizeChanges) return;
-      const stale = this.staleness(entry);
+      const stale = this.compare.staleness(entry);
       if (stale?.change === undefined) continue;
       this.report(`unsafe ${place} ${stale.change.after}`, {
         kind: 'unsafe-change',
@@ -304,7 +243,7 @@ export class X86Detector {
     const step = entry.origin.steps.find(({ table }) => this.freed.has(table));
     if (step === undefined) return;
     const parent = entry.origin.steps.find(({ depth }) => depth === step.depth - 1);
-    const linked = parent === undefined || this.changeOf(parent) === undefined;
+    const linked = parent === undefined || this.compare.changeOf(parent) === undefined;
     const table = addressOf(step.table);
     this.report(`freed ${step.table} ${linked}`, {
       kind: 'freed-table-used',
@@ -314,143 +253,6 @@ export class X86Detector {
       linked,
       message: freedMessage(access, address, table, linked),
     });
-  }
-
-  /** What of an entry the tables no longer give. */
-  private staleness(entry: Remembered): Stale | undefined {
-    const { state } = this;
-    const isCurrent = entry.space === state.pcid || entry.space === GLOBAL;
-    const root = isCurrent ? state.root : entry.origin.root;
-    if (!entry.isPage) return this.staleTable(entry, root);
-    // A page may have become several smaller ones.
-    for (let inside = 0; inside < 2 ** entry.order; ) {
-      const now = this.translate(entry.high, entry.low + inside * 4096, root);
-      if (now === undefined) return this.explain(entry, 'not mapped', undefined, inside);
-      if (now.frame !== entry.frame + inside) return this.explain(entry, 'frame', now.frame, inside);
-      const lost = ACCESSES.some(
-        (_, access) =>
-          denials(entry.bits & RIGHTS, access, state.rights) === 0 &&
-          denials(now.bits & RIGHTS, access, state.rights) !== 0,
-      );
-      if (lost) return this.explain(entry, 'rights', now.frame, inside);
-      if (now.bits >> TYPE_SHIFT !== entry.bits >> TYPE_SHIFT) {
-        return this.explain(entry, 'memory type', now.frame, inside);
-      }
-      inside += 2 ** Math.min(now.order, entry.order);
-    }
-    return undefined;
-  }
-
-  private staleTable(entry: Remembered, root: Root): Stale | undefined {
-    const { walk } = this;
-    const format = this.format();
-    const end = this.walkAfresh(format, entry.high, entry.low, root);
-    const depth = this.state.depthBelow(entry.order);
-    const isReached = walk.depth >= depth || (end !== MAPPED && walk.depth === depth);
-    if (!isReached) return this.explain(entry, 'not mapped', undefined, 0);
-    const table = walk.tables[depth];
-    if (table !== entry.frame) return this.explain(entry, 'frame', table, 0);
-    const and = walk.ands[depth - 1] & TABLE_AND;
-    const or = walk.ors[depth - 1] & TABLE_OR;
-    const narrower = (entry.bits & TABLE_AND & ~and) !== 0 || (or & ~entry.bits & TABLE_OR) !== 0;
-    return narrower ? this.explain(entry, 'rights', table, 0) : undefined;
-  }
-
-  /** What the tables say of an address. */
-  private translate(
-    high: number,
-    low: number,
-    root: Root,
-  ): { frame: number; order: number; bits: number } | undefined {
-    const { walk, state } = this;
-    const format = this.format();
-    if (this.walkAfresh(format, high, low, root) !== MAPPED) return undefined;
-    const order = walk.order(format);
-    const bits =
-      combinedIndex(walk.and, walk.or, state.keys ? walk.highs[walk.depth] : 0) |
-      (patIndexOf(order, walk.lows[walk.depth]) << TYPE_SHIFT);
-    return { frame: walk.frame + ((low >>> 12) & ((1 << order) - 1)), order, bits };
-  }
-
-  /** A walk through memory alone: PAE's PDPTEs as they are there, not as they were loaded. */
-  private walkAfresh(format: CompiledFormat, high: number, low: number, root: Root): number {
-    return this.walk.run(this.memory, format, high, low, 0, root.frame, root.word, -1, 0, undefined);
-  }
-
-  // ---- explanations
-
-  private explain(
-    entry: Remembered,
-    difference: Stale['difference'],
-    current: number | undefined,
-    inside: number,
-  ): Stale {
-    const { origin, isPage, order } = entry;
-    let change: EntryChange | undefined;
-    let changed: Step | undefined;
-    for (const step of origin.steps) {
-      change = this.changeOf(step);
-      if (change !== undefined) {
-        changed = step;
-        break;
-      }
-    }
-    return {
-      remembered: isPage ? 'translation' : 'table',
-      address: joinHalves(entry.low, entry.high),
-      shift: order + 12,
-      difference,
-      used: addressOf(entry.frame + (isPage ? inside : 0)),
-      current: current === undefined ? undefined : addressOf(current),
-      change,
-      due: this.dueFor(entry, changed),
-      done: this.doneSince(entry, change?.write?.order ?? origin.order),
-    };
-  }
-
-  /** How an entry differs from what the processor has read; accessed and dirty bits do not count. */
-  private changeOf(step: Step): EntryChange | undefined {
-    const { facts, fact, levels } = this.format();
-    const place = this.placeOf(step);
-    if (place === ABSENT) return undefined;
-    const [low, high] = this.entryAt(place);
-    // Through a recursive entry, a table's entry gets the marks of a page's.
-    let marks = 0;
-    for (let depth = 0; depth < levels; depth += 1) {
-      marks |= tableAccessed(facts, depth) | pageAccessed(facts, depth) | pageDirty(facts, depth);
-    }
-    if (((low ^ step.low) & ~marks) === 0 && high === step.high) return undefined;
-    return {
-      entry: fact.levels[step.depth].entry,
-      address: addressOf(step.table, step.word * 4),
-      before: joinHalves(step.low, step.high),
-      after: joinHalves(low, high),
-      write: this.writes.get(place),
-    };
-  }
-
-  private dueFor({ isPage, space, low, high, origin }: Remembered, changed: Step | undefined): string {
-    const { state } = this;
-    const page = hex(joinHalves(low, high));
-    const isGlobal = space === GLOBAL;
-    if (changed === undefined) {
-      return isGlobal
-        ? 'a change of CR4.PGE or INVPCID type 2: the translation is global, but the root is another one'
-        : `MOV to CR3 with bit 63 clear, or INVPCID type 1, for PCID ${space}: it has another root now`;
-    }
-    if (state.pdptes !== undefined && changed.depth === 0) return 'MOV to CR3, which loads the PDPTEs';
-    const isLeaf = isPage && changed === origin.steps[origin.steps.length - 1];
-    const under = space === state.pcid || isGlobal ? '' : ` under PCID ${space}, or INVPCID type 0 for it`;
-    const keeps = isGlobal ? '; MOV to CR3 keeps it, since it is global' : '';
-    if (isLeaf) return `INVLPG ${page}${under}${keeps}`;
-    const pages = `INVLPG for every page below the entry${under}`;
-    return isGlobal ? `${pages}, or a change of CR4.PGE${keeps}` : `${pages}, or MOV to CR3`;
-  }
-
-  private doneSince(entry: Remembered, order: number): Invalidation[] {
-    return this.done
-      .filter((each) => each.order > order)
-      .map(({ order: when, instruction, left }) => ({ order: when, instruction, left: left(entry) }));
   }
 
   // ---- access to what is remembered
@@ -479,22 +281,6 @@ export class X86Detector {
       bits: cache.bitsOf(at),
       origin,
     };
-  }
-
-  private placeOf({ table, word }: Step): number {
-    const base = this.memory.locate(table);
-    return base === ABSENT ? ABSENT : base + word;
-  }
-
-  private entryAt(place: number): [low: number, high: number] {
-    if (this.format().entryShift === 0) return [this.memory.words[place] | 0, 0];
-    return [this.memory.loadEntry(place), this.memory.high];
-  }
-
-  private format(): CompiledFormat {
-    const { format } = this.state;
-    if (format !== undefined) return format;
-    throw new Error('detector: nothing is remembered while paging is off');
   }
 
   private trace(): string[] {

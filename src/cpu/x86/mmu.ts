@@ -1,36 +1,32 @@
-import { addressOf, joinHalves } from '../../bits/index.ts';
 import type { UniformLevels } from '../../format/compile.ts';
 import {
   ACCESS_KINDS,
-  andRights,
   CAUSE_NOT_PRESENT,
   CAUSE_RESERVED,
   causeOf,
   combinedIndex,
   denials,
-  denialTexts,
   isGlobal,
-  orRights,
   pageDirty,
-  pageFaultBits,
   pageFaultCode,
   patIndexOf,
   WRITE,
 } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
 import { NOT_IN_MEMORY, NOT_PRESENT } from '../../walk/index.ts';
-import type { Absent, Fault } from '../outcome.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
-import { MOST_ENTRIES, NONE, TranslationCache } from '../translation-cache.ts';
+import { MOST_ENTRIES, NONE } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
-import { type DetectorOptions, type Origin, X86Detector } from './detector.ts';
+import { type DetectorOptions, X86Detector } from './detector.ts';
+import { Failure, type Source } from './failure.ts';
+import { Lookaside } from './lookaside.ts';
 import * as remembered from './remembered.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const KINDS = ACCESS_KINDS;
 const KIND_WRITE = WRITE;
 const ABSENT_FRAME = ABSENT;
-const { PCIDS, GLOBAL, RIGHTS, DIRTY, TYPE_SHIFT, TABLE_AND, TABLE_OR } = remembered;
+const { GLOBAL, RIGHTS, DIRTY, TYPE_SHIFT, TABLE_AND, TABLE_OR } = remembered;
 
 // The front: for each access and each of a few pages, where the page begins in memory. Four numbers each: bits 63:32 of
 // the page's address; bits 31:12, with the epoch in the bits below; the word; the frame, if it is a small integer.
@@ -52,9 +48,6 @@ export const FAULT = -1;
 /** {@link Mmu.reach}: there is no memory at the physical address, or where a table should be. */
 export const NO_MEMORY = -2;
 
-/** Where a translation came from, or an entry that decided a fault: a full walk, the TLB, or a walk that began below the root. */
-type Source = 'walk' | 'TLB' | 'tables';
-
 /** How a processor uses the freedom that the architecture leaves it. */
 export interface MmuPolicy {
   readonly caching: 'all' | 'none' | number;
@@ -65,7 +58,7 @@ export interface MmuPolicy {
 /**
  * Turns linear addresses into places in memory: looks into the TLB, walks, checks rights, remembers.
  *
- * A failed access leaves what failed in the fields, and {@link failure} makes an answer of it.
+ * Why an access failed is noted in {@link failed}.
  */
 export class Mmu {
   /** Counts what may change a translation that was made before; it wraps around. */
@@ -85,42 +78,28 @@ export class Mmu {
   /** Whether the front is used: what a bounded cache lets go is worth no more. */
   private readonly fronts: boolean;
   private readonly marks: boolean;
-  /** The TLB. */
-  private readonly pages: TranslationCache<Origin>;
-  /** The paging-structure caches. */
-  private readonly tables: TranslationCache<Origin>;
+  private readonly known: Lookaside;
   private readonly walk = new PageWalk();
+  /** Why the last access failed. */
+  readonly failed: Failure;
   private readonly front = new Int32Array((2 * ACCESS_KINDS) << (FRONT_BITS + 2));
   private epoch = 1;
-  /** Whether there may be global translations. */
-  private globals = false;
   private evictions = 0;
 
   // What the last translation came to: the 4-KiB frame, and what is remembered besides it.
   private frame = 0;
   private bits = 0;
 
-  // The last failure: `exception` is undefined where memory was missing, and `frame` then says which.
-  private exception: Fault['exception'] | undefined;
-  private isPageAbsent = false;
-  private failHigh = 0;
-  private failLow = 0;
-  private errorCode = 0;
-  private denied = 0;
-  private end: number = MAPPED;
-  private source: Source = 'walk';
-
   constructor(memory: PhysicalMemory, state: ControlState, { caching, accessedDirty, detector }: MmuPolicy) {
     this.memory = memory;
     this.state = state;
+    this.failed = new Failure(state, this.walk);
     this.remembers = caching !== 'none';
     // A detector wants to see every access.
     this.fronts = caching === 'all' && detector === undefined;
     this.marks = accessedDirty;
-    const limit = typeof caching === 'number' ? caching : MOST_ENTRIES;
-    this.pages = new TranslationCache(PCIDS + 1, limit);
-    this.tables = new TranslationCache(PCIDS, limit);
-    this.detector = detector && new X86Detector(memory, state, this.pages, this.tables, detector);
+    this.known = new Lookaside(state, typeof caching === 'number' ? caching : MOST_ENTRIES);
+    this.detector = detector && new X86Detector(memory, state, this.known, detector);
   }
 
   /**
@@ -169,24 +148,23 @@ export class Mmu {
   private frameSlowly(high: number, low: number, access: number): number {
     if (!this.fronts) {
       if (this.translate(high, low, access, this.excused, false)) return this.frame;
-      return this.exception === undefined ? NO_MEMORY : FAULT;
+      return this.failed.exception === undefined ? NO_MEMORY : FAULT;
     }
     if (this.reachSlowly(high, low, access) >= 0) return this.frame;
-    if (this.exception !== undefined) return FAULT;
+    if (this.failed.exception !== undefined) return FAULT;
     // A page may well lie where there is no memory; a table may not.
-    return this.isPageAbsent ? this.frame : NO_MEMORY;
+    return this.failed.isPageAbsent ? this.frame : NO_MEMORY;
   }
 
   /** {@link reach} for an access that is unusual. See {@link translate}. */
   reachWith(high: number, low: number, access: number, excused: boolean, stack: boolean): number {
     if (!this.translate(high, low, access, excused, stack)) {
-      return this.exception === undefined ? NO_MEMORY : FAULT;
+      return this.failed.exception === undefined ? NO_MEMORY : FAULT;
     }
     this.memory.current();
     const place = this.memory.locate(this.frame);
     if (place !== ABSENT_FRAME) return place;
-    this.exception = undefined;
-    this.isPageAbsent = true;
+    this.failed.noteAbsent(this.frame, true);
     return NO_MEMORY;
   }
 
@@ -196,21 +174,24 @@ export class Mmu {
    * @param access - kind, with `ACCESS_KINDS` added for a user access
    * @param excused - whether SMAP does not apply
    * @param stack - whether the access goes through the stack segment
-   * @returns whether the access is allowed; if not, {@link failure} tells why
+   * @returns whether the access is allowed; if not, {@link failed} tells why
    */
   translate(high: number, low: number, access: number, excused: boolean, stack: boolean): boolean {
     const { state } = this;
     const { format } = state;
-    if (!state.isCanonical(high)) return this.refuse(stack ? '#SS' : '#GP', high, low, 0);
+    if (!state.isCanonical(high)) {
+      this.failed.noteAddress(stack ? '#SS' : '#GP', high, low);
+      return false;
+    }
     if (format === undefined) {
       this.frame = low >>> 12;
       this.bits = 0;
       return true;
     }
     const write = (access >= KINDS ? access - KINDS : access) === KIND_WRITE;
-    const at = this.remembers ? this.findPage(high, low) : NONE;
+    const at = this.remembers ? this.known.findPage(high, low) : NONE;
     if (at !== NONE) {
-      const { pages } = this;
+      const { pages } = this.known;
       const bits = pages.bitsOf(at);
       const denied = denials(bits & RIGHTS, access, state.rights, excused);
       if (denied !== 0) return this.refuseRights(high, low, access, denied, bits & RIGHTS, 'TLB');
@@ -224,7 +205,7 @@ export class Mmu {
     }
     if (this.detector !== undefined) {
       if (!this.translateByWalk(high, low, access, write, excused)) return false;
-      this.detector.used(this.findPage(high, low), high, low, access, excused);
+      this.detector.used(this.known.findPage(high, low), high, low, access, excused);
       return true;
     }
     return (
@@ -237,45 +218,52 @@ export class Mmu {
 
   /** INVLPG: the translations of a page, global ones as well, and every table of the current PCID. */
   invalidatePage(high: number, low: number): void {
+    const { pcid } = this.state;
     if (!this.state.isCanonical(high)) return;
-    this.dropPage(high, low, this.state.pcid);
+    this.dropPage(high, low, pcid);
     this.dropPage(high, low, GLOBAL);
-    this.tables.dropSpace(this.state.pcid);
+    this.known.tables.dropSpace(pcid);
   }
 
   /** INVPCID type 0: the translations of a page under a PCID, and its tables. */
   invalidatePageOf(pcid: number, high: number, low: number): void {
     this.dropPage(high, low, pcid);
-    this.tables.dropSpace(pcid);
+    this.known.tables.dropSpace(pcid);
   }
 
   /** Everything of a PCID that is not global. */
   invalidatePcid(pcid: number): void {
-    this.pages.dropSpace(pcid);
-    this.tables.dropSpace(pcid);
+    this.known.dropPcid(pcid);
     this.renewFront();
   }
 
   /** Everything of a PCID, and global translations. */
   invalidatePcidAndGlobals(pcid: number): void {
-    this.invalidatePcid(pcid);
-    this.pages.dropSpace(GLOBAL);
-    this.globals = false;
+    this.known.dropPcid(pcid);
+    this.known.dropGlobals();
+    this.renewFront();
   }
 
   /** Everything of all PCIDs that is not global. */
   invalidatePcids(): void {
-    this.pages.dropSpaces(PCIDS);
-    this.tables.dropSpaces(PCIDS);
+    this.known.dropPcids();
     this.renewFront();
   }
 
   /** Everything. */
   invalidateAll(): void {
-    this.pages.dropSpaces(PCIDS + 1);
-    this.tables.dropSpaces(PCIDS);
-    this.globals = false;
+    this.known.dropPcids();
+    this.known.dropGlobals();
     this.renewFront();
+  }
+
+  /** Forgets the translations of a page in one space. */
+  private dropPage(high: number, low: number, space: number): void {
+    if (this.known.dropPage(high, low, space)) this.renewFront();
+    this.generation = (this.generation + 1) | 0;
+    for (let access = 0; access < 2 * KINDS; access += 1) {
+      this.front[((((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2) + 1] = 0;
+    }
   }
 
   /** Whether translations are good as long as {@link generation} stays. */
@@ -295,37 +283,6 @@ export class Mmu {
 
   // ---- translation
 
-  private findPage(high: number, low: number): number {
-    const { pages } = this;
-    const { pageOrders, pcid } = this.state;
-    for (let i = 0; i < pageOrders.length; i += 1) {
-      const order = pageOrders[i];
-      if (pages.has(order)) {
-        const at = pages.find(order, pcid, high, low);
-        if (at !== NONE) return at;
-        if (this.globals) {
-          const global = pages.find(order, GLOBAL, high, low);
-          if (global !== NONE) return global;
-        }
-      }
-    }
-    return NONE;
-  }
-
-  /** The lowest table that is remembered on the way to an address. */
-  private findTable(high: number, low: number): number {
-    const { tables } = this;
-    const { tableOrders, pcid } = this.state;
-    for (let depth = tableOrders.length - 2; depth >= 0; depth -= 1) {
-      const order = tableOrders[depth];
-      if (tables.has(order)) {
-        const at = tables.find(order, pcid, high, low);
-        if (at !== NONE) return at;
-      }
-    }
-    return NONE;
-  }
-
   /**
    * The usual case of four uniform levels in flat memory: present entries without reserved bits, the accessed bit set in
    * all above the last, a 4-KiB page, no right denied. Everything is a small integer.
@@ -333,18 +290,19 @@ export class Mmu {
    * @returns whether it was that; if not, nothing has happened
    */
   private walkFast(high: number, low: number, access: number, write: boolean, excused: boolean): boolean {
-    const { memory, state, tables } = this;
+    const { memory, state, known } = this;
     const { uniform } = state;
     const words = memory.words;
     if (uniform === undefined || memory.shared || words.length === 0) return false;
     const first = memory.first;
     const count = memory.count;
     if (this.remembers) {
-      const known = this.findTable(high, low);
-      if (known !== NONE) {
-        if (tables.orderOf(known) !== LAST_TABLE_ORDER) return false;
-        const bits = tables.bitsOf(known);
-        const place = (tables.nearFrameOf(known) - first) | 0;
+      const found = known.findTable(high, low);
+      if (found !== NONE) {
+        const { tables } = known;
+        if (tables.orderOf(found) !== LAST_TABLE_ORDER) return false;
+        const bits = tables.bitsOf(found);
+        const place = (tables.nearFrameOf(found) - first) | 0;
         return this.finishFast(uniform, place, bits | ~TABLE_AND, bits, high, low, access, write, excused);
       }
     }
@@ -376,9 +334,9 @@ export class Mmu {
     const or = high0 | high1 | high2;
     if (!this.finishFast(uniform, place, and, or, high, low, access, write, excused)) return false;
     if (this.remembers) {
-      this.rememberTable(0, high, low, table1, low0, high0);
-      this.rememberTable(1, high, low, table2, low0 & low1, high0 | high1);
-      this.rememberTable(2, high, low, table3, and, or);
+      known.addTable(0, high, low, table1, low0, high0);
+      known.addTable(1, high, low, table2, low0 & low1, high0 | high1);
+      known.addTable(2, high, low, table3, and, or);
     }
     return true;
   }
@@ -432,12 +390,16 @@ export class Mmu {
     if (format === undefined) return false;
     for (let tries = 0; ; tries += 1) {
       const end = this.runWalk(high, low);
-      if (end === NOT_IN_MEMORY) return this.refuseMemory(walk.frame);
+      if (end === NOT_IN_MEMORY) {
+        this.failed.noteAbsent(walk.frame, false);
+        return false;
+      }
       const source: Source = walk.start > 0 ? 'tables' : 'walk';
       if (end !== MAPPED) {
-        this.end = end;
         const cause = end === NOT_PRESENT ? CAUSE_NOT_PRESENT : CAUSE_RESERVED;
-        return this.refusePage(high, low, access, cause, source);
+        const code = pageFaultCode(access, cause, state.fetches);
+        this.failed.notePageFault(high, low, code, source, end, 0, 0);
+        return this.fault(high, low);
       }
       const key = state.keys ? walk.highs[walk.depth] : 0;
       const rights = combinedIndex(walk.and, walk.or, key);
@@ -456,11 +418,12 @@ export class Mmu {
 
   /** Walks from the lowest table that is remembered. */
   private runWalk(high: number, low: number): number {
-    const { walk, state, tables, memory } = this;
+    const { walk, state, memory } = this;
     const { format, root, pdptes } = state;
     if (format === undefined) return NOT_PRESENT;
-    const at = this.remembers ? this.findTable(high, low) : NONE;
+    const at = this.remembers ? this.known.findTable(high, low) : NONE;
     if (at !== NONE) {
+      const { tables } = this.known;
       const bits = tables.bitsOf(at);
       const depth = state.depthBelow(tables.orderOf(at));
       const table = tables.frameOf(at);
@@ -470,40 +433,22 @@ export class Mmu {
     return walk.run(memory, format, high, low, 0, root.frame, root.word, -1, 0, pdptes);
   }
 
+  /** Remembers what the walk has found. */
   private remember(high: number, low: number, order: number, leaf: number): void {
-    const { walk, detector, tables } = this;
+    const { walk, detector, known } = this;
     const { format } = this.state;
     if (format === undefined) return;
-    const before = detector && walk.start > 0 ? tables.noteOf(this.findTable(high, low)) : undefined;
+    const before = detector && walk.start > 0 ? known.tables.noteOf(known.findTable(high, low)) : undefined;
     for (let depth = walk.start; depth < walk.depth; depth += 1) {
       // What PAE paging keeps in registers is no cache.
       if (walk.places[depth] < 0) continue;
       const child = walk.tables[depth + 1];
-      const at = this.rememberTable(depth, high, low, child, walk.ands[depth], walk.ors[depth]);
-      if (detector !== undefined) tables.note(at, detector.originOf(walk, depth, before));
+      const at = known.addTable(depth, high, low, child, walk.ands[depth], walk.ors[depth]);
+      if (detector !== undefined) known.tables.note(at, detector.originOf(walk, depth, before));
     }
     const isGlobalPage = isGlobal(format.facts, walk.depth, leaf);
     const at = this.rememberPage(high, low, order, isGlobalPage, walk.frame);
-    if (detector !== undefined) this.pages.note(at, detector.originOf(walk, walk.depth, before));
-  }
-
-  private rememberTable(
-    depth: number,
-    high: number,
-    low: number,
-    frame: number,
-    and: number,
-    or: number,
-  ): number {
-    const { tableOrders, pcid } = this.state;
-    return this.tables.insert(
-      tableOrders[depth],
-      pcid,
-      high,
-      low,
-      frame,
-      (and & TABLE_AND) | (or & TABLE_OR),
-    );
+    if (detector !== undefined) known.pages.note(at, detector.originOf(walk, walk.depth, before));
   }
 
   private rememberPage(
@@ -513,51 +458,17 @@ export class Mmu {
     isGlobalPage: boolean,
     frame: number,
   ): number {
-    const { pages } = this;
-    if (isGlobalPage) this.globals = true;
-    const at = pages.insert(order, isGlobalPage ? GLOBAL : this.state.pcid, high, low, frame, this.bits);
+    const { known } = this;
+    const at = known.addPage(high, low, order, isGlobalPage, frame, this.bits);
     // The front may still have pieces of what had to go.
-    if (pages.evictions !== this.evictions) {
-      this.evictions = pages.evictions;
+    if (known.pages.evictions !== this.evictions) {
+      this.evictions = known.pages.evictions;
       this.renewFront();
     }
     return at;
   }
 
-  /** Forgets the translations of a page in one space. */
-  private dropPage(high: number, low: number, space: number): void {
-    const { pages } = this;
-    const { pageOrders } = this.state;
-    for (let i = 0; i < pageOrders.length; i += 1) {
-      const order = pageOrders[i];
-      const at = pages.has(order) ? pages.find(order, space, high, low) : NONE;
-      if (at === NONE) continue;
-      pages.drop(at);
-      if (i > 0) this.renewFront();
-    }
-    this.generation = (this.generation + 1) | 0;
-    for (let access = 0; access < 2 * KINDS; access += 1) {
-      this.front[((((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2) + 1] = 0;
-    }
-  }
-
   // ---- failures
-
-  private refuse(exception: Fault['exception'], high: number, low: number, errorCode: number): false {
-    this.exception = exception;
-    this.failHigh = high;
-    this.failLow = low;
-    this.errorCode = errorCode;
-    this.source = 'walk';
-    return false;
-  }
-
-  private refuseMemory(frame: number): false {
-    this.exception = undefined;
-    this.isPageAbsent = false;
-    this.frame = frame;
-    return false;
-  }
 
   private refuseRights(
     high: number,
@@ -567,80 +478,20 @@ export class Mmu {
     rights: number,
     source: Source,
   ): false {
-    this.end = MAPPED;
-    this.denied = denied;
-    this.bits = rights;
-    return this.refusePage(high, low, access, causeOf(denied), source);
+    const code = pageFaultCode(access, causeOf(denied), this.state.fetches);
+    this.failed.notePageFault(high, low, code, source, MAPPED, denied, rights);
+    return this.fault(high, low);
   }
 
   /** A page fault: CR2 is written, and whatever is remembered for the address is forgotten. */
-  private refusePage(high: number, low: number, access: number, cause: number, source: Source): false {
-    this.refuse('#PF', high, low, pageFaultCode(access, cause, this.state.fetches));
-    this.source = source;
+  private fault(high: number, low: number): false {
     this.cr2High = high;
     this.cr2Low = low;
-    if (this.remembers) this.forget(high, low);
-    return false;
-  }
-
-  /** What a page fault invalidates: all that would be used for its address. */
-  private forget(high: number, low: number): void {
-    const { tables } = this;
-    const { tableOrders, pcid } = this.state;
-    this.dropPage(high, low, pcid);
-    this.dropPage(high, low, GLOBAL);
-    for (const order of tableOrders) {
-      const at = tables.has(order) ? tables.find(order, pcid, high, low) : NONE;
-      if (at !== NONE) tables.drop(at);
+    if (this.remembers) {
+      this.dropPage(high, low, this.state.pcid);
+      this.dropPage(high, low, GLOBAL);
+      this.known.dropTables(high, low);
     }
-  }
-
-  /** Whether the last failure was a fault that came from what was remembered. */
-  get isFromCache(): boolean {
-    return this.exception === '#PF' && this.source !== 'walk';
-  }
-
-  /** Why the last access failed. */
-  failure(): Fault | Absent {
-    const { exception, errorCode } = this;
-    if (exception === undefined) return { kind: 'absent', address: addressOf(this.frame) };
-    const address = joinHalves(this.failLow, this.failHigh);
-    const isPageFault = exception === '#PF';
-    return {
-      kind: 'fault',
-      exception,
-      errorCode,
-      errorBits: isPageFault ? pageFaultBits(errorCode) : [],
-      address,
-      cr2: isPageFault ? address : undefined,
-      because: isPageFault ? this.reasons() : ['address not canonical'],
-      fromCache: this.isFromCache,
-    };
-  }
-
-  private reasons(): string[] {
-    const { walk } = this;
-    const levels = this.state.format?.fact.levels ?? [];
-    const name = levels[walk.depth]?.entry ?? '';
-    if (this.end === NOT_PRESENT) return [`P = 0 in ${name}`];
-    if (this.end !== MAPPED) return [`reserved bit set in ${name}`];
-    return denialTexts(this.denied, this.bits, (bit) => {
-      if (this.source === 'TLB') return ' in the translation that the TLB holds';
-      const names = levels.filter(
-        (_, depth) => depth >= walk.start && depth <= walk.depth && this.takes(depth, bit),
-      );
-      return names.length === 0
-        ? ' in an entry above, which the paging-structure caches hold'
-        : ` in ${names.map(({ entry }) => entry).join(', ')}`;
-    });
-  }
-
-  /** Whether an entry of the last walk takes a right away. */
-  private takes(depth: number, bit: 'U/S' | 'R/W' | 'XD'): boolean {
-    const { walk } = this;
-    const facts = this.state.format?.facts;
-    if (facts === undefined) return false;
-    if (bit === 'XD') return orRights(facts, depth, 0, walk.highs[depth]) !== 0;
-    return (andRights(facts, depth, -1, walk.lows[depth]) & (bit === 'R/W' ? 2 : 4)) === 0;
+    return false;
   }
 }
