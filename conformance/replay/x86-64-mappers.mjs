@@ -1,7 +1,7 @@
 // The mappers of tablewalk/x86_64.
 
 import { PageTableError } from '../../dist/bits/index.js';
-import { PageFault, X86Cpu } from '../../dist/cpu/index.js';
+import { ProcessorFault, X86Cpu } from '../../dist/cpu/index.js';
 import {
   FlagUpdateError,
   MappedPageTable,
@@ -354,7 +354,7 @@ function readFlags(value, _size, name) {
  * @param {Arguments} args
  */
 function refusal(error, fails, args) {
-  if (error instanceof PageFault)
+  if (error instanceof ProcessorFault)
     return { fault: hex((error.fault.cr2 ?? 0n) & ~0xfffn), message: String(error) };
   if (!(error instanceof PageTableError)) return { threw: String(error) };
   const resultClass = RESULT_ERRORS.find((each) => error instanceof each);

@@ -23,7 +23,7 @@ export const ERROR_CODES = [
   'NOT_MAPPED',
   'HUGE_PAGE',
   'INVALID_FRAME',
-  'PAGE_FAULT',
+  'PROCESSOR_FAULT',
   'NOT_RECURSIVE',
   'NOT_ACTIVE',
 ] as const;

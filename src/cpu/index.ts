@@ -1,4 +1,4 @@
-export { type Absent, type Fault, faultText, type Outcome, PageFault } from './outcome.ts';
+export { type Absent, type Fault, faultText, type Outcome, ProcessorFault } from './outcome.ts';
 export {
   type EntryChange,
   type EntryWrite,

@@ -30,17 +30,22 @@ export type Outcome =
   { readonly kind: 'done'; readonly value: bigint } | Fault | Absent;
 
 /** Thrown where code that cannot take a fault for an answer, such as a mapper, accesses memory through a processor. */
-export class PageFault extends PageTableError {
-  override readonly name: string = 'PageFault';
+export class ProcessorFault extends PageTableError {
+  override readonly name: string = 'ProcessorFault';
   /** What the processor reported. */
   readonly fault: Fault;
 
   /**
    * @param fault - what the processor reported
    * @param context - what was being done, in front of the message
+   * @param options - `cause`, and what else was found
    */
-  constructor(fault: Fault, context = '', options?: ErrorOptions) {
-    super('PAGE_FAULT', `${context}${faultText(fault)}`, detailOf(fault), options);
+  constructor(
+    fault: Fault,
+    context = '',
+    { detail = {}, ...options }: ErrorOptions & { readonly detail?: ErrorDetail } = {},
+  ) {
+    super('PROCESSOR_FAULT', `${context}${faultText(fault)}`, { ...detailOf(fault), ...detail }, options);
     this.fault = fault;
   }
 }

@@ -58,6 +58,7 @@ export {
   CR0_PE,
   CR0_PG,
   CR0_WP,
+  CR4_CET,
   CR4_LA57,
   CR4_PAE,
   CR4_PCIDE,

@@ -14,7 +14,7 @@ import { wrongArguments } from './map-request.ts';
 import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
 import { Page, type PageRangeInclusive } from './page.ts';
 import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import { type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { checkTable, type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { sinkOf } from './processor.ts';
 import { TableCleaner } from './table-cleaner.ts';
 import { MappedPath, type TablePath } from './table-path.ts';
@@ -65,6 +65,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
    * @param options - `sink`: is told of flushes
    */
   constructor(level4Table: PageTable, mapping: P, options: MapperOptions = {}) {
+    checkTable('mapper', level4Table);
     this.mapping = mapping;
     this.sink = sinkOf(options.sink, level4Table.memory);
     const flat = flatWay(level4Table, mapping);

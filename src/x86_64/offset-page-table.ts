@@ -2,7 +2,7 @@ import type { VirtAddr } from './addr.ts';
 import { PhysOffset } from './frame-mapping.ts';
 import { MappedPageTable } from './mapped-page-table.ts';
 import type { MapperOptions } from './mapper.ts';
-import type { PageTable } from './page-table.ts';
+import { checkTable, type PageTable } from './page-table.ts';
 
 /**
  * A mapper for when all of physical memory appears at one place of the memory through which tables are reached: guest
@@ -16,6 +16,7 @@ export class OffsetPageTable extends MappedPageTable<PhysOffset> {
    * @throws {@link PageTableError} `MISALIGNED`
    */
   constructor(level4Table: PageTable, physOffset: VirtAddr, options?: MapperOptions) {
+    checkTable('OffsetPageTable', level4Table);
     super(level4Table, new PhysOffset(level4Table.memory, physOffset), options);
   }
 

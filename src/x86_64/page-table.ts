@@ -290,6 +290,11 @@ export class PageTable extends ReadonlyPageTable {
   }
 }
 
+/** Refuses what is no table that may be changed. */
+export function checkTable(operation: string, table: PageTable): void {
+  if (!(table instanceof PageTable)) throw wrongKind(operation, table, 'a PageTable');
+}
+
 /** Makes all entries of a table unused. */
 export function zeroTable(memory: TableMemory, page: number): void {
   if (memory.clearFrame !== undefined) memory.clearFrame(page);

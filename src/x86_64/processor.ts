@@ -1,4 +1,4 @@
-import { type Fault, PageFault } from '../cpu/index.ts';
+import { type Fault, ProcessorFault } from '../cpu/index.ts';
 import type { FlushSink } from './flush.ts';
 import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
@@ -9,6 +9,8 @@ import type { TableMemory } from './page-table.ts';
 export interface Processor extends TableMemory {
   /** CR3. */
   readonly cr3: bigint;
+  /** Levels of its page tables now, 0 while paging is off; not given, it is not asked. */
+  readonly levels?: number;
   /** INVLPG for the address of which the two halves are given. */
   invalidate(high: number, low: number): Fault | undefined;
   /** MOV to CR3 of the value that it holds. */
@@ -54,5 +56,5 @@ class ProcessorSink implements FlushSink {
 }
 
 function refuse(operation: string, fault: Fault | undefined): void {
-  if (fault !== undefined) throw new PageFault(fault, `${operation}: `);
+  if (fault !== undefined) throw new ProcessorFault(fault, `${operation}: `);
 }

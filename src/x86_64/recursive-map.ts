@@ -20,6 +20,9 @@ const ALWAYS = PRESENT | PageTableFlags.WRITABLE.low;
 export class RecursiveMap {
   private readonly path: RecursivePath;
   private readonly sink: FlushSink | undefined;
+  /** Frames that were taken from the allocator and are not linked yet. */
+  private readonly taken: PhysFrame[] = [];
+  private isExhausted = false;
 
   /** @param sink - is told of each new table */
   constructor(path: RecursivePath, sink: FlushSink | undefined) {
@@ -34,7 +37,7 @@ export class RecursiveMap {
    * @param parentsLow - flags for tables, bits 31:0
    * @param parentsHigh - bits 63:32
    * @throws {@link MapToError}; {@link PageTableError} where the original panics, before anything is written;
-   *   {@link PageFault}
+   *   {@link ProcessorFault}
    */
   map(
     operation: string,
@@ -49,30 +52,22 @@ export class RecursiveMap {
     const size = page.pageSize;
     path.enter();
     try {
-      const unusual = (size.leaf === 0 ? parentsLow | flags.low : parentsLow) & HUGE_PAGE;
-      const frames =
-        (unusual | (frame.low & 0xfff)) === 0
-          ? allocator
-          : this.foresee(`${operation}: ${page}`, page, frame, flags, parentsLow, allocator);
+      this.foresee(`${operation}: ${page}`, page, frame, flags, parentsLow, allocator);
       path.aim(page.high, page.low);
       for (; path.level > size.level; path.level -= 1) {
         path.read(indexAt(page.high, page.low, path.level));
-        const refused = this.pass(operation, page, parentsLow, parentsHigh, frames);
+        const refused = this.pass(operation, page, parentsLow, parentsHigh, allocator);
         if (refused !== undefined) throw mapRefusal(path, `${operation}: ${page}`, page, frame, refused);
       }
       path.read(indexAt(page.high, page.low, path.level));
       if ((path.low | path.high) !== 0) {
         throw mapRefusal(path, `${operation}: ${page}`, page, frame, 'PageAlreadyMapped');
       }
-      // What could be wrong with the leaf was foreseen, save where a table could not be seen before it was made present.
-      if ((unusual | (frame.low & 0xfff)) !== 0) checkLeaf(`${operation}: ${page}`, page, frame, flags);
-      path.memory.writeEntry(
-        path.page,
-        path.index,
-        frame.low | flags.low | size.leaf,
-        frame.high | flags.high,
-      );
+      // Foreseen already, save where a table could not be seen before it was made present.
+      checkLeaf(`${operation}: ${page}`, page, frame, flags);
+      this.write(frame.low | flags.low | size.leaf, frame.high | flags.high);
     } finally {
+      this.giveBack(allocator);
       path.leave();
     }
   }
@@ -85,17 +80,16 @@ export class RecursiveMap {
     parentsHigh: number,
     allocator: FrameAllocator<Size4KiB>,
   ): 'FrameAllocationFailed' | 'ParentEntryHugePage' | undefined {
-    const { path } = this;
+    const { path, taken } = this;
     const isNew = (path.low | path.high) === 0;
     if (isNew) {
-      // JavaScript's other way to say "none" is taken too.
-      const frame = allocator.allocateFrame() ?? undefined;
-      if (frame === undefined) return 'FrameAllocationFailed';
       const call = `${operation}: ${page}`;
-      checkTableFrame(call, frame);
+      if (taken.length === 0 && !this.take(call, allocator)) return 'FrameAllocationFailed';
+      const [frame] = taken;
       checkTableFlags(call, parentsLow);
       this.sink?.tableAllocated?.(frame);
       this.write(frame.low | ALWAYS | parentsLow, frame.high | parentsHigh);
+      taken.shift();
     } else {
       const low = path.low | parentsLow;
       const high = path.high | parentsHigh;
@@ -105,6 +99,27 @@ export class RecursiveMap {
     path.follow();
     if (isNew) this.empty();
     return undefined;
+  }
+
+  /** Takes a frame for a table from the allocator, unless it has none left. */
+  private take(call: string, allocator: FrameAllocator<Size4KiB>): boolean {
+    // A call that the allocator refused stays refused.
+    if (this.isExhausted) return false;
+    // JavaScript's other way to say "none" is taken too.
+    const frame = allocator.allocateFrame() ?? undefined;
+    this.isExhausted = frame === undefined;
+    if (frame === undefined) return false;
+    this.taken.push(frame);
+    checkTableFrame(call, frame);
+    return true;
+  }
+
+  /** Returns the frames that were taken and not linked, last first, to an allocator that takes frames. */
+  private giveBack(allocator: FrameAllocator<Size4KiB> & Partial<FrameDeallocator<Size4KiB>>): void {
+    this.isExhausted = false;
+    for (let frame = this.taken.pop(); frame !== undefined; frame = this.taken.pop()) {
+      allocator.deallocateFrame?.(frame);
+    }
   }
 
   /** Replaces the entry that was read. */
@@ -127,9 +142,8 @@ export class RecursiveMap {
 
   /**
    * Looks ahead for what the original would panic at, as far as tables can be seen: one that is not present, but will be
-   * made so on the way, cannot.
+   * made so on the way, cannot. The frames for new tables are taken meanwhile, to see whether there are enough.
    *
-   * @returns the allocator to go on with: it gives first the frames that were taken to see whether there are enough
    * @throws {@link PageTableError} before anything is written
    */
   private foresee(
@@ -138,27 +152,16 @@ export class RecursiveMap {
     frame: PhysFrame<PageSize>,
     flags: PageTableFlags,
     parentsLow: number,
-    allocator: FrameAllocator<Size4KiB> & Partial<FrameDeallocator<Size4KiB>>,
-  ): FrameAllocator<Size4KiB> {
+    allocator: FrameAllocator<Size4KiB>,
+  ): void {
     const missing = this.missingTables(page, parentsLow);
     this.path.rewind();
-    if (missing === undefined) return allocator;
-    const frames: PhysFrame[] = [];
+    if (missing === undefined) return;
     // Flags that no table can have are found when the first is made.
     const needed = (parentsLow & HUGE_PAGE) === 0 ? missing : Math.min(missing, 1);
-    while (frames.length < needed) {
-      const given = allocator.allocateFrame() ?? undefined;
-      if (given === undefined) return { allocateFrame: () => frames.shift() };
-      frames.push(given);
-    }
-    try {
-      if (missing > 0) checkTableFlags(call, parentsLow);
-      checkLeaf(call, page, frame, flags);
-    } catch (error) {
-      for (const given of frames) allocator.deallocateFrame?.(given);
-      throw error;
-    }
-    return { allocateFrame: () => frames.shift() ?? allocator.allocateFrame() };
+    while (this.taken.length < needed) if (!this.take(call, allocator)) return;
+    if (missing > 0) checkTableFlags(call, parentsLow);
+    checkLeaf(call, page, frame, flags);
   }
 
   /** How many tables must be made for a page; `undefined` if the call will be refused before, or that cannot be seen. */

@@ -12,13 +12,13 @@ import { wrongArguments } from './map-request.ts';
 import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
 import { Page, type PageRangeInclusive } from './page.ts';
 import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import { type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { checkTable, type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { isProcessor, sinkOf } from './processor.ts';
 import { RecursiveMap } from './recursive-map.ts';
 import { RecursivePath } from './recursive-path.ts';
 import { RecursiveWay, remembersAll } from './recursive-way.ts';
 import { TableCleaner } from './table-cleaner.ts';
-import type { PageTableIndex } from './table-index.ts';
+import { PageTableIndex } from './table-index.ts';
 import { INSPECT } from './word.ts';
 import { wrongKind } from './wrong-kind.ts';
 
@@ -42,7 +42,7 @@ const LAST_INDEX = 511;
  * the TLB still holds is what it sees.
  *
  * Tables always get `PRESENT` and `WRITABLE`, whatever flags are asked for. A page fault on the way is thrown as
- * `PageFault`; what was written before it stays, as on a processor.
+ * `ProcessorFault`; what was written before it stays, as on a processor.
  */
 export class RecursivePageTable
   implements Mapper<Size4KiB>, Mapper<Size2MiB>, Mapper<Size1GiB>, Translate, CleanUp
@@ -69,6 +69,7 @@ export class RecursivePageTable
   /** @internal With an index that was not checked. */
   constructor(table: PageTable, options: MapperOptions | undefined, unchecked: number);
   constructor(table: PageTable, options: MapperOptions = {}, unchecked = -1) {
+    checkTable('RecursivePageTable', table);
     const index = unchecked < 0 ? checkedIndex(table) : unchecked;
     this.sink = sinkOf(options.sink, table.memory);
     this.path = new RecursivePath(table, index);
@@ -88,6 +89,9 @@ export class RecursivePageTable
     recursiveIndex: PageTableIndex,
     options?: MapperOptions,
   ): RecursivePageTable {
+    if (!(recursiveIndex instanceof PageTableIndex)) {
+      throw wrongKind('RecursivePageTable.newUnchecked', recursiveIndex, 'a PageTableIndex');
+    }
     return new RecursivePageTable(table, options, recursiveIndex.value);
   }
 
@@ -274,6 +278,13 @@ function checkedIndex(table: PageTable): number {
       'RecursivePageTable',
       table,
       'a table seen through a processor: PageTable.at(cpu, address)',
+    );
+  }
+  if (memory.levels !== undefined && memory.levels !== 4) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `RecursivePageTable: the processor's page tables have ${memory.levels} levels; expected 4-level paging`,
+      { levels: memory.levels },
     );
   }
   const high = highOfUnit(page);

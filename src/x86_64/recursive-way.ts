@@ -94,6 +94,8 @@ export class RecursiveWay {
     const moved = ((low ^ this.ofLow) & TABLE_OF) | (high ^ this.ofHigh);
     if ((moved | (this.generation ^ this.processor.generation)) !== 0 && !this.aim(high, low)) return false;
     const words = this.memory.words;
+    // A buffer that was replaced is looked for by the general way.
+    if (words.length === 0) return false;
     const low4 = words[this.at4];
     const low3 = words[this.at3];
     const low2 = words[this.at2];

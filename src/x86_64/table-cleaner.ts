@@ -1,4 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
+import { ProcessorFault } from '../cpu/index.ts';
 import { HOLE, highOfUnit, LOWER_END } from './block.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import type { FlushSink } from './flush.ts';
@@ -64,7 +65,11 @@ export class TableCleaner {
     const end = Math.floor(last / span) % 512;
     for (let index = Math.floor(first / span) % 512; index <= end; index += 1) {
       if (level === 4 && index === path.skipped) continue;
-      path.at(memory, page, level, index);
+      try {
+        path.at(memory, page, level, index);
+      } catch (error) {
+        throw this.counted(error, 'a table');
+      }
       const { low, high } = path;
       if ((low & (PRESENT | HUGE_PAGE)) !== PRESENT) continue;
       const lower = base + index * span;
@@ -73,7 +78,7 @@ export class TableCleaner {
       this.follow(high, low);
       const [from, to] = [Math.max(first, start), Math.min(last, start + span - 1)];
       if (this.visit(path.memory, path.page, level - 1, from, to)) {
-        memory.writeEntry(page, index, 0, 0);
+        this.unlink(memory, page, index);
         this.freed += 1;
         const frame = new PhysFrame(high & ADDRESS_HIGH, low & ADDRESS_LOW, Size4KiB);
         this.sink?.tableFreed?.(frame);
@@ -84,16 +89,33 @@ export class TableCleaner {
 
   /** Goes to a table, which must be there. */
   private follow(high: number, low: number): void {
-    const { path, freed } = this;
+    const { path } = this;
     try {
       path.follow(high, low);
       path.memory.readEntry(path.page, 0);
     } catch (error) {
-      // An error of a mapping of the user's passes through unchanged.
-      if (!path.isOwn || !(error instanceof PageTableError)) throw error;
-      const found = path.missing(error, `the table to which ${path} points`) as PageTableError;
-      const message = `cleanUp: ${found.message}; ${freed} tables were freed before`;
-      throw new PageTableError(error.code, message, { ...error.detail, freed }, { cause: error });
+      throw this.counted(error, `the table to which ${path} points`);
     }
+  }
+
+  private unlink(memory: TableMemory, page: number, index: number): void {
+    try {
+      memory.writeEntry(page, index, 0, 0);
+    } catch (error) {
+      throw this.counted(error, `the table with the entry ${index} of an empty table`);
+    }
+  }
+
+  /** An error with how far the clean-up came; one of a mapping of the user's passes through unchanged. */
+  private counted(error: unknown, table: string): unknown {
+    const { path, freed } = this;
+    if (!path.isOwn || !(error instanceof PageTableError)) return error;
+    const before = `cleanUp: ${freed} tables were freed before; `;
+    const options = { cause: error, detail: { freed } };
+    if (error instanceof ProcessorFault) {
+      return new ProcessorFault(error.fault, `${before}${table} cannot be reached: `, options);
+    }
+    const { code, message, detail } = path.missing(error, table) as PageTableError;
+    return new PageTableError(code, `${before}${message}`, { ...detail, freed }, { cause: error });
   }
 }

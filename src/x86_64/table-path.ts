@@ -1,5 +1,5 @@
 import { hex64, joinHalves, PageTableError } from '../bits/index.ts';
-import { PageFault } from '../cpu/index.ts';
+import { ProcessorFault } from '../cpu/index.ts';
 import { indexAt, PhysAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { PhysFrame } from './frame.ts';
@@ -164,8 +164,8 @@ export abstract class TablePath {
    * @param table - what led to it
    */
   missing(error: unknown, table: string): unknown {
-    if (error instanceof PageFault)
-      return new PageFault(error.fault, `${table} cannot be reached: `, { cause: error });
+    if (error instanceof ProcessorFault)
+      return new ProcessorFault(error.fault, `${table} cannot be reached: `, { cause: error });
     if (!(error instanceof PageTableError && error.code === 'NOT_IN_MEMORY')) return error;
     return new PageTableError(
       error.code,

@@ -67,17 +67,19 @@ export class ControlState {
   constructor(memory: PhysicalMemory, known: KnownX86Control, mode: FormatFact | undefined) {
     this.memory = memory;
     const { control } = resolveX86Control(known, undefined, mode);
-    const cr0 = storedCr0((control.cr0 & CR0_PG) === 0n ? control.cr0 : control.cr0 | CR0_PE);
+    const given = (control.cr0 & CR0_PG) === 0n ? control.cr0 : control.cr0 | CR0_PE;
+    const cr0 = storedCr0(given);
     const next = { ...control, cr0, efer: storedEfer(control.efer, cr0) };
-    // A processor with paging off, from which everything may be set.
-    const off = { ...next, cr0: CR0_PE, cr4: next.cr4 & ~CR4_PCIDE, efer: storedEfer(next.efer, CR0_PE) };
+    // As if they were written one by one, paging last; PCIDs need it, and CR3 as it then is.
+    const off = { ...next, cr0: cr0 & ~CR0_PG, cr4: next.cr4 & ~CR4_PCIDE, efer: storedEfer(next.efer, 0n) };
     const refused =
-      refusedCr0(off, cr0) ??
-      refusedCr4({ ...next, cr4: next.cr4 & ~CR4_PCIDE, cr3: 0n }, next.cr4) ??
+      refusedCr4(off, off.cr4) ??
       refusedEfer(off, next.efer) ??
-      refusedCr3(next, next.cr3, next.physBits);
+      refusedCr0(off, given) ??
+      refusedCr4({ ...next, cr4: off.cr4, cr3: 0n }, next.cr4) ??
+      refusedCr3({ ...next, cr4: off.cr4 }, next.cr3, next.physBits);
     if (refused !== undefined) {
-      throw new PageTableError('BAD_ARGUMENT', `X86Cpu: a processor refuses ${refused}`);
+      throw new PageTableError('BAD_ARGUMENT', `X86Cpu: no processor takes ${refused}`);
     }
     this.control = next;
     this.rights = rightsControl(next, false);

@@ -195,13 +195,15 @@ export class Mmu {
       const bits = pages.bitsOf(at);
       const denied = denials(bits & RIGHTS, access, state.rights, excused);
       if (denied !== 0) return this.refuseRights(high, low, access, denied, bits & RIGHTS, 'TLB');
-      // Otherwise the walk that sets the dirty bit replaces what is remembered.
+      // Otherwise the walk that sets the dirty bit replaces what is remembered, for reads as well.
       if (!write || (bits & DIRTY) !== 0) {
         this.bits = bits;
         this.frame = pages.frameOf(at) + ((low >>> 12) & ((1 << pages.orderOf(at)) - 1));
         this.detector?.used(at, high, low, access, excused);
         return true;
       }
+      if (pages.orderOf(at) > 0) this.renewFront();
+      else this.clearFront(low);
     }
     if (this.detector !== undefined) {
       if (!this.translateByWalk(high, low, access, write, excused)) return false;
@@ -260,7 +262,12 @@ export class Mmu {
   /** Forgets the translations of a page in one space. */
   private dropPage(high: number, low: number, space: number): void {
     if (this.known.dropPage(high, low, space)) this.renewFront();
-    this.generation = (this.generation + 1) | 0;
+    else this.clearFront(low);
+  }
+
+  /** Takes the page of an address out of the front. */
+  private clearFront(low: number): void {
+    this.touch();
     for (let access = 0; access < 2 * KINDS; access += 1) {
       this.front[((((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2) + 1] = 0;
     }
@@ -271,9 +278,14 @@ export class Mmu {
     return this.fronts;
   }
 
+  /** What was found out before about an access may not hold for the next. */
+  touch(): void {
+    this.generation = (this.generation + 1) | 0;
+  }
+
   /** After a change on which rights depend, which invalidates nothing. */
   renewFront(): void {
-    this.generation = (this.generation + 1) | 0;
+    this.touch();
     this.epoch += 1;
     if (this.epoch > LAST_EPOCH) {
       this.front.fill(0);

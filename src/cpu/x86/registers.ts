@@ -4,6 +4,8 @@ import {
   CR0_NW,
   CR0_PE,
   CR0_PG,
+  CR0_WP,
+  CR4_CET,
   CR4_LA57,
   CR4_PAE,
   CR4_PCIDE,
@@ -60,6 +62,7 @@ export function refusedCr0(now: ControlRegisters, value: bigint): string | undef
   if (turnsOn && (now.efer & EFER_LME) !== 0n && (now.cr4 & CR4_PAE) === 0n) {
     return 'CR0.PG = 1 with EFER.LME = 1 and CR4.PAE = 0';
   }
+  if (!has(CR0_WP) && (now.cr4 & CR4_CET) !== 0n) return 'CR0.WP = 0 with CR4.CET = 1';
   if (!has(CR0_PG) && (now.cr4 & CR4_PCIDE) !== 0n) return 'CR0.PG = 0 with CR4.PCIDE = 1';
   return undefined;
 }
@@ -87,6 +90,7 @@ export function refusedCr4(now: ControlRegisters, value: bigint): string | undef
   const gains = (bit: bigint) => has(bit) && (now.cr4 & bit) === 0n;
   if ((value & ~CR4_DEFINED) !== 0n)
     return `CR4 = ${hex(value)}: reserved bits ${hex(value & ~CR4_DEFINED)} are set`;
+  if (has(CR4_CET) && (now.cr0 & CR0_WP) === 0n) return 'CR4.CET = 1 with CR0.WP = 0';
   const long = isLongMode(now);
   if (long && !has(CR4_PAE)) return 'CR4.PAE = 0 while EFER.LMA = 1';
   if (long && has(CR4_LA57) !== ((now.cr4 & CR4_LA57) !== 0n)) return 'CR4.LA57 changes while EFER.LMA = 1';

@@ -1,6 +1,6 @@
 import { hex, highHalf, joinHalves, lowHalf, PageTableError } from '../../bits/index.ts';
 import { FETCH, READ, WRITE } from '../../format/index.ts';
-import { type Absent, type Fault, type Outcome, PageFault } from '../outcome.ts';
+import { type Absent, type Fault, type Outcome, ProcessorFault } from '../outcome.ts';
 import { FAULT } from './mmu.ts';
 import { X86System } from './x86-system.ts';
 
@@ -70,7 +70,7 @@ export class X86Cpu extends X86System {
    * @throws {@link PageTableError} `OUT_OF_RANGE` also if the value has more bytes
    */
   write(address: bigint, bytes: number, value: bigint, options: AccessOptions = {}): Outcome {
-    this.checkAddress('write', address);
+    this.checkAddress('write', address, bytes);
     if (BigInt.asUintN(8 * bytes, value) !== value) {
       throw new PageTableError(
         'OUT_OF_RANGE',
@@ -113,11 +113,12 @@ export class X86Cpu extends X86System {
       const place = this.mmu.reach(this.highOf(high), low | 0, kind + this.user);
       if (place < 0) return false;
       const { memory } = this;
+      const words = memory.current();
       if (bytes === 8) {
         this.low = memory.loadEntry(place + (offset >> 2));
         this.high = memory.high;
       } else {
-        this.low = memory.words[place + (offset >> 2)] | 0;
+        this.low = words[place + (offset >> 2)] | 0;
         this.high = 0;
       }
       return true;
@@ -145,9 +146,10 @@ export class X86Cpu extends X86System {
       const place = this.mmu.reach(this.highOf(high), low | 0, KIND_WRITE + this.user);
       if (place < 0) return false;
       const { detector } = this;
+      const words = this.memory.current();
       const before = detector?.willWrite(place + (offset >> 2), bytes >> 2);
       if (bytes === 8) this.memory.storeEntry(place + (offset >> 2), valueLow, valueHigh);
-      else this.memory.words[place + (offset >> 2)] = valueLow;
+      else words[place + (offset >> 2)] = valueLow;
       if (before !== undefined) detector?.hasWritten(before, this.highOf(high), low);
       return true;
     }
@@ -168,10 +170,10 @@ export class X86Cpu extends X86System {
    * @param page - number of the linear page at which the table appears, an integer in `[0, 2^52)`
    * @param index - of the entry, in `[0, 512)`
    * @returns bits 31:0, signed; bits 63:32, signed, are then in {@link high}
-   * @throws {@link PageFault}; `NOT_IN_MEMORY` if there is no memory at the physical address
+   * @throws {@link ProcessorFault}; `NOT_IN_MEMORY` if there is no memory at the physical address
    */
   readEntry(page: number, index: number): number {
-    const place = this.entryPlace(page, KIND_READ) + (index << 1);
+    const place = this.entryPlace(page, index, KIND_READ);
     const { memory } = this;
     const low = memory.loadEntry(place);
     this.high = memory.high;
@@ -180,7 +182,7 @@ export class X86Cpu extends X86System {
 
   /** Fills a page with zeros, as 512 calls of {@link writeEntry} would. */
   clearFrame(page: number): void {
-    const place = this.entryPlace(page, KIND_WRITE);
+    const place = this.entryPlace(page, 0, KIND_WRITE);
     const { detector } = this;
     const before = detector?.willWrite(place, PAGE_WORDS);
     this.memory.words.fill(0, place, place + PAGE_WORDS);
@@ -190,12 +192,12 @@ export class X86Cpu extends X86System {
 
   /** Whether a page holds nothing but zeros. */
   isClear(page: number): boolean {
-    return this.memory.isClearAt(this.entryPlace(page, KIND_READ));
+    return this.memory.isClearAt(this.entryPlace(page, 0, KIND_READ));
   }
 
   /** Writes a 64-bit entry of a table. See {@link readEntry}. */
   writeEntry(page: number, index: number, low: number, high: number): void {
-    const place = this.entryPlace(page, KIND_WRITE) + (index << 1);
+    const place = this.entryPlace(page, index, KIND_WRITE);
     const { detector } = this;
     const before = detector?.willWrite(place, 2);
     this.memory.storeEntry(place, low, high);
@@ -226,20 +228,22 @@ export class X86Cpu extends X86System {
     return place < 0 ? place : place + ((low & 0xff8) >>> 2);
   }
 
-  /** Where a page begins in memory. A fault that came from what was remembered is tried again, as an operating system does. */
-  private entryPlace(page: number, kind: number): number {
+  /** Where an entry lies in memory. A fault that came from what was remembered is tried again, as an operating system does. */
+  private entryPlace(page: number, index: number, kind: number): number {
     const high = this.highOf((page * HIGH_OF_PAGE) | 0);
-    const low = page << 12;
-    const place = this.mmu.reach(high, low, kind + this.user);
-    if (place >= 0) return place;
-    const again = this.mmu.failed.isFromCache ? this.mmu.reach(high, low, kind + this.user) : place;
-    if (again >= 0) return again;
-    throw this.failed();
+    const low = (page << 12) | (index << 3);
+    const access = kind + this.user;
+    const { mmu } = this;
+    let place = mmu.reach(high, low, access);
+    if (place < 0 && mmu.failed.isFromCache) place = mmu.reach(high, low, access);
+    if (place < 0) throw this.failed();
+    this.memory.current();
+    return place + (index << 1);
   }
 
   private failed(): PageTableError {
     const failure = this.failure();
-    if (failure.kind === 'fault') return new PageFault(failure);
+    if (failure.kind === 'fault') return new ProcessorFault(failure);
     const { address } = failure;
     return new PageTableError(
       'NOT_IN_MEMORY',
@@ -253,13 +257,15 @@ export class X86Cpu extends X86System {
   // ---- inside
 
   private loaded(address: bigint, bytes: number, kind: number, options: AccessOptions = {}): Outcome {
-    this.checkAddress(kind === FETCH ? 'fetch' : 'read', address);
+    this.checkAddress(kind === FETCH ? 'fetch' : 'read', address, bytes);
     this.setValue(0, 0);
     if (!this.access(highHalf(address), lowHalf(address), bytes, kind, options)) return this.failure();
     return { kind: 'done', value: BigInt.asUintN(64, joinHalves(this.valueHalves[0], this.valueHalves[1])) };
   }
 
-  private checkAddress(operation: string, address: bigint): void {
+  private checkAddress(operation: string, address: bigint, bytes: number): void {
+    if (!isCount(bytes))
+      throw new PageTableError('OUT_OF_RANGE', `${operation}: ${bytes} bytes; expected 1 to 8`, { bytes });
     const bits = this.state.signShift < 0 ? 32 : 64;
     if (BigInt.asUintN(bits, address) !== address) {
       throw new PageTableError(
@@ -278,9 +284,8 @@ export class X86Cpu extends X86System {
     kind: number,
     options: AccessOptions | undefined,
   ): boolean {
-    if (!(Number.isInteger(bytes) && bytes >= 1 && bytes <= 8)) {
+    if (!isCount(bytes))
       throw new PageTableError('OUT_OF_RANGE', `access: ${bytes} bytes; expected 1 to 8`, { bytes });
-    }
     const high = this.highOf(highGiven);
     const low = lowGiven | 0;
     const offset = low & (PAGE_BYTES - 1);
@@ -328,7 +333,7 @@ export class X86Cpu extends X86System {
   }
 
   private byteView(): Uint8Array {
-    const { words } = this.memory;
+    const words = this.memory.current();
     if (this.bytesOf !== words) {
       this.bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
       this.bytesOf = words;
@@ -340,4 +345,9 @@ export class X86Cpu extends X86System {
     this.valueHalves[0] = low;
     this.valueHalves[1] = high;
   }
+}
+
+/** Whether an access may have so many bytes. */
+function isCount(bytes: number): boolean {
+  return Number.isInteger(bytes) && bytes >= 1 && bytes <= 8;
 }

@@ -138,6 +138,7 @@ export abstract class X86System {
   set cpl(level: Cpl) {
     this.level = level;
     this.user = level === 3 ? USER : 0;
+    this.mmu.touch();
   }
 
   /** RFLAGS.AC: whether supervisor accesses to user pages are excused from SMAP. */
@@ -149,6 +150,11 @@ export abstract class X86System {
     if (value === this.mmu.excused) return;
     this.mmu.excused = value;
     if (this.state.rights.smap) this.mmu.renewFront();
+  }
+
+  /** Levels of the page tables; 0 while paging is off. */
+  get levels(): number {
+    return this.state.format?.levels ?? 0;
   }
 
   /** Frame of the root table; `undefined` while paging is off. */

@@ -32,6 +32,8 @@ export const CR4_SMEP = 1n << 20n;
 export const CR4_SMAP = 1n << 21n;
 /** CR4.PKE: protection keys for user pages. */
 export const CR4_PKE = 1n << 22n;
+/** CR4.CET: control-flow enforcement. */
+export const CR4_CET = 1n << 23n;
 /** CR4.PKS: protection keys for supervisor pages. */
 export const CR4_PKS = 1n << 24n;
 /** EFER.LME: long mode when paging is on. */
