@@ -7,6 +7,7 @@ import { openFile } from '../dist/source/node/index.js';
 import { Cursor, DONE, PAGE, TABLE, Walker } from '../dist/walk/index.js';
 import { mapperAllocation } from './mapper-allocation.mjs';
 import { allocation, measure, median, ratio } from './measure.mjs';
+import { processorRows } from './processor.mjs';
 import { everything, FIRST, fourLevel, gibibyte, PAGES, sparse } from './tables.mjs';
 
 const ROUNDS = Number(process.argv[2] ?? 41);
@@ -120,6 +121,7 @@ const rows = [
     for (let i = from; i < to; i += 1) at = chain[at];
     return at;
   }),
+  ...processorRows(row, random),
   whole('limit: fill a word', 'machine', filled.length, () => filled.fill(7)),
   whole('Cursor, each page of the sample', 'object', leaves, () => countPages(sampleMemory, samplePaging)),
   whole('listRegions, each page of the sample', 'object', leaves, () =>
@@ -189,6 +191,10 @@ for (const line of cells) {
   );
 }
 
+console.log(`
+TLB hit / array load: ${['X86Cpu.translate, TLB hit', 'X86Cpu.load, TLB hit, 4 bytes']
+  .map((name) => `${name} ${ratio(first, name, 'limit: array load, 1 MiB').toFixed(2)}`)
+  .join('; ')}.`);
 const all = (median(first.get('Cursor, each page of the sample')) * leaves) / 1e6;
 console.log(`\nAll ${leaves} pages of the sample: ${all.toFixed(1)} ms.`);
 for (const name of ['translate, flat, random', 'translate, sparse, random']) {

@@ -88,6 +88,7 @@ export class PageWalk {
     let offset = word;
     for (let depth = start; depth < levels; depth += 1) {
       this.depth = depth;
+      this.tables[depth] = table;
       const index = indexOf(facts, depth, high >>> 6, ((high & 63) << 20) | (low >>> 12));
       let entryLow: number;
       let entryHigh = 0;
@@ -112,7 +113,6 @@ export class PageWalk {
       this.lows[depth] = entryLow;
       this.highs[depth] = entryHigh;
       this.places[depth] = place;
-      this.tables[depth] = table;
       this.indexes[depth] = index + (offset >> entryShift);
       if (!isPresent(facts, depth, entryLow)) return NOT_PRESENT;
       and = andRights(facts, depth, and, entryLow);

@@ -33,6 +33,8 @@ const NO_FLUSH = 1n << 63n;
 /** Two tables for each depth, and frames that pages of all sizes can begin at. */
 const FRAMES = [0x11, 0x12, 0x21, 0x22, 0x31, 0x32, 0x41, 0x42, 0x51, 0x52, 0x4_0000, 0x8_0000, 0xc_0000];
 const LARGE_FRAMES = FRAMES.slice(-3);
+/** Pieces of large pages that are in memory, where a processor may remember more. */
+const PIECES = LARGE_FRAMES.flatMap((frame) => [frame + 1, frame + 5]);
 
 const SHIFTS: Record<ReferenceMode, readonly number[]> = {
   '32-bit': [22, 12],
@@ -50,13 +52,12 @@ interface Place {
 /** Copies of the frames; the tables lie one after the other, as processors like them best. */
 function flat(frames: FrameMap): PhysicalMemory {
   const first = Math.min(...FRAMES);
-  const count = Math.max(...FRAMES.filter((frame) => !LARGE_FRAMES.includes(frame))) + 1 - first;
-  const words = new Uint32Array((count + LARGE_FRAMES.length) * 1024);
+  const others = [...LARGE_FRAMES, ...PIECES];
+  const count = Math.max(...FRAMES.filter((frame) => !others.includes(frame))) + 1 - first;
+  const words = new Uint32Array((count + others.length) * 1024);
+  const places = new Map(others.map((frame, i) => [frame, (count + i) * 1024]));
   const memory = new PhysicalMemory(words, first, count, {
-    locate: (frame) => {
-      const place = LARGE_FRAMES.indexOf(frame);
-      return place < 0 ? ABSENT : (count + place) * 1024;
-    },
+    locate: (frame) => places.get(frame) ?? ABSENT,
   });
   for (const [frame, given] of frames) words.set(given, memory.locate(frame));
   return memory;
@@ -68,7 +69,7 @@ class Pair {
   readonly random: Random;
   readonly cpu: X86Cpu;
   readonly reference: ReferenceTlb;
-  readonly frames: FrameMap = new Map(FRAMES.map((frame) => [frame, new Uint32Array(1024)]));
+  readonly frames: FrameMap = new Map([...FRAMES, ...PIECES].map((frame) => [frame, new Uint32Array(1024)]));
   readonly memory: PhysicalMemory;
   readonly places: readonly Place[];
   readonly indices: readonly (readonly number[])[];

@@ -47,6 +47,9 @@ const NEW = 'new';
 /** Frames that pages of all sizes may begin at. */
 const FRAMES = { [OLD]: 0x4_0000, [NEW]: 0x8_0000 };
 
+/** Number of a 4-KiB piece of large pages that is in memory, besides the first. */
+const PIECE = 8;
+
 function nameOf(frame: string): string {
   if (frame === '0x40000') return OLD;
   return frame === '0x80000' ? NEW : frame;
@@ -66,6 +69,8 @@ function mapped(
 ): SmallMachine {
   const small = new SmallMachine(mode);
   for (const va of pages) small.map(va, FRAMES[OLD], flags, { at });
+  // Where memory is, a processor may remember more than where there is none.
+  for (const frame of [FRAMES[NEW], FRAMES[OLD] + PIECE, FRAMES[NEW] + PIECE]) small.page(frame);
   return small;
 }
 
@@ -170,10 +175,17 @@ describe('what is remembered', () => {
     remembered(small, cpu, [VA]);
     expect(uses(cpu, VA, 'write')).toBe(NEW);
     expect(uses(cpu, VA)).toBe(NEW);
-    expect(cpu.write(VA, 4, 0x1234n).kind).toBe('absent');
-    small.page(FRAMES[NEW]);
     expect(cpu.write(VA, 4, 0x1234n).kind).toBe('done');
     expect(cpu.read(VA, 4)).toEqual({ kind: 'done', value: 0x1234n });
+  });
+
+  test('and those of all pieces of a large page', () => {
+    const small = mapped('4-level', [0n], OPEN, 'PDE');
+    const cpu = small.boot();
+    expect(frameOf(cpu, 0x8000n)).toBe('0x40008');
+    remembered(small, cpu, [0n], OPEN, 'PDE');
+    expect(uses(cpu, 0n, 'write')).toBe(NEW);
+    expect(frameOf(cpu, 0x8000n)).toBe('0x80008');
   });
 
   // 4.10.2.2 lists the protection key with 4-level and 5-level paging, without a condition. (Editions up to about 2018
@@ -854,9 +866,9 @@ describe('a page fault takes what it came from', () => {
   ] as const)('%s: it takes all of a large page mapped by a %s', (mode, at) => {
     const small = mapped(mode, [0n], P | US, at);
     const cpu = small.boot();
-    frameOf(cpu, 0x5000n);
+    frameOf(cpu, 0x8000n);
     remembered(small, cpu, [0n], P | US, at);
-    expect(uses(cpu, 0x5000n, 'write')).toBe('#PF 0x3');
+    expect(uses(cpu, 0x8000n, 'write')).toBe('#PF 0x3');
     expect(uses(cpu, 0n)).toBe(NEW);
   });
 

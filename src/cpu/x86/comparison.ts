@@ -60,10 +60,9 @@ export class Comparison {
   private staleTable(entry: Remembered, root: Root): Stale | undefined {
     const { walk } = this;
     const format = this.format;
-    const end = this.walkAfresh(format, entry.high, entry.low, root);
+    this.walkAfresh(format, entry.high, entry.low, root);
     const depth = this.state.depthBelow(entry.order);
-    const isReached = walk.depth >= depth || (end !== MAPPED && walk.depth === depth);
-    if (!isReached) return this.explain(entry, 'not mapped', undefined, 0);
+    if (walk.depth < depth) return this.explain(entry, 'not mapped', undefined, 0);
     const table = walk.tables[depth];
     if (table !== entry.frame) return this.explain(entry, 'frame', table, 0);
     const and = walk.ands[depth - 1] & TABLE_AND;

@@ -5,6 +5,7 @@ import {
   CR0_PE,
   CR0_PG,
   CR4_PCIDE,
+  denials,
   entryOrder,
   type FormatFact,
   isFaultyTable,
@@ -31,6 +32,11 @@ import {
   storedEfer,
 } from './registers.ts';
 
+/** Denials that nobody asked for yet. */
+const UNKNOWN = 0xff;
+/** Where denials of accesses begin that SMAP does not apply to: behind those of 128 kinds of pages and 8 of accesses. */
+const EXCUSED = 1 << 10;
+
 /** The control registers, and all that follows from them alone. Everything that changes them goes through {@link adopt}. */
 export class ControlState {
   /** The registers. */
@@ -55,6 +61,8 @@ export class ControlState {
   tableOrders: readonly number[] = [];
   /** What the fast way through four levels checks of entries; `undefined` for other formats. */
   uniform: UniformLevels | undefined;
+  /** Denials by case. */
+  private readonly denied = new Uint8Array(2 * EXCUSED).fill(UNKNOWN);
   private readonly memory: PhysicalMemory;
 
   /**
@@ -117,6 +125,7 @@ export class ControlState {
     if (same) return undefined;
     this.keys = long;
     this.rights = rightsControl(next, this.keys);
+    this.denied.fill(UNKNOWN);
     this.fetches = tellsFetches(next);
     this.signShift = long && fact !== undefined ? fact.vaBits - 33 : -1;
     if (format !== undefined) {
@@ -135,6 +144,26 @@ export class ControlState {
   adoptKeys(next: X86Control): void {
     this.control = next;
     this.rights = rightsControl(next, this.keys);
+    this.denied.fill(UNKNOWN);
+  }
+
+  /**
+   * Why an access is refused, as `denials` says: each case is worked out once.
+   *
+   * @param page - what the entries say together, seven bits
+   * @param access - index into `ACCESSES`
+   * @param excused - whether SMAP does not apply
+   */
+  denials(page: number, access: number, excused: boolean): number {
+    const at = page | (access << 7) | (excused ? EXCUSED : 0);
+    const known = this.denied[at];
+    return known === UNKNOWN ? this.workOut(at, page, access, excused) : known;
+  }
+
+  private workOut(at: number, page: number, access: number, excused: boolean): number {
+    const found = denials(page, access, this.rights, excused);
+    this.denied[at] = found;
+    return found;
   }
 
   /** Depth of the tables to which entries lead that span `2 ** order` pages. */

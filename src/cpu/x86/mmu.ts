@@ -5,7 +5,6 @@ import {
   CAUSE_RESERVED,
   causeOf,
   combinedIndex,
-  denials,
   isGlobal,
   pageDirty,
   pageFaultCode,
@@ -34,6 +33,8 @@ const FRONT_BITS = 9;
 const FRONT_MASK = (1 << FRONT_BITS) - 1;
 const PAGE_BITS = ~0xfff;
 const LAST_EPOCH = 0xfff;
+/** Where in the front the epoch stands, behind all else. */
+const EPOCH = (2 * KINDS) << (FRONT_BITS + 2);
 /** Frames that are kept in the front. */
 const NEAR_FRAMES = 2 ** 31;
 const FAR_FRAME = -1;
@@ -82,8 +83,7 @@ export class Mmu {
   private readonly walk = new PageWalk();
   /** Why the last access failed. */
   readonly failed: Failure;
-  private readonly front = new Int32Array((2 * ACCESS_KINDS) << (FRONT_BITS + 2));
-  private epoch = 1;
+  private readonly front = new Int32Array(EPOCH + 1);
   private evictions = 0;
 
   // What the last translation came to: the 4-KiB frame, and what is remembered besides it.
@@ -94,6 +94,7 @@ export class Mmu {
     this.memory = memory;
     this.state = state;
     this.failed = new Failure(state, this.walk);
+    this.front[EPOCH] = 1;
     this.remembers = caching !== 'none';
     // A detector wants to see every access.
     this.fronts = caching === 'all' && detector === undefined;
@@ -113,7 +114,7 @@ export class Mmu {
   reach(high: number, low: number, access: number): number {
     const front = this.front;
     const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) return front[at + 2];
+    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | front[EPOCH])) return front[at + 2];
     return this.reachSlowly(high, low, access);
   }
 
@@ -123,7 +124,7 @@ export class Mmu {
       const front = this.front;
       const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
       front[at] = high;
-      front[at + 1] = (low & PAGE_BITS) | this.epoch;
+      front[at + 1] = (low & PAGE_BITS) | front[EPOCH];
       front[at + 2] = place;
       front[at + 3] = this.frame < NEAR_FRAMES ? this.frame : FAR_FRAME;
     }
@@ -138,7 +139,7 @@ export class Mmu {
   frameOf(high: number, low: number, access: number): number {
     const front = this.front;
     const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) {
+    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | front[EPOCH])) {
       const frame = front[at + 3];
       if (frame !== FAR_FRAME) return frame;
     }
@@ -169,7 +170,7 @@ export class Mmu {
   }
 
   /**
-   * Translates an address for one access; the frame is then {@link frameReached}.
+   * Translates an address for one access, to the frame that {@link frameOf} gives.
    *
    * @param access - kind, with `ACCESS_KINDS` added for a user access
    * @param excused - whether SMAP does not apply
@@ -193,7 +194,7 @@ export class Mmu {
     if (at !== NONE) {
       const { pages } = this.known;
       const bits = pages.bitsOf(at);
-      const denied = denials(bits & RIGHTS, access, state.rights, excused);
+      const denied = state.denials(bits & RIGHTS, access, excused);
       if (denied !== 0) return this.refuseRights(high, low, access, denied, bits & RIGHTS, 'TLB');
       // Otherwise the walk that sets the dirty bit replaces what is remembered, for reads as well.
       if (!write || (bits & DIRTY) !== 0) {
@@ -286,11 +287,9 @@ export class Mmu {
   /** After a change on which rights depend, which invalidates nothing. */
   renewFront(): void {
     this.touch();
-    this.epoch += 1;
-    if (this.epoch > LAST_EPOCH) {
-      this.front.fill(0);
-      this.epoch = 1;
-    }
+    const { front } = this;
+    if (front[EPOCH] === LAST_EPOCH) front.fill(0);
+    front[EPOCH] += 1;
   }
 
   // ---- translation
@@ -379,7 +378,7 @@ export class Mmu {
     const upper = words[at | 1] | 0;
     if ((leaf & uniform.value) !== uniform.value || (upper & uniform.high) !== 0) return false;
     const rights = combinedIndex(and & leaf, or | upper, state.keys ? upper : 0);
-    if (denials(rights, access, state.rights, excused) !== 0) return false;
+    if (state.denials(rights, access, excused) !== 0) return false;
     const marked = this.marks ? leaf | uniform.accessed | (write ? uniform.dirty : 0) : leaf;
     if (marked !== leaf) words[at] = marked;
     const dirty = !this.marks || (marked & uniform.dirty) !== 0 ? DIRTY : 0;
@@ -415,7 +414,7 @@ export class Mmu {
       }
       const key = state.keys ? walk.highs[walk.depth] : 0;
       const rights = combinedIndex(walk.and, walk.or, key);
-      const denied = denials(rights, access, state.rights, excused);
+      const denied = state.denials(rights, access, excused);
       if (denied !== 0) return this.refuseRights(high, low, access, denied, rights, source);
       if (this.marks && !walk.mark(memory, format, write) && tries < MOST_RETRIES) continue;
       const order = walk.order(format);

@@ -63,6 +63,8 @@ export abstract class X86System {
   protected readonly mmu: Mmu;
   /** @internal Added to the kind of an access. */
   protected user = 0;
+  /** -1 where addresses have 64 bits, otherwise 0. */
+  private highMask: number;
   private level: Cpl = 0;
 
   /**
@@ -91,6 +93,7 @@ export abstract class X86System {
     const watching = detector === true ? {} : detector === false ? undefined : detector;
     this.mmu = new Mmu(memory, this.state, { caching, accessedDirty, detector: watching });
     this.detector = this.mmu.detector;
+    this.highMask = this.state.signShift < 0 ? 0 : -1;
   }
 
   // ---- registers
@@ -301,7 +304,7 @@ export abstract class X86System {
 
   /** @internal Outside 64-bit mode linear addresses have 32 bits. */
   protected highOf(high: number): number {
-    return this.state.signShift < 0 ? 0 : high | 0;
+    return high & this.highMask;
   }
 
   /** Changes control registers, unless that is refused. */
@@ -315,6 +318,7 @@ export abstract class X86System {
     if (fault !== undefined) return fault;
     const failed = this.state.adopt(next, loads);
     if (failed !== undefined) return generalProtection(failed);
+    this.highMask = this.state.signShift < 0 ? 0 : -1;
     if (flush === 'everything') this.mmu.invalidateAll();
     else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.pcid);
     else this.mmu.renewFront();
