@@ -27,14 +27,16 @@ const KIND_WRITE = WRITE;
 const ABSENT_FRAME = ABSENT;
 const { GLOBAL, RIGHTS, DIRTY, TYPE_SHIFT, TABLE_AND, TABLE_OR } = remembered;
 
-// The front: for each access and each of a few pages, where the page begins in memory. Four numbers each: bits 63:32 of
+// The front: for each access and each of some pages, where the page begins in memory. Four numbers each: bits 63:32 of
 // the page's address; bits 31:12, with the epoch in the bits below; the word; the frame, if it is a small integer.
-const FRONT_BITS = 9;
-const FRONT_MASK = (1 << FRONT_BITS) - 1;
+/** `log2` of the pages that it has room for at first. */
+const SMALL_FRONT = 9;
+/** And when it has grown. */
+const LARGE_FRONT = 15;
 const PAGE_BITS = ~0xfff;
 const LAST_EPOCH = 0xfff;
-/** Where in the front the epoch stands, behind all else. */
-const EPOCH = (2 * KINDS) << (FRONT_BITS + 2);
+/** `log2` of the misses for each of its places that make the front grow. */
+const FRONT_PATIENCE = 3;
 /** Frames that are kept in the front. */
 const NEAR_FRAMES = 2 ** 31;
 const FAR_FRAME = -1;
@@ -83,7 +85,12 @@ export class Mmu {
   private readonly walk = new PageWalk();
   /** Why the last access failed. */
   readonly failed: Failure;
-  private readonly front = new Int32Array(EPOCH + 1);
+  private front = newFront(SMALL_FRONT);
+  private frontBits = SMALL_FRONT;
+  private frontMask = (1 << SMALL_FRONT) - 1;
+  private epoch = 1;
+  /** Accesses that were not found in the front since it was last renewed. */
+  private misses = 0;
   private evictions = 0;
 
   // What the last translation came to: the 4-KiB frame, and what is remembered besides it.
@@ -94,7 +101,6 @@ export class Mmu {
     this.memory = memory;
     this.state = state;
     this.failed = new Failure(state, this.walk);
-    this.front[EPOCH] = 1;
     this.remembers = caching !== 'none';
     // A detector wants to see every access.
     this.fronts = caching === 'all' && detector === undefined;
@@ -113,18 +119,20 @@ export class Mmu {
    */
   reach(high: number, low: number, access: number): number {
     const front = this.front;
-    const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | front[EPOCH])) return front[at + 2];
+    const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
+    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) return front[at + 2];
     return this.reachSlowly(high, low, access);
   }
 
   private reachSlowly(high: number, low: number, access: number): number {
     const place = this.reachWith(high, low, access, this.excused, false);
     if (place >= 0 && this.fronts) {
+      this.misses += 1;
+      if (this.misses >> FRONT_PATIENCE > this.frontMask) this.growFront();
       const front = this.front;
-      const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
+      const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
       front[at] = high;
-      front[at + 1] = (low & PAGE_BITS) | front[EPOCH];
+      front[at + 1] = (low & PAGE_BITS) | this.epoch;
       front[at + 2] = place;
       front[at + 3] = this.frame < NEAR_FRAMES ? this.frame : FAR_FRAME;
     }
@@ -138,8 +146,8 @@ export class Mmu {
    */
   frameOf(high: number, low: number, access: number): number {
     const front = this.front;
-    const at = (((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | front[EPOCH])) {
+    const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
+    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) {
       const frame = front[at + 3];
       if (frame !== FAR_FRAME) return frame;
     }
@@ -266,11 +274,21 @@ export class Mmu {
     else this.clearFront(low);
   }
 
+  /** More pages are in use than it has room for. */
+  private growFront(): void {
+    this.misses = 0;
+    if (this.frontBits === LARGE_FRONT) return;
+    this.frontBits = LARGE_FRONT;
+    this.frontMask = (1 << LARGE_FRONT) - 1;
+    this.front = newFront(LARGE_FRONT);
+  }
+
   /** Takes the page of an address out of the front. */
   private clearFront(low: number): void {
     this.touch();
     for (let access = 0; access < 2 * KINDS; access += 1) {
-      this.front[((((low >>> 12) & FRONT_MASK) | (access << FRONT_BITS)) << 2) + 1] = 0;
+      const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
+      this.front[at + 1] = 0;
     }
   }
 
@@ -287,9 +305,12 @@ export class Mmu {
   /** After a change on which rights depend, which invalidates nothing. */
   renewFront(): void {
     this.touch();
-    const { front } = this;
-    if (front[EPOCH] === LAST_EPOCH) front.fill(0);
-    front[EPOCH] += 1;
+    this.misses = 0;
+    if (this.epoch === LAST_EPOCH) {
+      this.front.fill(0);
+      this.epoch = 0;
+    }
+    this.epoch += 1;
   }
 
   // ---- translation
@@ -505,4 +526,9 @@ export class Mmu {
     }
     return false;
   }
+}
+
+/** Room for `2 ** bits` pages. */
+function newFront(bits: number): Int32Array {
+  return new Int32Array((2 * KINDS) << (bits + 2));
 }
