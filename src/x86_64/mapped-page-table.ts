@@ -1,24 +1,22 @@
 import { joinHalves, lowHalf, type PageTableError } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { canonicalHigh, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { canonicalHigh, PhysAddr, VirtAddr } from './addr.ts';
 import * as bits from './entry-bits.ts';
 import { PageTableFlags } from './flags.ts';
 import { flatWay } from './flat-way.ts';
-import { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
+import { MapperFlush } from './flush.ts';
 import { PhysFrame } from './frame.ts';
-import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
+import type { FrameAllocator } from './frame-allocator.ts';
 import type { PageTableFrameMapping } from './frame-mapping.ts';
-import { GeneralWay } from './general-way.ts';
 import { MapPlan } from './map-plan.ts';
 import { wrongArguments } from './map-request.ts';
-import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
-import { Page, type PageRangeInclusive } from './page.ts';
+import type { MapperOptions, TranslateResult, Unmapped } from './mapper.ts';
+import { Page } from './page.ts';
 import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import { checkTable, type PageTable, ReadonlyPageTable } from './page-table.ts';
+import { checkTable, type PageTable } from './page-table.ts';
 import { sinkOf } from './processor.ts';
-import { TableCleaner } from './table-cleaner.ts';
-import { MappedPath, type TablePath } from './table-path.ts';
-import { INSPECT } from './word.ts';
+import { TableMapper } from './table-mapper.ts';
+import { MappedPath } from './table-path.ts';
 import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -31,8 +29,6 @@ const Virt = VirtAddr;
 /** By level, from 1. */
 const SIZES = [Size4KiB, Size2MiB, Size1GiB] as const;
 const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
-/** The flags of a page that tables on the way to it get as well. */
-const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
 /** Bits of a high half that only frames from 2^31 have, which the fast way leaves alone. */
 const FAR = 0xf_f800;
 
@@ -42,14 +38,8 @@ const FAR = 0xf_f800;
  * Tables in a flat {@link PhysicalMemory} at a fixed offset are reached in a fast way, which knows the usual case of each
  * call and leaves everything else to the general one.
  */
-export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMapping>
-  implements Mapper<Size4KiB>, Mapper<Size2MiB>, Mapper<Size1GiB>, Translate, CleanUp
-{
+export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMapping> extends TableMapper {
   private readonly mapping: P;
-  private readonly sink: FlushSink | undefined;
-  /** The general way to an entry. */
-  private readonly path: TablePath;
-  private readonly general: GeneralWay;
   private readonly plan: MapPlan;
 
   // The fast way: the words of flat memory, the frame in front of them, and how many frames there are. Each is set once:
@@ -66,31 +56,15 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
    */
   constructor(level4Table: PageTable, mapping: P, options: MapperOptions = {}) {
     checkTable('mapper', level4Table);
-    this.mapping = mapping;
-    this.sink = sinkOf(options.sink, level4Table.memory);
     const flat = flatWay(level4Table, mapping);
+    const path = new MappedPath(level4Table, mapping, flat?.root ?? -1);
+    super(path, sinkOf(options.sink, level4Table.memory));
+    this.mapping = mapping;
     this.flat = flat?.memory;
     this.words = flat?.memory.current() ?? new Uint32Array(0);
     this.first = flat?.first ?? 0;
     this.count = flat?.memory.count ?? 0;
-    this.path = new MappedPath(level4Table, mapping, flat?.root ?? -1);
-    this.general = new GeneralWay(this.path);
-    this.plan = new MapPlan(this.path, this.sink);
-  }
-
-  /** The root, to look at. */
-  level4Table(): ReadonlyPageTable {
-    return ReadonlyPageTable.of(this.path.root);
-  }
-
-  /**
-   * The root, to change.
-   *
-   * @throws {@link PageTableError} `REENTERED` from inside a callback
-   */
-  level4TableMut(): PageTable {
-    this.path.refuseReentry();
-    return this.path.root;
+    this.plan = new MapPlan(path, this.sink);
   }
 
   /** The mapping that was given. */
@@ -98,44 +72,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return this.mapping;
   }
 
-  mapTo<S extends PageSize>(
-    page: Page<S>,
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    this.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  mapToWithTableFlags<S extends PageSize>(
-    page: Page<S>,
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    parentTableFlags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    const { low, high } = parentTableFlags;
-    if (!(parentTableFlags instanceof Flags)) {
-      throw wrongKind('mapToWithTableFlags', parentTableFlags, 'PageTableFlags');
-    }
-    this.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  identityMap<S extends PageSize>(
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    if (!(frame instanceof Frame)) throw wrongKind('identityMap', frame, 'a PhysFrame');
-    if (!isCanonical(frame.high)) throw new VirtAddrNotValid(frame.startAddress().asU64());
-    const page = Page.containingAddress(new VirtAddr(frame.high, frame.low), frame.pageSize);
-    this.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
+  override unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('unmap', page, 'a Page');
     const size = page.pageSize;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
@@ -151,11 +88,10 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         };
       }
     }
-    this.renew();
     return { frame: this.general.unmap(page), flush: new Flush(page, this.sink) };
   }
 
-  updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
+  override updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('updateFlags', page, 'a Page');
     if (!(flags instanceof Flags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
     const size = page.pageSize;
@@ -170,30 +106,11 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return new Flush(page, this.sink);
       }
     }
-    this.renew();
     this.general.change('updateFlags', page, size.level, set, flags.high);
     return new Flush(page, this.sink);
   }
 
-  setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.renew();
-    this.general.setFlags('setFlagsP4Entry', page, 4, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  setFlagsP3Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.renew();
-    this.general.setFlags('setFlagsP3Entry', page, 3, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  setFlagsP2Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.renew();
-    this.general.setFlags('setFlagsP2Entry', page, 2, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+  override translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('translatePage', page, 'a Page');
     const size = page.pageSize;
     const at = this.locate(page.high, page.low, size.level, PRESENT);
@@ -203,19 +120,18 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
       if ((low | high) !== 0 && (low & size.inner) === 0)
         return new Frame(high & ADDRESS_HIGH, low & ADDRESS_LOW, size);
     }
-    this.renew();
     return this.general.translatePage(page);
   }
 
-  translate(addr: VirtAddr | bigint): TranslateResult {
+  override translate(addr: VirtAddr | bigint): TranslateResult {
     const { high, low } = typeof addr === 'bigint' ? new VirtAddr(addr) : addr;
     if (typeof addr !== 'bigint' && !(addr instanceof VirtAddr)) throw noAddress('translate', addr);
     return this.general.result(this.search('translate', high, low), low);
   }
 
-  translateAddr(addr: VirtAddr): PhysAddr | undefined;
-  translateAddr(addr: bigint): bigint | undefined;
-  translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
+  override translateAddr(addr: VirtAddr): PhysAddr | undefined;
+  override translateAddr(addr: bigint): bigint | undefined;
+  override translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
     return typeof addr === 'bigint' ? this.translateBigint(addr) : this.translateWord(addr);
   }
 
@@ -252,28 +168,9 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return joinHalves((this.general.low & ~inner) | (offset & inner), this.general.high & ADDRESS_HIGH);
   }
 
-  cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
-    this.renew();
-    this.path.enter();
-    new TableCleaner(this.path, deallocator, this.sink).clean(0, 2 ** 52 - 1);
-  }
-
-  cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
-    TableCleaner.checkRange(range);
-    const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
-    this.renew();
-    this.path.enter();
-    new TableCleaner(this.path, deallocator, this.sink).clean(first, last);
-  }
-
   /** Kind and root. */
-  toString(): string {
+  override toString(): string {
     return `MappedPageTable { level4Table: ${this.path.root} }`;
-  }
-
-  /** @internal */
-  [INSPECT](): string {
-    return this.toString();
   }
 
   // ---- the fast way
@@ -289,7 +186,7 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     const first = this.first;
     const count = this.count;
     const root = this.path.fastRoot;
-    if (root < 0 || words.length === 0) return -1;
+    if (root < 0 || words.length === 0) return this.renew();
     const mask = required | HUGE_PAGE;
     // What is wrong with the entries is gathered and looked at once: until then only every index must be in bounds.
     let at = root | (((high >>> 7) & 511) << 1);
@@ -318,12 +215,13 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
     return wrong === 0 ? at : -1;
   }
 
-  // ---- the general way
-
   /** Looks again for the words of a buffer that was replaced, as a WebAssembly memory's is when it grows. */
-  private renew(): void {
+  private renew(): -1 {
     if (this.flat !== undefined && this.words.length === 0) this.words = this.flat.current();
+    return -1;
   }
+
+  // ---- the general way
 
   /** The size of the page that maps an address; its entry is then in `general`. */
   private search(operation: string, high: number, low: number): PageSize | undefined {
@@ -337,11 +235,11 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return size;
       }
     }
-    this.renew();
     return this.general.search(operation, high, low);
   }
 
-  private map(
+  /** @internal */
+  protected override map(
     operation: string,
     page: Page<PageSize>,
     frame: PhysFrame<PageSize>,
@@ -367,7 +265,6 @@ export class MappedPageTable<P extends PageTableFrameMapping = PageTableFrameMap
         return;
       }
     }
-    this.renew();
     this.path.enter();
     this.plan.map(operation, page, frame, flags, parentsLow, parentsHigh, allocator);
   }

@@ -8,7 +8,6 @@ import {
   PageTableError,
   pageOf,
 } from '../bits/index.ts';
-import { PhysicalMemory } from '../memory/index.ts';
 import { PhysAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { FrameError } from './errors.ts';
@@ -43,6 +42,26 @@ export interface TableMemory {
   clearFrame?(page: number): void;
   /** Whether a table holds nothing but zeros; without it, entries are read one by one. */
   isClear?(page: number): boolean;
+}
+
+/** The entries of a table, or the one entry, that lies in no memory. */
+class OwnEntries implements TableMemory {
+  high = 0;
+  private readonly halves: Int32Array;
+
+  constructor(entries: number) {
+    this.halves = new Int32Array(2 * entries);
+  }
+
+  readEntry(_page: number, index: number): number {
+    this.high = this.halves[2 * index + 1];
+    return this.halves[2 * index];
+  }
+
+  writeEntry(_page: number, index: number, low: number, high: number): void {
+    this.halves[2 * index] = low;
+    this.halves[2 * index + 1] = high;
+  }
 }
 
 /** An entry that can only be read. It shows what the table holds at the moment it is asked. */
@@ -121,7 +140,7 @@ export class PageTableEntry extends ReadonlyPageTableEntry {
   constructor();
   /** @internal An entry of a table. */
   constructor(memory: TableMemory, page: number, index: number);
-  constructor(memory: TableMemory = new PhysicalMemory(new Uint32Array(2), 0, 1), page = 0, index = 0) {
+  constructor(memory: TableMemory = new OwnEntries(1), page = 0, index = 0) {
     super(memory, page, index);
   }
 
@@ -232,7 +251,7 @@ export class PageTable extends ReadonlyPageTable {
   constructor();
   /** @internal A table at a page of a memory. */
   constructor(memory: TableMemory, page: number);
-  constructor(memory: TableMemory = new PhysicalMemory(new Uint32Array(ENTRIES * 2), 0, 1), page = 0) {
+  constructor(memory: TableMemory = new OwnEntries(ENTRIES), page = 0) {
     super(memory, page);
   }
 

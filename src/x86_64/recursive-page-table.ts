@@ -1,25 +1,23 @@
 import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
-import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
+import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr } from './addr.ts';
 import { highOfUnit } from './block.ts';
 import * as bits from './entry-bits.ts';
 import { InvalidPageTable } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
-import { type FlushSink, MapperFlush, MapperFlushAll } from './flush.ts';
+import { MapperFlush } from './flush.ts';
 import { PhysFrame } from './frame.ts';
-import type { FrameAllocator, FrameDeallocator } from './frame-allocator.ts';
-import { GeneralWay } from './general-way.ts';
+import type { FrameAllocator } from './frame-allocator.ts';
 import { wrongArguments } from './map-request.ts';
-import type { CleanUp, Mapper, MapperOptions, Translate, TranslateResult, Unmapped } from './mapper.ts';
-import { Page, type PageRangeInclusive } from './page.ts';
-import type { PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
-import { checkTable, type PageTable, ReadonlyPageTable } from './page-table.ts';
+import type { MapperOptions, TranslateResult, Unmapped } from './mapper.ts';
+import { Page } from './page.ts';
+import type { PageSize, Size4KiB } from './page-size.ts';
+import { checkTable, type PageTable } from './page-table.ts';
 import { isProcessor, sinkOf } from './processor.ts';
 import { RecursiveMap } from './recursive-map.ts';
 import { RecursivePath } from './recursive-path.ts';
 import { RecursiveWay, remembersAll } from './recursive-way.ts';
-import { TableCleaner } from './table-cleaner.ts';
 import { PageTableIndex } from './table-index.ts';
-import { INSPECT } from './word.ts';
+import { TableMapper } from './table-mapper.ts';
 import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -30,8 +28,6 @@ const Flags = PageTableFlags;
 const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
 /** What the unmapping of a 4-KiB page looks at. */
 const LEAF = PRESENT | HUGE_PAGE;
-/** The flags of a page that tables on the way to it get as well. */
-const PARENT_FLAGS = PRESENT | PageTableFlags.WRITABLE.low | PageTableFlags.USER_ACCESSIBLE.low;
 /** The index whose window ends at the last byte of the address space. */
 const LAST_INDEX = 511;
 
@@ -44,12 +40,7 @@ const LAST_INDEX = 511;
  * Tables always get `PRESENT` and `WRITABLE`, whatever flags are asked for. A page fault on the way is thrown as
  * `ProcessorFault`; what was written before it stays, as on a processor.
  */
-export class RecursivePageTable
-  implements Mapper<Size4KiB>, Mapper<Size2MiB>, Mapper<Size1GiB>, Translate, CleanUp
-{
-  private readonly sink: FlushSink | undefined;
-  private readonly path: RecursivePath;
-  private readonly general: GeneralWay;
+export class RecursivePageTable extends TableMapper {
   private readonly mapping: RecursiveMap;
   /** The fast way, if the processor allows it. */
   private readonly way: RecursiveWay | undefined;
@@ -71,11 +62,10 @@ export class RecursivePageTable
   constructor(table: PageTable, options: MapperOptions = {}, unchecked = -1) {
     checkTable('RecursivePageTable', table);
     const index = unchecked < 0 ? checkedIndex(table) : unchecked;
-    this.sink = sinkOf(options.sink, table.memory);
-    this.path = new RecursivePath(table, index);
-    this.general = new GeneralWay(this.path);
+    const path = new RecursivePath(table, index);
+    super(path, sinkOf(options.sink, table.memory));
     this.way = remembersAll(table.memory) ? new RecursiveWay(table.memory, index) : undefined;
-    this.mapping = new RecursiveMap(this.path, this.sink);
+    this.mapping = new RecursiveMap(path, this.sink);
   }
 
   /**
@@ -95,59 +85,7 @@ export class RecursivePageTable
     return new RecursivePageTable(table, options, recursiveIndex.value);
   }
 
-  /** The level-4 table, to look at. */
-  level4Table(): ReadonlyPageTable {
-    return ReadonlyPageTable.of(this.path.root);
-  }
-
-  /**
-   * The level-4 table, to change.
-   *
-   * @throws {@link PageTableError} `REENTERED` from inside a callback
-   */
-  level4TableMut(): PageTable {
-    this.path.refuseReentry();
-    return this.path.root;
-  }
-
-  mapTo<S extends PageSize>(
-    page: Page<S>,
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    this.map('mapTo', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  mapToWithTableFlags<S extends PageSize>(
-    page: Page<S>,
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    parentTableFlags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    if (!(parentTableFlags instanceof PageTableFlags)) {
-      throw wrongKind('mapToWithTableFlags', parentTableFlags, 'PageTableFlags');
-    }
-    const { low, high } = parentTableFlags;
-    this.map('mapToWithTableFlags', page, frame, flags, low, high, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  identityMap<S extends PageSize>(
-    frame: PhysFrame<S>,
-    flags: PageTableFlags,
-    allocator: FrameAllocator<Size4KiB>,
-  ): MapperFlush<S> {
-    if (!(frame instanceof PhysFrame)) throw wrongKind('identityMap', frame, 'a PhysFrame');
-    if (!isCanonical(frame.high)) throw new VirtAddrNotValid(frame.startAddress().asU64());
-    const page = Page.containingAddress(new VirtAddr(frame.high, frame.low), frame.pageSize);
-    this.map('identityMap', page, frame, flags, flags.low & PARENT_FLAGS, 0, allocator);
-    return new Flush(page, this.sink);
-  }
-
-  unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
+  override unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('unmap', page, 'a Page');
     const way = this.wayTo(page);
     if (way?.find(page.high, page.low, PRESENT) && (way.low & LEAF) === PRESENT && way.replace(0, 0)) {
@@ -157,7 +95,7 @@ export class RecursivePageTable
     return { frame: this.general.unmap(page), flush: new Flush(page, this.sink) };
   }
 
-  updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
+  override updateFlags<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlush<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('updateFlags', page, 'a Page');
     if (!(flags instanceof Flags)) throw wrongKind('updateFlags', flags, 'PageTableFlags');
     const way = this.wayTo(page);
@@ -172,22 +110,7 @@ export class RecursivePageTable
     return new Flush(page, this.sink);
   }
 
-  setFlagsP4Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.general.setFlags('setFlagsP4Entry', page, 4, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  setFlagsP3Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.general.setFlags('setFlagsP3Entry', page, 3, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  setFlagsP2Entry<S extends PageSize>(page: Page<S>, flags: PageTableFlags): MapperFlushAll {
-    this.general.setFlags('setFlagsP2Entry', page, 2, flags);
-    return new MapperFlushAll(this.sink);
-  }
-
-  translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
+  override translatePage<S extends PageSize>(page: Page<S>): PhysFrame<S> {
     if (!(page instanceof AnyPage)) throw wrongKind('translatePage', page, 'a Page');
     const way = this.wayTo(page);
     return way?.find(page.high, page.low, PRESENT) && (way.low | way.high) !== 0
@@ -195,14 +118,14 @@ export class RecursivePageTable
       : this.general.translatePage(page);
   }
 
-  translate(addr: VirtAddr | bigint): TranslateResult {
+  override translate(addr: VirtAddr | bigint): TranslateResult {
     const { high, low } = halvesOf('translate', addr);
     return this.general.result(this.general.search('translate', high, low), low);
   }
 
-  translateAddr(addr: VirtAddr): PhysAddr | undefined;
-  translateAddr(addr: bigint): bigint | undefined;
-  translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
+  override translateAddr(addr: VirtAddr): PhysAddr | undefined;
+  override translateAddr(addr: bigint): bigint | undefined;
+  override translateAddr(addr: VirtAddr | bigint): PhysAddr | bigint | undefined {
     const { high, low } = halvesOf('translateAddr', addr);
     const way = this.path.fastRoot < 0 ? undefined : this.way;
     // An unused entry, and one that claims to be huge, are left to the general way.
@@ -216,19 +139,8 @@ export class RecursivePageTable
     return addressOf(addr, general.high & ADDRESS_HIGH, (general.low & ~inner) | (low & inner));
   }
 
-  cleanUp(deallocator: FrameDeallocator<Size4KiB>): void {
-    this.path.enter();
-    new TableCleaner(this.path, deallocator, this.sink).clean(0, 2 ** 52 - 1);
-  }
-
-  cleanUpAddrRange(range: PageRangeInclusive<Size4KiB>, deallocator: FrameDeallocator<Size4KiB>): void {
-    TableCleaner.checkRange(range);
-    const [first, last] = [range.start.pageNumber(), range.end.pageNumber()];
-    this.path.enter();
-    new TableCleaner(this.path, deallocator, this.sink).clean(first, last);
-  }
-
-  private map(
+  /** @internal */
+  protected override map(
     operation: string,
     page: Page<PageSize>,
     frame: PhysFrame<PageSize>,
@@ -260,13 +172,8 @@ export class RecursivePageTable
   }
 
   /** Kind, index and root. */
-  toString(): string {
+  override toString(): string {
     return `RecursivePageTable { recursiveIndex: ${this.path.skipped}, level4Table: ${this.path.root} }`;
-  }
-
-  /** @internal */
-  [INSPECT](): string {
-    return this.toString();
   }
 }
 

@@ -5,11 +5,9 @@ import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import type { FlushSink } from './flush.ts';
 import { PhysFrame } from './frame.ts';
 import type { FrameDeallocator } from './frame-allocator.ts';
-import { PageRangeInclusive } from './page.ts';
 import { Size4KiB } from './page-size.ts';
 import { isTableEmpty, type TableMemory } from './page-table.ts';
 import type { TablePath } from './table-path.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** One clean-up. */
 export class TableCleaner {
@@ -23,16 +21,6 @@ export class TableCleaner {
     this.path = path;
     this.deallocator = deallocator;
     this.sink = sink;
-  }
-
-  /** Refuses what is no range of 4-KiB pages. */
-  static checkRange(range: PageRangeInclusive): void {
-    if (!(range instanceof PageRangeInclusive)) {
-      throw wrongKind('cleanUpAddrRange', range, 'a PageRangeInclusive');
-    }
-    if (range.start.pageSize !== Size4KiB) {
-      throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
-    }
   }
 
   /**

@@ -131,6 +131,16 @@ export class ReferenceTlb {
     return this.allowed(answer);
   }
 
+  /**
+   * Whether a write may as well use a translation with D = 1 as walk because of one with D = 0: both are remembered, one
+   * of them global or of a larger page, after the tables have changed without invalidation (4.10.2.3).
+   */
+  isWriteUncertain(va: bigint): boolean {
+    const usable = [...this.translations.values()].filter((it) => covers(it, va) && this.isUsable(it));
+    const dirty = usable.filter(({ values }) => (values[values.length - 1] & DIRTY) !== 0n);
+    return dirty.length > 0 && dirty.length < usable.length;
+  }
+
   /** The reference walk, in which the first entries are those given, and the first of PAE paging is a register. */
   private walk(va: bigint, access: ReferenceAccess, given: readonly bigint[], cr4: bigint): ReferenceResult {
     let depth = -1;
