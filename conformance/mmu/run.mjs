@@ -87,12 +87,12 @@ function readOptions() {
     const { emulator, against, caching } = values;
     return {
       seed: numberOf('seed', values.seed) ?? Math.floor(Math.random() * 2 ** 32),
-      accesses: numberOf('accesses', values.accesses) ?? DEFAULT_ACCESSES,
+      accesses: numberOf('accesses', values.accesses, 1) ?? DEFAULT_ACCESSES,
       modes: values.modes?.split(','),
       only: numberOf('case', values.case),
       emulator: keyOf('emulator', EMULATORS, emulator),
       against: keyOf('against', SUBJECTS, against),
-      caching: caching === 'all' || caching === 'none' ? caching : (numberOf('caching', caching) ?? 'all'),
+      caching: caching === 'all' || caching === 'none' ? caching : (numberOf('caching', caching, 1) ?? 'all'),
     };
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
@@ -103,11 +103,15 @@ function readOptions() {
 /**
  * @param {string} name
  * @param {string | undefined} text
+ * @param {number} [least]
  */
-function numberOf(name, text) {
+function numberOf(name, text, least = 0) {
   if (text === undefined) return undefined;
-  if (!/^\d{1,10}$/.test(text)) throw new Error(`--${name} ${text}: expected a number`);
-  return Number(text);
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : -1;
+  if (number < least || number >= 2 ** 32) {
+    throw new Error(`--${name} ${text}: expected a whole number from ${least}, below 2^32`);
+  }
+  return number;
 }
 
 /**

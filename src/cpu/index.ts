@@ -1,3 +1,4 @@
+export { type Access, FETCH, type KnownX86Control, READ, WRITE } from '../format/index.ts';
 export { type Absent, type Fault, faultText, type Outcome, ProcessorFault } from './outcome.ts';
 export {
   type EntryChange,

@@ -20,7 +20,9 @@ export interface Fault {
 /** There is no memory at a physical address: an emulator asks its devices, or delivers what its bus does. */
 export interface Absent {
   readonly kind: 'absent';
-  /** Physical byte address of the page, or of the table that a walk needed. */
+  /** What is missing: what the access wanted, or a table on the way to it. */
+  readonly what: 'page' | 'table';
+  /** Physical byte address: of the first byte of the access that is not there, or of the table. */
   readonly address: bigint;
 }
 

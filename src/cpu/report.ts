@@ -43,13 +43,15 @@ export interface Stale {
   readonly shift: number;
   /** Whether it is a translation (TLB) or an entry that leads to a table (paging-structure caches). */
   readonly remembered: 'translation' | 'table';
-  /** What is different: `frame`, `rights`, `memory type`, or nothing is mapped any more. */
-  readonly difference: 'not mapped' | 'frame' | 'rights' | 'memory type';
+  /** The PCID that it belongs to; `undefined` for a global translation. */
+  readonly pcid: number | undefined;
+  /** What is different; `dirty` is a dirty bit that was cleared, if that was asked for. */
+  readonly difference: 'not mapped' | 'frame' | 'rights' | 'memory type' | 'dirty';
   /** Physical byte address that the processor uses: of the page, or of the table. */
   readonly used: bigint;
   /** The same by the tables; `undefined` if they map nothing. */
   readonly current: bigint | undefined;
-  /** The entry that changed; `undefined` if it is the root that is another one. */
+  /** The entry that changed; `undefined` if it was the root, or a control register. */
   readonly change: EntryChange | undefined;
   /** What would have removed it. */
   readonly due: string;
@@ -67,7 +69,7 @@ export type Report =
       readonly accessed: bigint;
       readonly message: string;
     } & Stale)
-  /** A table was freed, but a walk still went through it. */
+  /** A table was freed, but a walk still goes through it. */
   | {
       readonly kind: 'freed-table-used';
       readonly access: Access;
@@ -75,15 +77,15 @@ export type Report =
       readonly address: bigint;
       /** Physical byte address of the table. */
       readonly table: bigint;
-      /** Whether an entry in memory still points to it; otherwise the processor remembers one. */
-      readonly linked: boolean;
+      /** What still leads to it: CR3, an entry in memory, or one that the processor remembers. */
+      readonly by: 'root' | 'entry' | 'remembered';
       readonly message: string;
     }
-  /** A frame that was a table is used for something else, while the processor may still walk through it. */
+  /** A frame that was freed is used anew, while the processor still finds it, or walks through it. */
   | {
-      readonly kind: 'freed-table-reused';
+      readonly kind: 'freed-frame-reused';
       /** Physical byte address of the frame. */
-      readonly table: bigint;
+      readonly frame: bigint;
       /** First linear byte address of what the processor still finds through it. */
       readonly address: bigint;
       readonly message: string;
@@ -99,6 +101,9 @@ export type Report =
       readonly message: string;
     };
 
+/** Invalidations that a message shows. */
+const MOST_LINES = 8;
+
 /** The message of a stale translation in use. */
 export function staleMessage(access: Access, address: bigint, stale: Stale): string {
   return [
@@ -108,19 +113,25 @@ export function staleMessage(access: Access, address: bigint, stale: Stale): str
 }
 
 /** The message of a table that was used after it was freed. */
-export function freedMessage(access: Access, address: bigint, table: bigint, linked: boolean): string {
-  return [
-    `${whose(access)} of ${hex64(address)} went through the table at ${hex64(table)}, which was freed`,
-    linked
-      ? '  an entry above still points to it: clear it before the table is freed'
-      : '  the processor still remembers it: invalidate it (MOV to CR3, or INVLPG for each page below) before it is freed',
-  ].join('\n');
+export function freedMessage(
+  access: Access,
+  address: bigint,
+  table: bigint,
+  by: 'root' | 'entry' | 'remembered',
+): string {
+  const advice = {
+    root: 'it is the root in CR3: load another one before the table is freed',
+    entry: 'an entry above still points to it: clear it before the table is freed',
+    remembered:
+      'the processor still remembers it: invalidate it (MOV to CR3, or INVLPG for each page below) before it is freed',
+  }[by];
+  return `${whose(access)} of ${hex64(address)} went through the table at ${hex64(table)}, which was freed\n  ${advice}`;
 }
 
 /** The message of a frame that is used anew too early. */
-export function reusedMessage(table: bigint, stale: Stale): string {
+export function reusedMessage(frame: bigint, stale: Stale): string {
   return [
-    `the frame at ${hex64(table)} was a table and is used anew, but the processor may still walk through it`,
+    `the frame at ${hex64(frame)} was freed and is used anew, but the processor still finds it`,
     ...staleLines(stale),
   ].join('\n');
 }
@@ -138,7 +149,9 @@ export function unsafeMessage(change: EntryChange, what: Stale['difference']): s
 export function staleLines(stale: Stale): string[] {
   const { change, due, done } = stale;
   const indent = ' '.repeat(15);
-  const list = done.map(({ instruction, left }) => `${instruction}: ${left}`).join(`\n${indent}`);
+  const last = done.slice(-MOST_LINES).map(({ instruction, left }) => `${instruction}: ${left}`);
+  if (done.length > MOST_LINES) last.unshift(`${done.length - MOST_LINES} more, and then`);
+  const list = last.join(`\n${indent}`);
   return [
     `  remembered   ${rememberedText(stale)}`,
     `  the tables   ${tablesText(stale)}`,
@@ -174,5 +187,6 @@ function rememberedText({ remembered, address, shift, used }: Stale): string {
 function tablesText({ difference, current }: Stale): string {
   if (current === undefined) return 'map nothing there';
   if (difference === 'frame') return `lead to ${hex64(current)}`;
+  if (difference === 'dirty') return 'have the page as not written to, and stay so';
   return difference === 'rights' ? 'allow less' : 'give another memory type';
 }

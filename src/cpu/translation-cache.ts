@@ -46,7 +46,9 @@ export class TranslationCache<Note = undefined> {
   /** How many entries there may be of each order, so that orders that do not occur cost nothing. */
   private readonly counts = new Int32Array(ORDERS);
   private clock = 0;
-  /** How often an entry went because there was no more room. */
+  /** How many entries may still go to make room before it looks for what is gone already. */
+  private patience = 0;
+  /** How often an entry that was good went because there was no more room. */
   evictions = 0;
   /** By space: entries that came earlier than this are gone. */
   private readonly since: Int32Array;
@@ -139,7 +141,7 @@ export class TranslationCache<Note = undefined> {
     this.notes[at >> STRIDE] = note;
   }
 
-  /** Numbers of all entries, in the order in which they came. */
+  /** Numbers of all entries. */
   *alive(): IterableIterator<number> {
     for (let at = 0; at < this.used << STRIDE; at += 1 << STRIDE) if (this.isAlive(at)) yield at;
   }
@@ -216,8 +218,8 @@ export class TranslationCache<Note = undefined> {
     } else {
       at = this.oldest << STRIDE;
       this.oldest = (this.oldest + 1) % this.used;
+      if (this.isAlive(at)) this.evictions += 1;
       this.unlink(at);
-      this.evictions += 1;
     }
     const { entries, heads } = this;
     const meta = order | (space << SPACE_SHIFT);
@@ -249,9 +251,13 @@ export class TranslationCache<Note = undefined> {
   private makeRoom(): void {
     const { entries, notes } = this;
     const room = entries.length >> STRIDE;
-    if (room >= this.limit) return;
+    // At the limit it is worth looking for what is gone only now and then.
+    this.patience -= 1;
+    if (room >= this.limit && this.patience > 0) return;
     const kept: number[] = [];
     for (let at = 0; at < entries.length; at += 1 << STRIDE) if (this.isAlive(at)) kept.push(at);
+    this.patience = room >> 1;
+    if (room >= this.limit && kept.length * 2 > room) return;
     this.empty(kept.length * 2 > room ? Math.min(room * 2, this.limit) : room);
     for (const from of kept) {
       const meta = entries[from + META];

@@ -4,6 +4,7 @@ import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
 import type { PageSize } from './page-size.ts';
 import type { TableMemory } from './page-table.ts';
+import { wrongKind } from './wrong-kind.ts';
 
 /** A processor as far as mappers need one; `X86Cpu` is one. */
 export interface Processor extends TableMemory {
@@ -16,7 +17,7 @@ export interface Processor extends TableMemory {
   /** MOV to CR3 of the value that it holds. */
   reloadCr3(): Fault | undefined;
   /** Whoever watches the processor, and wants to know of tables that come and go, by frame number. */
-  readonly detector?: { tableFreed(frame: number): void; frameAllocated(frame: number): void } | undefined;
+  readonly detector?: { frameFreed(frame: number): void; frameAllocated(frame: number): void } | undefined;
 }
 
 /** Whether a memory, or whatever is told of flushes, is a processor. */
@@ -26,6 +27,9 @@ export function isProcessor(value: TableMemory | FlushSink | Processor): value i
 
 /** What a mapper tells of flushes: what it was given, or else the processor through which it sees its tables. */
 export function sinkOf(given: FlushSink | Processor | undefined, memory: TableMemory): FlushSink | undefined {
+  if (given !== undefined && (typeof given !== 'object' || given === null)) {
+    throw wrongKind('sink', given, 'a FlushSink, or a processor');
+  }
   const sink = given ?? (isProcessor(memory) ? memory : undefined);
   return sink !== undefined && isProcessor(sink) ? new ProcessorSink(sink) : sink;
 }
@@ -47,7 +51,7 @@ class ProcessorSink implements FlushSink {
   }
 
   tableFreed(frame: PhysFrame): void {
-    this.processor.detector?.tableFreed(frame.pfn());
+    this.processor.detector?.frameFreed(frame.pfn());
   }
 
   tableAllocated(frame: PhysFrame): void {

@@ -208,7 +208,6 @@ function checkedIndex(table: PageTable): number {
   }
   const entry = table.get(index);
   const bits = entry.bits();
-  const frame = lowHalf(bits) & ADDRESS_LOW;
   const active = memory.cr3;
   const isActive =
     (lowHalf(bits) & (PRESENT | HUGE_PAGE)) === PRESENT && ((bits ^ active) & 0xf_ffff_ffff_f000n) === 0n;
@@ -217,7 +216,7 @@ function checkedIndex(table: PageTable): number {
       'NotActive',
       `entry ${index} of the table at ${address} is ${hex64(bits)}; expected a present entry with the frame in CR3, ` +
         `${hex64(active)}`,
-      { address: joinHalves(low, high), entry: bits, cr3: active, frame },
+      { address: joinHalves(low, high), entry: bits, cr3: active },
     );
   }
   if (index === LAST_INDEX) {

@@ -165,7 +165,9 @@ export abstract class TablePath {
    */
   missing(error: unknown, table: string): unknown {
     if (error instanceof ProcessorFault)
-      return new ProcessorFault(error.fault, `${table} cannot be reached: `, { cause: error });
+      return new ProcessorFault(error.fault, `${table} cannot be reached${this.assumption}: `, {
+        cause: error,
+      });
     if (!(error instanceof PageTableError && error.code === 'NOT_IN_MEMORY')) return error;
     return new PageTableError(
       error.code,

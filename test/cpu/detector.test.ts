@@ -30,6 +30,7 @@ const RECURSIVE = 100;
 const CR4_PCIDE = 1n << 17n;
 const CR4_SMEP = 1n << 20n;
 const KEEP = 1n << 63n;
+const EFER_NXE = 1n << 11n;
 
 const PAGE = Page.containingAddress(new VirtAddr(0x40_0000n));
 const NEIGHBOUR = Page.containingAddress(new VirtAddr(0x40_1000n));
@@ -272,7 +273,7 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'clean-up without flushAll, and a table used anew',
-    finds: 'freed-table-reused',
+    finds: 'freed-frame-reused',
     due: /MOV to CR3/,
     act: (world, isRight) => {
       world.map(PAGE, 0x800);
@@ -292,7 +293,7 @@ const MISTAKES: readonly Mistake[] = [
       world.map(PAGE, 0x800);
       const table = world.table(1);
       if (isRight) world.memory.writeEntry(world.table(2), PAGE.p2Index().value, 0, 0);
-      world.cpu.detector?.tableFreed(table);
+      world.cpu.detector?.frameFreed(table);
       world.cpu.reloadCr3();
       expect(world.cpu.read(A, 1).kind).toBe(isRight ? 'fault' : 'done');
     },
@@ -410,6 +411,83 @@ describe('what is no mistake', () => {
   });
 });
 
+describe('address spaces', () => {
+  test('what belongs to a PCID that is not loaded may be out of date until it is loaded with a flush', () => {
+    const world = new World();
+    const { cpu } = world;
+    world.map(PAGE, 0x800);
+    cpu.writeCr4(cpu.cr4 | CR4_PCIDE);
+    cpu.writeCr3(ROOT | 5n);
+    world.read(A);
+    cpu.writeCr3(OTHER_ROOT | 1n | KEEP);
+    const table = world.table(1);
+    world.memory.writeEntry(world.table(2), PAGE.p2Index().value, 0, 0);
+    cpu.detector?.frameFreed(table);
+    cpu.detector?.frameAllocated(table);
+    expect(world.reports).toEqual([]);
+    expect(world.stale).toBe(0);
+    const ofPcid5 = () => cpu.detector?.stale({ allPcids: true }).filter(({ pcid }) => pcid === 5);
+    expect(ofPcid5()?.map(({ remembered }) => remembered)).toEqual(['translation', 'table']);
+    cpu.writeCr3(ROOT | 5n);
+    expect(ofPcid5()).toEqual([]);
+    expect(world.reports).toEqual([]);
+  });
+});
+
+describe('what else is found', () => {
+  test('a page is unmapped, and its frame is used anew while the TLB still has it', () => {
+    for (const isRight of [false, true]) {
+      const world = new World();
+      world.map(PAGE, 0x800);
+      world.read(A);
+      const { frame, flush } = world.mapper.unmap(PAGE);
+      if (isRight) flush.flush();
+      world.cpu.detector?.frameFreed(frame.pfn());
+      world.cpu.detector?.frameAllocated(frame.pfn());
+      expect(world.kinds).toEqual(isRight ? [] : ['freed-frame-reused']);
+    }
+  });
+
+  test('a dirty bit that was cleared without a flush, where that is asked for', () => {
+    for (const dirty of [false, true]) {
+      const world = new World({ dirty });
+      world.map(PAGE, 0x800);
+      world.cpu.write(A, 1, 1n);
+      world.mapper.updateFlags(PAGE, RW).ignore();
+      world.cpu.write(A, 1, 2n);
+      expect(world.reports.map((report) => 'difference' in report && report.difference)).toEqual(
+        dirty ? ['dirty'] : [],
+      );
+    }
+  });
+
+  test('a walk that ends in a fault went through a freed table all the same', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.read(A);
+    const table = world.table(1);
+    world.memory.writeEntry(world.table(2), PAGE.p2Index().value, 0, 0);
+    world.cpu.detector?.frameFreed(table);
+    expect(world.cpu.read(B, 1).kind).toBe('fault');
+    expect(world.reports).toMatchObject([{ kind: 'freed-table-used', by: 'remembered' }]);
+  });
+
+  test('an entry of PAT that is the same memory type is no other type', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.read(A);
+    // PAT is set: entry 4 instead of 0, both WB after reset.
+    world.memory.writeEntry(world.table(1), PAGE.p1Index().value, 0x80_00a3, 0);
+    world.read(A);
+    expect(world.reports).toEqual([]);
+  });
+
+  test('what is no frame number is refused', () => {
+    const { detector } = new World().cpu;
+    expect(() => detector?.frameFreed(0x4000n as never)).toThrow(/expected a frame number/);
+  });
+});
+
 describe('a report', () => {
   test('names the entry before and after, the write, and what was done instead', () => {
     const world = new World({ traces: true });
@@ -441,6 +519,62 @@ describe('a report', () => {
     if (report.kind !== 'stale-translation') throw new Error('not reached');
     expect(report.change?.write?.address).toBe(windowOf(PAGE, 1));
     expect(report.change?.write?.trace[0]).toContain('detector.test.ts');
+  });
+
+  test('comes again when the mistake is made again, and clear() begins anew', () => {
+    const world = new World();
+    const mistake = () => {
+      world.map(PAGE, 0x800);
+      world.read(A);
+      const { flush } = world.mapper.unmap(PAGE);
+      world.read(A);
+      world.read(A);
+      flush.flush();
+    };
+    mistake();
+    mistake();
+    expect(world.kinds).toEqual(['stale-translation', 'stale-translation']);
+    world.cpu.detector?.clear();
+    expect(world.reports).toEqual([]);
+    expect(world.cpu.detector?.count).toBe(0);
+    mistake();
+    expect(world.kinds).toEqual(['stale-translation']);
+  });
+
+  test('an access from inside onReport is refused, and the one it is about goes on', () => {
+    const codes: unknown[] = [];
+    const world = new World({
+      onReport: () => {
+        for (const call of [() => world.cpu.read(B, 8), () => world.cpu.write(B, 8, 1n)]) {
+          expect(call).toThrow(expect.objectContaining({ code: 'REENTERED' }));
+          codes.push('refused');
+        }
+      },
+    });
+    world.map(PAGE, 0x800);
+    world.map(NEIGHBOUR, 0x801);
+    world.read(A);
+    world.cpu.write(B, 8, 5n);
+    world.cpu.write(A, 8, 0x77n);
+    world.mapper.unmap(PAGE).flush.ignore();
+    expect(world.cpu.read(A, 8)).toEqual({ kind: 'done', value: 0x77n });
+    expect(codes).toHaveLength(2);
+    expect(world.cpu.read(B, 8)).toEqual({ kind: 'done', value: 5n });
+  });
+
+  test('names a control register where no entry has changed', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.cpu.writeEfer(world.cpu.efer & ~EFER_NXE);
+    world.cpu.write(A, 1, 1n);
+    world.mapper.updateFlags(PAGE, RW.union(NO_EXECUTE)).flush();
+    // Reserved now, and remembered as soon as it is not.
+    world.cpu.writeEfer(world.cpu.efer | EFER_NXE);
+    world.read(A);
+    world.cpu.writeEfer(world.cpu.efer & ~EFER_NXE);
+    world.read(A);
+    expect(world.reports).toMatchObject([{ difference: 'not mapped', change: undefined }]);
+    expect(world.reports[0]?.message).toContain('control register');
   });
 
   test('comes once, is handed out, and is counted beyond the limit', () => {

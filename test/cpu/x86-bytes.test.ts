@@ -134,9 +134,9 @@ describe.each(MODES)('%s: one to eight bytes', (mode) => {
   test('a page of absent memory is an answer, and nothing is written', () => {
     const small = machine(mode).set(SECOND, 'PTE', to(0x7777, OPEN));
     const cpu = small.boot();
-    expect(cpu.write(FIRST + 4090n, 8, 0n)).toEqual({ kind: 'absent', address: 0x777_7000n });
-    expect(cpu.read(SECOND + 8n, 8)).toEqual({ kind: 'absent', address: 0x777_7000n });
-    expect(cpu.write(SECOND + 8n, 3, 0n)).toEqual({ kind: 'absent', address: 0x777_7000n });
+    expect(cpu.write(FIRST + 4090n, 8, 0n)).toEqual({ kind: 'absent', what: 'page', address: 0x777_7000n });
+    expect(cpu.read(SECOND + 8n, 8)).toEqual({ kind: 'absent', what: 'page', address: 0x777_7008n });
+    expect(cpu.write(SECOND + 8n, 3, 0n)).toEqual({ kind: 'absent', what: 'page', address: 0x777_7008n });
     expect(bytesOf(small, 0x1b)[4092]).toBe(0x1b);
   });
 
@@ -145,7 +145,7 @@ describe.each(MODES)('%s: one to eight bytes', (mode) => {
     const small = machine(mode);
     small.set(FIRST, names[mode], to(0x7777, OPEN));
     const cpu = small.boot();
-    expect(cpu.read(FIRST, 4)).toEqual({ kind: 'absent', address: 0x777_7000n });
+    expect(cpu.read(FIRST, 4)).toEqual({ kind: 'absent', what: 'table', address: 0x777_7000n });
     expect(cpu.cr2).toBe(0n);
   });
 
@@ -222,8 +222,8 @@ describe('paging off', () => {
 
   test('absent memory in either page is an answer', () => {
     const { cpu } = unpaged();
-    expect(cpu.read(0xbffcn, 8)).toEqual({ kind: 'absent', address: 0xc000n });
-    expect(cpu.write(0x9ffcn, 8, 1n)).toEqual({ kind: 'absent', address: 0x9000n });
+    expect(cpu.read(0xbffcn, 8)).toEqual({ kind: 'absent', what: 'page', address: 0xc000n });
+    expect(cpu.write(0x9ffcn, 8, 1n)).toEqual({ kind: 'absent', what: 'page', address: 0x9ffcn });
     expect(cpu.read(0xa000n, 4)).toEqual({ kind: 'done', value: 0xan });
   });
 });

@@ -117,7 +117,7 @@ class Pair {
       (pa, bytes, value) => writeEntry(this.frames, pa, bytes, value),
       { ...reference, cr4: reference.cr4 | pcide },
       // More than what must go is always allowed to go.
-      { invpcidAddressDropsAllTables: true, smepDropsAllGlobals: true },
+      { invpcidAddressDropsAllTables: false, smepDropsAllGlobals: true },
     );
   }
 

@@ -49,7 +49,7 @@ export class Comparison {
           denials(now.bits & RIGHTS, access, state.rights) !== 0,
       );
       if (lost) return this.explain(entry, 'rights', now.frame, inside);
-      if (now.bits >> TYPE_SHIFT !== entry.bits >> TYPE_SHIFT) {
+      if (this.isOtherType(now.bits, entry.bits)) {
         return this.explain(entry, 'memory type', now.frame, inside);
       }
       inside += 2 ** Math.min(now.order, entry.order);
@@ -76,7 +76,7 @@ export class Comparison {
     high: number,
     low: number,
     root: Root,
-  ): { frame: number; order: number; bits: number } | undefined {
+  ): { frame: number; order: number; bits: number; isDirty: boolean } | undefined {
     const { walk, state } = this;
     const format = this.format;
     if (this.walkAfresh(format, high, low, root) !== MAPPED) return undefined;
@@ -84,7 +84,16 @@ export class Comparison {
     const bits =
       combinedIndex(walk.and, walk.or, state.keys ? walk.highs[walk.depth] : 0) |
       (patIndexOf(order, walk.lows[walk.depth]) << TYPE_SHIFT);
-    return { frame: walk.frame + ((low >>> 12) & ((1 << order) - 1)), order, bits };
+    const frame = walk.frame + ((low >>> 12) & ((1 << order) - 1));
+    const isDirty = (walk.lows[walk.depth] & pageDirty(format.facts, walk.depth)) !== 0;
+    return { frame, order, bits, isDirty };
+  }
+
+  /** Whether two entries of IA32_PAT are different memory types. */
+  isOtherType(bits: number, others: number): boolean {
+    const { pat } = this.state.control;
+    const typeOf = (of: number) => (pat >> BigInt(8 * (of >> TYPE_SHIFT))) & 7n;
+    return typeOf(bits) !== typeOf(others);
   }
 
   /** A walk through memory alone: PAE's PDPTEs as they are there, not as they were loaded. */
@@ -92,6 +101,7 @@ export class Comparison {
     return this.walk.run(this.memory, format, high, low, 0, root.frame, root.word, -1, 0, undefined);
   }
 
+  /** What is to be said of an entry that differs from the tables. */
   explain(
     entry: Remembered,
     difference: Stale['difference'],
@@ -110,6 +120,7 @@ export class Comparison {
     }
     return {
       remembered: isPage ? 'translation' : 'table',
+      pcid: entry.space === GLOBAL ? undefined : entry.space,
       address: joinHalves(entry.low, entry.high),
       shift: order + 12,
       difference,
@@ -127,10 +138,11 @@ export class Comparison {
     const place = this.placeOf(step);
     if (place === ABSENT) return undefined;
     const [low, high] = this.entryAt(place);
-    // Through a recursive entry, a table's entry gets the marks of a page's.
+    // Through a recursive entry, a table's entry gets the marks of a page's. PAE's PDPTEs have none.
+    const hasMarks = (depth: number) => tableAccessed(facts, depth) | pageAccessed(facts, depth);
     let marks = 0;
-    for (let depth = 0; depth < levels; depth += 1) {
-      marks |= tableAccessed(facts, depth) | pageAccessed(facts, depth) | pageDirty(facts, depth);
+    for (let depth = 0; depth < levels && hasMarks(step.depth) !== 0; depth += 1) {
+      marks |= hasMarks(depth) | pageDirty(facts, depth);
     }
     if (((low ^ step.low) & ~marks) === 0 && high === step.high) return undefined;
     return {
@@ -146,6 +158,10 @@ export class Comparison {
     const { state } = this;
     const page = hex(joinHalves(low, high));
     const isGlobal = space === GLOBAL;
+    const isSameRoot = origin.root.frame === state.root.frame && origin.root.word === state.root.word;
+    if (changed === undefined && isSameRoot) {
+      return 'an invalidation after the control register changed that gives the entries another meaning';
+    }
     if (changed === undefined) {
       return isGlobal
         ? 'a change of CR4.PGE or INVPCID type 2: the translation is global, but the root is another one'

@@ -4,8 +4,11 @@ import {
   type CompiledFormat,
   CR0_PE,
   CR0_PG,
+  CR4_LA57,
+  CR4_PAE,
   CR4_PCIDE,
   denials,
+  EFER_LME,
   entryOrder,
   type FormatFact,
   isFaultyTable,
@@ -18,6 +21,7 @@ import {
   rightsControl,
   rootOf,
   tellsFetches,
+  X86_FORMATS,
   type X86Control,
   x86Format,
 } from '../../format/index.ts';
@@ -32,6 +36,8 @@ import {
   storedEfer,
 } from './registers.ts';
 
+/** Frames that are small integers. */
+const NEAR_FRAMES = 2 ** 31;
 /** Denials that nobody asked for yet. */
 const UNKNOWN = 0xff;
 /** Where denials of accesses begin that SMAP does not apply to: behind those of 128 kinds of pages and 8 of accesses. */
@@ -59,8 +65,9 @@ export class ControlState {
   pageOrders: readonly number[] = [];
   /** By depth: `log2` of the 4-KiB pages that an entry spans. */
   tableOrders: readonly number[] = [];
-  /** What the fast way through four levels checks of entries; `undefined` for other formats. */
+  /** What the fast way through four levels checks of entries; `undefined` for other formats, and where frames are far. */
   uniform: UniformLevels | undefined;
+  private levels: UniformLevels | undefined;
   /** Denials by case. */
   private readonly denied = new Uint8Array(2 * EXCUSED).fill(UNKNOWN);
   private readonly memory: PhysicalMemory;
@@ -74,7 +81,7 @@ export class ControlState {
    */
   constructor(memory: PhysicalMemory, known: KnownX86Control, mode: FormatFact | undefined) {
     this.memory = memory;
-    const { control } = resolveX86Control(known, undefined, mode);
+    const control = completed(known, mode);
     const given = (control.cr0 & CR0_PG) === 0n ? control.cr0 : control.cr0 | CR0_PE;
     const cr0 = storedCr0(given);
     const next = { ...control, cr0, efer: storedEfer(control.efer, cr0) };
@@ -121,8 +128,14 @@ export class ControlState {
     this.format = format;
     const long = fact?.signExtended ?? false;
     if (fact !== undefined) this.root = rootOf(fact, next.cr3, next.physBits);
+    // The fast way takes frames for small integers.
+    const isNear = this.root.frame < NEAR_FRAMES && this.memory.first + this.memory.count <= NEAR_FRAMES;
     this.pcid = long && (next.cr4 & CR4_PCIDE) !== 0n ? Number(next.cr3 & 0xfffn) : 0;
-    if (same) return undefined;
+    if (same) {
+      this.uniform = isNear ? this.levels : undefined;
+      return undefined;
+    }
+    this.levels = undefined;
     this.keys = long;
     this.rights = rightsControl(next, this.keys);
     this.denied.fill(UNKNOWN);
@@ -135,8 +148,9 @@ export class ControlState {
       );
       this.tableOrders = depths.map((depth) => entryOrder(format.facts, depth));
       this.pageOrders = leaves.map((depth) => this.tableOrders[depth]).reverse();
-      this.uniform = uniformLevels(format);
+      this.levels = uniformLevels(format);
     }
+    this.uniform = isNear ? this.levels : undefined;
     return undefined;
   }
 
@@ -197,3 +211,48 @@ export class ControlState {
     return pdptes;
   }
 }
+
+const NAMES: readonly string[] = [
+  ...['cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs'],
+  ...['physBits', 'page1GB', 'pse36', 'amd'],
+];
+
+/** Registers as given, completed with what `resolveX86Control` assumes. */
+function completed(known: KnownX86Control, mode: FormatFact | undefined): X86Control {
+  const stranger = Object.keys(known).find((name) => !NAMES.includes(name));
+  if (stranger !== undefined) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `X86Cpu: register ${stranger}; expected some of ${NAMES.join(', ')}`,
+    );
+  }
+  if (mode !== undefined && !X86_FORMATS.includes(mode)) {
+    const formats = X86_FORMATS.map(({ name }) => name).join(', ');
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `X86Cpu: mode ${String(mode)}; expected the format ${formats}, as FORMAT_PAE is`,
+    );
+  }
+  // Long mode needs PAE: where that is known to be off, EFER.LME is.
+  const isLegacy = known.cr4 !== undefined && (known.cr4 & CR4_PAE) === 0n;
+  const { control } = resolveX86Control(known, isLegacy ? false : undefined, mode);
+  for (const [name, bits] of MODE_BITS) {
+    const given = known[name];
+    if (given !== undefined && ((given ^ control[name]) & bits) !== 0n) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `X86Cpu: ${name.toUpperCase()} = ${hex(given)}; expected what selects ${mode?.name} paging, which mode asks for`,
+      );
+    }
+  }
+  // What CPUID tells does not depend on the mode in which a processor starts.
+  const { physBits = 52, page1GB = true, pse36 = true } = known;
+  return { ...control, physBits, page1GB, pse36 };
+}
+
+/** The bits that choose a paging mode. */
+const MODE_BITS = [
+  ['cr0', CR0_PG],
+  ['cr4', CR4_PAE | CR4_LA57],
+  ['efer', EFER_LME],
+] as const;

@@ -1,5 +1,5 @@
-import { addressOf, joinHalves } from '../../bits/index.ts';
-import { ACCESSES, type Access, denials, isPresent, leadsToTable } from '../../format/index.ts';
+import { addressOf, joinHalves, PageTableError } from '../../bits/index.ts';
+import { ACCESSES, denials, isPresent, leadsToTable } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
 import type { PageWalk } from '../page-walk.ts';
 import {
@@ -15,7 +15,7 @@ import { Comparison } from './comparison.ts';
 import type { ControlState } from './control-state.ts';
 import type { Lookaside } from './lookaside.ts';
 import type { Origin, Remembered, Step } from './origin.ts';
-import { RIGHTS, TYPE_SHIFT } from './remembered.ts';
+import { GLOBAL, RIGHTS } from './remembered.ts';
 
 /** How much a detector keeps. */
 export interface DetectorOptions {
@@ -23,8 +23,13 @@ export interface DetectorOptions {
   readonly traces?: boolean;
   /** Reports that are kept; the rest is counted. By default 1,000. */
   readonly limit?: number;
-  /** Is told of each report. */
+  /**
+   * Is told of each report, in the middle of the access that it is about: accesses through the processor are refused
+   * meanwhile (`REENTERED`).
+   */
   readonly onReport?: (report: Report) => void;
+  /** Whether a write is reported that sets no dirty bit since one is remembered, which the manual allows; by default not. */
+  readonly dirty?: boolean;
 }
 
 /** A word before it is written. */
@@ -37,9 +42,7 @@ export interface Overwritten {
 
 const DEFAULT_LIMIT = 1000;
 /** Invalidations that are kept for reports. */
-const MOST_DONE = 16;
-/** Reports that are known not to be new. */
-const MOST_SAID = 100_000;
+const MOST_DONE = 64;
 /** Lines of a stack trace that are kept. */
 const TRACE_LINES = 4;
 /** Words in a frame, less 1. */
@@ -57,10 +60,6 @@ const IN_FRAME = 1023;
  * @see Intel SDM vol. 3A, section "Invalidation of TLBs and Paging-Structure Caches"
  */
 export class X86Detector {
-  /** Reports, in order, up to the limit. The same is reported once. */
-  readonly reports: Report[] = [];
-  /** How many there were. */
-  count = 0;
   private readonly memory: PhysicalMemory;
   private readonly state: ControlState;
   private readonly pages: TranslationCache<Origin>;
@@ -71,9 +70,13 @@ export class X86Detector {
   private order = 0;
   /** Numbers of the frames from which walks have read entries, by the word at which they begin in memory. */
   private readonly known = new Map<number, number>();
-  private readonly freed = new Set<number>();
-  /** What was reported, so that it is not again. */
-  private readonly said = new Set<string>();
+  /** Frames that were freed, by the word at which they begin in memory; negative ones are not in it. */
+  private readonly freed = new Map<number, { readonly frame: number }>();
+  /** What was reported already, for each of its kinds once. */
+  private said = new Map<Report['kind'], WeakSet<object>>();
+  private list: Report[] = [];
+  private total = 0;
+  private isTelling = false;
 
   /** @internal */
   constructor(memory: PhysicalMemory, state: ControlState, known: Lookaside, options: DetectorOptions) {
@@ -87,45 +90,68 @@ export class X86Detector {
 
   // ---- what software tells, and asks
 
+  /** Reports, in order, up to the limit. Each thing that is remembered wrongly is reported once. */
+  get reports(): readonly Report[] {
+    return this.list;
+  }
+
+  /** How many there were. */
+  get count(): number {
+    return this.total;
+  }
+
+  /** Forgets all reports; what is still out of date is reported again. */
+  clear(): void {
+    this.said = new Map();
+    this.list = [];
+    this.total = 0;
+  }
+
   /**
-   * A table was taken out of the tables, and its frame is free.
+   * A frame is free from now on: a table that was taken out of the tables, or a page that was unmapped.
    *
    * @param frame - frame number
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for what is no frame number
    */
-  tableFreed(frame: number): void {
-    this.freed.add(frame);
+  frameFreed(frame: number): void {
+    const base = this.baseOf('frameFreed', frame);
+    this.known.delete(base);
+    this.freed.set(base, { frame });
   }
 
   /**
    * A frame is about to be used, for whatever it may be.
    *
    * @param frame - frame number
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for what is no frame number
    */
   frameAllocated(frame: number): void {
-    if (!this.freed.delete(frame)) return;
+    if (!this.freed.delete(this.baseOf('frameAllocated', frame))) return;
     for (const entry of this.remembered()) {
-      const isThrough = entry.origin.steps.some(({ table }) => table === frame);
-      if (!isThrough && (entry.isPage || entry.frame !== frame)) continue;
+      if (!this.isUsable(entry) || !leadsTo(entry, frame)) continue;
       const stale = this.compare.staleness(entry);
       if (stale === undefined) continue;
-      const table = addressOf(frame);
-      this.report(`reused ${frame} ${this.order}`, {
-        kind: 'freed-table-reused',
-        table,
+      const address = addressOf(frame);
+      this.report(entry.origin, {
+        kind: 'freed-frame-reused',
+        frame: address,
         address: stale.address,
-        message: reusedMessage(table, stale),
+        message: reusedMessage(address, stale),
       });
       return;
     }
   }
 
   /**
-   * All that the processor remembers and the tables no longer give, used or not: what forgotten invalidations have left. What
-   * belongs to another PCID is compared with the root under which it was made.
+   * All that the processor may use and the tables no longer give, used already or not: what forgotten invalidations have left.
+   *
+   * @param options - `allPcids`: also what belongs to PCIDs that are not current, which software may well leave until it
+   *   loads them; that is compared with the root under which it was made
    */
-  stale(): Stale[] {
+  stale(options: { readonly allPcids?: boolean } = {}): Stale[] {
     const found: Stale[] = [];
     for (const entry of this.remembered()) {
+      if (options.allPcids !== true && !this.isUsable(entry)) continue;
       const stale = this.compare.staleness(entry);
       if (stale !== undefined) found.push(stale);
     }
@@ -150,24 +176,22 @@ export class X86Detector {
 
   /** @internal An access is going to use a translation of the TLB. */
   used(at: number, high: number, low: number, access: number, excused: boolean): void {
-    if (at === NONE) return;
-    const entry = this.entryOf(this.pages, at, true);
+    const entry = at === NONE ? undefined : this.entryOf(this.pages, at, true);
     if (entry === undefined) return;
     const { state } = this;
     const { kind, user } = ACCESSES[access];
-    this.usedFreed(entry, { kind, user }, joinHalves(low, high));
     const inside = (low >>> 12) & ((1 << entry.order) - 1);
     const now = this.compare.translate(high, low, state.root);
     let difference: Stale['difference'] | undefined;
     if (now === undefined) difference = 'not mapped';
     else if (now.frame !== entry.frame + inside) difference = 'frame';
     else if (denials(now.bits & RIGHTS, access, state.rights, excused) !== 0) difference = 'rights';
-    else if (now.bits >> TYPE_SHIFT !== entry.bits >> TYPE_SHIFT) difference = 'memory type';
+    else if (this.compare.isOtherType(now.bits, entry.bits)) difference = 'memory type';
+    else if (this.options.dirty && kind === 'write' && !now.isDirty) difference = 'dirty';
     if (difference === undefined) return;
     const stale = this.compare.explain(entry, difference, now?.frame, inside);
-    const key = `${entry.isPage} ${stale.address} ${stale.change?.address} ${stale.change?.after} ${difference}`;
     const address = joinHalves(low, high);
-    this.report(key, {
+    this.report(entry.origin, {
       kind: 'stale-translation',
       access: { kind, user },
       accessed: address,
@@ -176,12 +200,47 @@ export class X86Detector {
     });
   }
 
+  /** @internal An access from inside {@link DetectorOptions.onReport} would get between the parts of the one it is about. */
+  refuseReentry(): void {
+    if (!this.isTelling) return;
+    throw new PageTableError(
+      'REENTERED',
+      'X86Cpu: an access from inside onReport, in the middle of the access that is reported; expected a look into memory, or an ' +
+        'access once that one is done',
+    );
+  }
+
+  /** @internal A walk has been made, whatever its end. */
+  walked(walk: PageWalk, high: number, low: number, access: number): void {
+    if (this.freed.size === 0) return;
+    for (let depth = walk.start; depth <= walk.depth; depth += 1) {
+      const table = walk.tables[depth];
+      const freed = this.freed.get(this.memory.locate(table));
+      if (freed === undefined) continue;
+      const { kind, user } = ACCESSES[access];
+      const address = joinHalves(low, high);
+      const by = depth > walk.start ? 'entry' : depth === 0 ? 'root' : 'remembered';
+      const message = freedMessage({ kind, user }, address, addressOf(table), by);
+      const kindOf = { kind, user };
+      this.report(freed, {
+        kind: 'freed-table-used',
+        access: kindOf,
+        address,
+        table: addressOf(table),
+        by,
+        message,
+      });
+      return;
+    }
+  }
+
   /** @internal Words are going to be written; those of frames that are no tables are not looked at. */
   willWrite(place: number, words: number): Overwritten[] {
     const base = place & ~IN_FRAME;
-    const frame = this.known.get(base);
-    if (frame === undefined || this.state.format === undefined) return [];
-    this.frameAllocated(frame);
+    if (this.state.format === undefined) return [];
+    const reused = this.freed.get(base);
+    if (reused !== undefined) this.frameAllocated(reused.frame);
+    if (!this.known.has(base)) return [];
     const { entryShift } = this.compare.format;
     const found: Overwritten[] = [];
     const size = 1 << entryShift;
@@ -216,17 +275,19 @@ export class X86Detector {
 
   /** A change between a page and a table must go through a state that is not present, unless nothing else changes. */
   private checkChange(place: number, oldLow: number, newLow: number): void {
-    const { facts } = this.compare.format;
+    const { facts, levels } = this.compare.format;
+    const changesSize = (depth: number) =>
+      isPresent(facts, depth, oldLow) &&
+      isPresent(facts, depth, newLow) &&
+      leadsToTable(facts, depth, oldLow) !== leadsToTable(facts, depth, newLow);
+    if (!Array.from({ length: levels }, (_, depth) => depth).some(changesSize)) return;
     for (const entry of this.remembered()) {
       const step = entry.origin.steps.find((each) => this.compare.placeOf(each) === place);
       if (step === undefined || !entry.isPage) continue;
-      const isPresentThroughout =
-        isPresent(facts, step.depth, oldLow) && isPresent(facts, step.depth, newLow);
-      const sizeChanges = leadsToTable(facts, step.depth, oldLow) !== leadsToTable(facts, step.depth, newLow);
-      if (!isPresentThroughout || !sizeChanges) return;
+      if (!changesSize(step.depth)) return;
       const stale = this.compare.staleness(entry);
       if (stale?.change === undefined) continue;
-      this.report(`unsafe ${place} ${stale.change.after}`, {
+      this.report(stale.change, {
         kind: 'unsafe-change',
         address: stale.address,
         change: stale.change,
@@ -237,22 +298,18 @@ export class X86Detector {
     }
   }
 
-  /** Whether a walk went through a table that was freed. */
-  private usedFreed(entry: Remembered, access: Access, address: bigint): void {
-    if (this.freed.size === 0) return;
-    const step = entry.origin.steps.find(({ table }) => this.freed.has(table));
-    if (step === undefined) return;
-    const parent = entry.origin.steps.find(({ depth }) => depth === step.depth - 1);
-    const linked = parent === undefined || this.compare.changeOf(parent) === undefined;
-    const table = addressOf(step.table);
-    this.report(`freed ${step.table} ${linked}`, {
-      kind: 'freed-table-used',
-      access,
-      address,
-      table,
-      linked,
-      message: freedMessage(access, address, table, linked),
-    });
+  /** Whether the processor may use an entry under its current registers. */
+  private isUsable({ space }: Remembered): boolean {
+    return space === this.state.pcid || space === GLOBAL;
+  }
+
+  /** Where a frame begins in memory; frames that are not there have negative places of their own. */
+  private baseOf(operation: string, frame: number): number {
+    if (!(Number.isInteger(frame) && frame >= 0)) {
+      throw new PageTableError('BAD_ARGUMENT', `${operation}: ${String(frame)}; expected a frame number`);
+    }
+    const base = this.memory.locate(frame);
+    return base === ABSENT ? -1 - frame : base;
   }
 
   // ---- access to what is remembered
@@ -285,23 +342,38 @@ export class X86Detector {
 
   private trace(): string[] {
     if (this.options.traces !== true) return [];
-    // Where this package lies, as stack traces say it.
-    const own = new URL('../../', import.meta.url).pathname;
     const lines = (new Error().stack ?? '')
       .split('\n')
       .slice(1)
-      .map((line) => line.trim());
-    return lines
-      .filter((line) => !line.includes(own) && !line.includes('node:internal'))
-      .slice(0, TRACE_LINES);
+      .map((line) => line.trim())
+      .filter((line) => !line.includes('node:internal'));
+    // Where this package lies, as stack traces say it; in a bundle it is where the program lies too.
+    const own = new URL('../../', import.meta.url).pathname;
+    const others = lines.filter((line) => !line.includes(own));
+    return (others.length > 0 ? others : lines).slice(0, TRACE_LINES);
   }
 
-  private report(key: string, report: Report): void {
-    if (this.said.has(key)) return;
+  /** @param about - what is reported, as long as it is the same */
+  private report(about: object, report: Report): void {
+    const said = this.said.get(report.kind) ?? new WeakSet();
+    this.said.set(report.kind, said);
+    if (said.has(about)) return;
+    said.add(about);
     const { limit = DEFAULT_LIMIT, onReport } = this.options;
-    if (this.said.size < MOST_SAID) this.said.add(key);
-    this.count += 1;
-    if (this.reports.length < limit) this.reports.push(report);
-    onReport?.(report);
+    this.total += 1;
+    if (this.list.length < limit) this.list.push(report);
+    if (onReport === undefined) return;
+    this.isTelling = true;
+    try {
+      onReport(report);
+    } finally {
+      this.isTelling = false;
+    }
   }
+}
+
+/** Whether an entry leads to a frame: a page in it, or a table that walks go through. */
+function leadsTo({ isPage, frame: first, order, origin }: Remembered, frame: number): boolean {
+  if (origin.steps.some(({ table }) => table === frame)) return true;
+  return isPage ? frame >= first && frame < first + 2 ** order : frame === first;
 }

@@ -35,11 +35,16 @@ export class Failure {
     this.walk = walk;
   }
 
-  /** Memory was missing. */
-  noteAbsent(frame: number, isPageAbsent: boolean): void {
+  /**
+   * Memory was missing.
+   *
+   * @param low - bits 31:0 of the linear address
+   */
+  noteAbsent(frame: number, isPageAbsent: boolean, low: number): void {
     this.exception = undefined;
     this.frame = frame;
     this.isPageAbsent = isPageAbsent;
+    this.low = low;
   }
 
   /** An address was not canonical. */
@@ -85,7 +90,11 @@ export class Failure {
   /** The failure as an answer. */
   describe(): Fault | Absent {
     const { exception, errorCode } = this;
-    if (exception === undefined) return { kind: 'absent', address: addressOf(this.frame) };
+    if (exception === undefined) {
+      const offset = this.isPageAbsent ? this.low & 0xfff : 0;
+      const what = this.isPageAbsent ? 'page' : 'table';
+      return { kind: 'absent', what, address: addressOf(this.frame, offset) };
+    }
     const address = joinHalves(this.low, this.high);
     const isPageFault = exception === '#PF';
     return {

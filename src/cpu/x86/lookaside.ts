@@ -97,10 +97,10 @@ export class Lookaside {
     return isLarge;
   }
 
-  /** Forgets the tables on the way to an address. */
-  dropTables(high: number, low: number): void {
+  /** Forgets the tables of a PCID on the way to an address. */
+  dropTables(high: number, low: number, pcid: number): void {
     const { tables } = this;
-    const { tableOrders, pcid } = this.state;
+    const { tableOrders } = this.state;
     for (const order of tableOrders) {
       const at = tables.has(order) ? tables.find(order, pcid, high, low) : NONE;
       if (at !== NONE) tables.drop(at);

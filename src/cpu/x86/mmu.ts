@@ -92,6 +92,8 @@ export class Mmu {
   /** Accesses that were not found in the front since it was last renewed. */
   private misses = 0;
   private evictions = 0;
+  /** What the last walk has added to the TLB. */
+  private remembered = NONE;
 
   // What the last translation came to: the 4-KiB frame, and what is remembered besides it.
   private frame = 0;
@@ -173,7 +175,7 @@ export class Mmu {
     this.memory.current();
     const place = this.memory.locate(this.frame);
     if (place !== ABSENT_FRAME) return place;
-    this.failed.noteAbsent(this.frame, true);
+    this.failed.noteAbsent(this.frame, true, low);
     return NO_MEMORY;
   }
 
@@ -188,6 +190,7 @@ export class Mmu {
   translate(high: number, low: number, access: number, excused: boolean, stack: boolean): boolean {
     const { state } = this;
     const { format } = state;
+    this.detector?.refuseReentry();
     if (!state.isCanonical(high)) {
       this.failed.noteAddress(stack ? '#SS' : '#GP', high, low);
       return false;
@@ -215,9 +218,10 @@ export class Mmu {
       else this.clearFront(low);
     }
     if (this.detector !== undefined) {
-      if (!this.translateByWalk(high, low, access, write, excused)) return false;
-      this.detector.used(this.known.findPage(high, low), high, low, access, excused);
-      return true;
+      const isDone = this.translateByWalk(high, low, access, write, excused);
+      this.detector.walked(this.walk, high, low, access);
+      if (isDone) this.detector.used(this.remembered, high, low, access, excused);
+      return isDone;
     }
     return (
       (state.uniform !== undefined && this.walkFast(high, low, access, write, excused)) ||
@@ -236,10 +240,10 @@ export class Mmu {
     this.known.tables.dropSpace(pcid);
   }
 
-  /** INVPCID type 0: the translations of a page under a PCID, and its tables. */
+  /** INVPCID type 0: the translations of a page under a PCID, and the tables on the way to it. */
   invalidatePageOf(pcid: number, high: number, low: number): void {
     this.dropPage(high, low, pcid);
-    this.known.tables.dropSpace(pcid);
+    this.known.dropTables(high, low, pcid);
   }
 
   /** Everything of a PCID that is not global. */
@@ -423,7 +427,7 @@ export class Mmu {
     for (let tries = 0; ; tries += 1) {
       const end = this.runWalk(high, low);
       if (end === NOT_IN_MEMORY) {
-        this.failed.noteAbsent(walk.frame, false);
+        this.failed.noteAbsent(walk.frame, false, low);
         return false;
       }
       const source: Source = walk.start > 0 ? 'tables' : 'walk';
@@ -481,6 +485,7 @@ export class Mmu {
     const isGlobalPage = isGlobal(format.facts, walk.depth, leaf);
     const at = this.rememberPage(high, low, order, isGlobalPage, walk.frame);
     if (detector !== undefined) known.pages.note(at, detector.originOf(walk, walk.depth, before));
+    this.remembered = at;
   }
 
   private rememberPage(
@@ -522,7 +527,7 @@ export class Mmu {
     if (this.remembers) {
       this.dropPage(high, low, this.state.pcid);
       this.dropPage(high, low, GLOBAL);
-      this.known.dropTables(high, low);
+      this.known.dropTables(high, low, this.state.pcid);
     }
     return false;
   }

@@ -33,10 +33,10 @@ export type Flush = 'nothing' | 'current PCID' | 'everything';
 
 /** Defined bits of CR0: PE, MP, EM, TS, ET, NE, WP, AM, NW, CD, PG. */
 const CR0_DEFINED = 0xe005_003fn;
-/** Defined bits of CR4: 14:0 and 25:16. LAM is not modelled, so LAM_SUP (bit 28) is not among them. */
-const CR4_DEFINED = 0x03ff_7fffn;
-/** Defined bits of EFER: SCE, LME, LMA, NXE, and AMD's SVME, LMSLE, FFXSR, TCE. */
-const EFER_DEFINED = 0xfd01n;
+/** Defined bits of CR4: 14:0, 25:16, LASS (27) and FRED (32). LAM_SUP (28) changes what is canonical, and is not modelled. */
+const CR4_DEFINED = 0x1_0bff_7fffn;
+/** Defined bits of EFER: SCE, LME, LMA, NXE, and AMD's SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, AIBRSE. */
+const EFER_DEFINED = 0x26_fd01n;
 
 /** Whether registers select 64-bit mode's formats. */
 export function isLongMode({ cr0, efer }: Pick<ControlRegisters, 'cr0' | 'efer'>): boolean {
@@ -89,7 +89,7 @@ export function refusedCr4(now: ControlRegisters, value: bigint): string | undef
   const has = (bit: bigint) => (value & bit) !== 0n;
   const gains = (bit: bigint) => has(bit) && (now.cr4 & bit) === 0n;
   if ((value & ~CR4_DEFINED) !== 0n)
-    return `CR4 = ${hex(value)}: reserved bits ${hex(value & ~CR4_DEFINED)} are set`;
+    return `CR4 = ${hex(value)}: bits ${hex(value & ~CR4_DEFINED)} are reserved, or not modelled`;
   if (has(CR4_CET) && (now.cr0 & CR0_WP) === 0n) return 'CR4.CET = 1 with CR0.WP = 0';
   const long = isLongMode(now);
   if (long && !has(CR4_PAE)) return 'CR4.PAE = 0 while EFER.LMA = 1';
@@ -123,7 +123,7 @@ export function refusedCr3(now: ControlRegisters, value: bigint, physBits: numbe
 /** Why a value for EFER raises #GP(0). */
 export function refusedEfer(now: ControlRegisters, value: bigint): string | undefined {
   if ((value & ~EFER_DEFINED) !== 0n) {
-    return `EFER = ${hex(value)}: reserved bits ${hex(value & ~EFER_DEFINED)} are set`;
+    return `EFER = ${hex(value)}: bits ${hex(value & ~EFER_DEFINED)} are reserved, or not modelled`;
   }
   return (now.cr0 & CR0_PG) !== 0n && ((value ^ now.efer) & EFER_LME) !== 0n
     ? 'EFER.LME changes while CR0.PG = 1'

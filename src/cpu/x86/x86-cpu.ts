@@ -71,10 +71,10 @@ export class X86Cpu extends X86System {
    */
   write(address: bigint, bytes: number, value: bigint, options: AccessOptions = {}): Outcome {
     this.checkAddress('write', address, bytes);
-    if (BigInt.asUintN(8 * bytes, value) !== value) {
+    if (typeof value !== 'bigint' || BigInt.asUintN(8 * bytes, value) !== value) {
       throw new PageTableError(
         'OUT_OF_RANGE',
-        `write: value ${hex(value)}; expected an unsigned value of ${bytes} bytes`,
+        `write: value ${typeof value === 'bigint' ? hex(value) : String(value)}; expected an unsigned bigint of ${bytes} bytes`,
         { value, bytes },
       );
     }
@@ -205,18 +205,18 @@ export class X86Cpu extends X86System {
       detector?.hasWritten(before, this.highOf((page * HIGH_OF_PAGE) | 0), page << 12);
   }
 
-  /** Whether translations are good as long as {@link generation} stays, and accesses may be left out. */
+  /** @internal Whether translations are good as long as {@link generation} stays, and accesses may be left out. */
   get remembersAll(): boolean {
     return this.mmu.remembersAll && !this.memory.shared;
   }
 
-  /** Changes whenever a translation may have changed; it wraps around. */
+  /** @internal Changes whenever a translation may have changed; it wraps around. */
   get generation(): number {
     return this.mmu.generation;
   }
 
   /**
-   * Where a 64-bit entry lies in memory, after all that an access to it does.
+   * @internal Where a 64-bit entry lies in memory, after all that an access to it does.
    *
    * @param high - bits 63:32 of its linear address
    * @param low - bits 31:0, a multiple of 8
@@ -266,6 +266,9 @@ export class X86Cpu extends X86System {
   private checkAddress(operation: string, address: bigint, bytes: number): void {
     if (!isCount(bytes))
       throw new PageTableError('OUT_OF_RANGE', `${operation}: ${bytes} bytes; expected 1 to 8`, { bytes });
+    if (typeof address !== 'bigint') {
+      throw new PageTableError('BAD_ARGUMENT', `${operation}: address ${String(address)}; expected a bigint`);
+    }
     const bits = this.state.signShift < 0 ? 32 : 64;
     if (BigInt.asUintN(bits, address) !== address) {
       throw new PageTableError(
@@ -342,6 +345,7 @@ export class X86Cpu extends X86System {
   }
 
   private setValue(low: number, high: number): void {
+    this.detector?.refuseReentry();
     this.valueHalves[0] = low;
     this.valueHalves[1] = high;
   }

@@ -8,11 +8,11 @@ import {
   type X86Control,
   x86Paging,
 } from '../../format/index.ts';
-import type { PhysicalMemory } from '../../memory/index.ts';
+import { PhysicalMemory } from '../../memory/index.ts';
 import type { Fault } from '../outcome.ts';
 import { ControlState } from './control-state.ts';
 import type { DetectorOptions, X86Detector } from './detector.ts';
-import { Mmu, type MmuPolicy } from './mmu.ts';
+import { Mmu } from './mmu.ts';
 import type { Remembered } from './origin.ts';
 import {
   type Flush,
@@ -41,7 +41,7 @@ export interface X86CpuOptions {
    * allows, so that a forgotten invalidation always shows. A number: so many translations, the oldest going first.
    * `'none'`: nothing, each access walks afresh.
    */
-  readonly caching?: MmuPolicy['caching'];
+  readonly caching?: 'all' | 'none' | number;
   /** Whether walks set accessed and dirty bits; by default they do. */
   readonly accessedDirty?: boolean;
   /** Whether a detector watches for unsafe use of the tables, and how much it keeps; by default none does. */
@@ -76,7 +76,13 @@ export abstract class X86System {
    */
   constructor(memory: PhysicalMemory, registers: KnownX86Control = {}, options: X86CpuOptions = {}) {
     const { mode, caching = 'all', accessedDirty = true, detector = false } = options;
-    if (typeof caching === 'number' && !(Number.isInteger(caching) && caching > 0)) {
+    if (!(memory instanceof PhysicalMemory)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `X86Cpu: memory ${String(memory)}; expected a PhysicalMemory: what flatMemory makes, or the memory of a SparseMemory`,
+      );
+    }
+    if (caching !== 'all' && caching !== 'none' && !(Number.isInteger(caching) && caching > 0)) {
       throw new PageTableError(
         'BAD_ARGUMENT',
         `X86Cpu: caching ${caching}; expected 'all', 'none', or a number of translations from 1`,
@@ -139,6 +145,9 @@ export abstract class X86System {
   }
 
   set cpl(level: Cpl) {
+    if (![0, 1, 2, 3].includes(level)) {
+      throw new PageTableError('BAD_ARGUMENT', `cpl: ${String(level)}; expected 0 to 3`);
+    }
     this.level = level;
     this.user = level === 3 ? USER : 0;
     this.mmu.touch();
@@ -174,8 +183,19 @@ export abstract class X86System {
     return x86Paging(this.state.control);
   }
 
+  /** MOV to CR2. */
+  writeCr2(value: bigint): Fault | undefined {
+    checkRegister('writeCr2', value);
+    if (this.level === 0) {
+      this.mmu.cr2High = highHalf(value);
+      this.mmu.cr2Low = lowHalf(value);
+    }
+    return this.privileged(undefined);
+  }
+
   /** MOV to CR0. Turning paging off forgets everything. */
   writeCr0(value: bigint): Fault | undefined {
+    checkRegister('writeCr0', value);
     const { control } = this.state;
     const cr0 = storedCr0(value);
     const next = { ...control, cr0, efer: storedEfer(control.efer, cr0) };
@@ -187,6 +207,7 @@ export abstract class X86System {
    * value keeps them.
    */
   writeCr3(value: bigint): Fault | undefined {
+    checkRegister('writeCr3', value);
     const { control } = this.state;
     const keeps = (control.cr4 & CR4_PCIDE) !== 0n && (value & BIT_63) !== 0n;
     const cr3 = keeps ? value & ~BIT_63 : value;
@@ -194,7 +215,9 @@ export abstract class X86System {
     const fault = this.change(refused, { ...control, cr3 }, 'nothing', true);
     if (fault !== undefined) return fault;
     if (!keeps) this.mmu.invalidatePcid(this.state.pcid);
-    this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.pcid));
+    if (this.detector !== undefined) {
+      this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.pcid));
+    }
     return undefined;
   }
 
@@ -202,22 +225,25 @@ export abstract class X86System {
   reloadCr3(): Fault | undefined {
     if (this.state.pdptes !== undefined || this.level !== 0) return this.writeCr3(this.cr3);
     this.mmu.invalidatePcid(this.state.pcid);
-    this.tell('MOV to CR3', leftByPcid(this.state.pcid));
+    if (this.detector !== undefined) this.tell('MOV to CR3', leftByPcid(this.state.pcid));
     return undefined;
   }
 
   /** MOV to CR4. Forgets everything if PGE changes or PCIDE is turned off. */
   writeCr4(value: bigint): Fault | undefined {
+    checkRegister('writeCr4', value);
     const { control } = this.state;
-    return this.change(
-      refusedCr4(control, value),
-      { ...control, cr4: value },
-      flushOfCr4(control.cr4, value),
-    );
+    const flush = flushOfCr4(control.cr4, value);
+    const fault = this.change(refusedCr4(control, value), { ...control, cr4: value }, flush);
+    if (fault === undefined && flush !== 'nothing' && this.detector !== undefined) {
+      this.tell('MOV to CR4', leftByPcid(this.state.pcid));
+    }
+    return fault;
   }
 
   /** WRMSR to IA32_EFER. LMA is not written: it follows from LME and CR0.PG. */
   writeEfer(value: bigint): Fault | undefined {
+    checkRegister('writeEfer', value);
     const { control } = this.state;
     const next = { ...control, efer: storedEfer(value, control.cr0) };
     return this.change(refusedEfer(control, value), next, 'nothing');
@@ -225,6 +251,7 @@ export abstract class X86System {
 
   /** WRMSR to IA32_PKRS. */
   writePkrs(value: bigint): Fault | undefined {
+    checkRegister('writePkrs', value);
     const refused = value >> 32n === 0n ? undefined : `PKRS = ${hex(value)}: bits 63:32 must be 0`;
     const fault = this.privileged(refused);
     if (fault === undefined) this.adoptKeys({ ...this.state.control, pkrs: value });
@@ -238,6 +265,7 @@ export abstract class X86System {
    * @throws {@link PageTableError} `OUT_OF_RANGE` if it is wider
    */
   writePkru(value: bigint): void {
+    checkRegister('writePkru', value);
     if (value < 0n || value >> 32n !== 0n) {
       throw new PageTableError(
         'OUT_OF_RANGE',
@@ -250,8 +278,17 @@ export abstract class X86System {
 
   // ---- invalidation
 
+  /**
+   * Frames have moved in memory, or have come or gone, as the `FrameLookup` of a memory of the user's may let them: what was
+   * found out about their places is forgotten. Translations stay.
+   */
+  memoryChanged(): void {
+    this.mmu.renewFront();
+  }
+
   /** INVLPG. An address that is not canonical does nothing. */
   invlpg(address: bigint): Fault | undefined {
+    checkRegister('invlpg', address);
     return this.invalidate(highHalf(address), lowHalf(address));
   }
 
@@ -274,6 +311,7 @@ export abstract class X86System {
    * @see Intel SDM vol. 2, "INVPCID - Invalidate Process-Context Identifier"
    */
   invpcid(type: number, pcid = 0, address = 0n): Fault | undefined {
+    checkRegister('invpcid', address);
     const high = highHalf(address);
     const fault = this.privileged(this.refusedInvpcid(type, pcid, address));
     if (fault !== undefined) return fault;
@@ -357,6 +395,20 @@ function leftByPage(pcid: number, keepsGlobal = false): (entry: Remembered) => s
     if (space > MAX_PCID) return keepsGlobal ? KEEPS_GLOBAL : 'is for another page';
     return space === pcid ? 'is for another page' : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
   };
+}
+
+/** Refuses what is no unsigned value of 64 bits. */
+function checkRegister(operation: string, value: bigint): void {
+  if (typeof value !== 'bigint') {
+    throw new PageTableError('BAD_ARGUMENT', `${operation}: ${String(value)}; expected a bigint`);
+  }
+  if (BigInt.asUintN(64, value) !== value) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `${operation}: ${hex(value)}; expected an unsigned 64-bit value`,
+      { value },
+    );
+  }
 }
 
 function generalProtection(reason: string): Fault {
