@@ -201,8 +201,7 @@ function checkedIndex(table: PageTable): number {
   if (others.some((other) => other !== index) || !isCanonical(high)) {
     throw new InvalidPageTable(
       'NotRecursive',
-      `the table at ${address} has the indices ${index}, ${others.join(', ')}; expected four equal ones, as the address ` +
-        'that a level-4 entry pointing back gives the table',
+      `the table at ${address} has the indices ${index}, ${others.join(', ')}; expected four equal ones`,
       { address: joinHalves(low, high) },
     );
   }
@@ -222,8 +221,7 @@ function checkedIndex(table: PageTable): number {
   if (index === LAST_INDEX) {
     throw new PageTableError(
       'BAD_ARGUMENT',
-      `RecursivePageTable: index ${LAST_INDEX} puts tables at the last bytes of the address space, where pointers overflow; ` +
-        'expected another index. newUnchecked takes it',
+      `RecursivePageTable: index ${LAST_INDEX}, whose window ends with the address space; expected another one, or newUnchecked`,
       { index },
     );
   }

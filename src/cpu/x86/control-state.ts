@@ -59,6 +59,8 @@ export class ControlState {
   pcid = 0;
   /** Bits 63:`32 + signShift` of a canonical address are all equal; -1 where addresses have 32 bits. */
   signShift = -1;
+  /** -1 where addresses have 64 bits, otherwise 0: what bits 63:32 of an address are masked with. */
+  highMask = 0;
   /** PAE paging: the four PDPTEs, which the processor keeps in registers, as pairs of halves. */
   pdptes: Int32Array | undefined;
   /** `log2` of the 4-KiB pages in each size of page that the format has, small ones first. */
@@ -140,6 +142,7 @@ export class ControlState {
     this.rights = rightsControl(next, this.keys);
     this.denied.fill(UNKNOWN);
     this.fetches = tellsFetches(next);
+    this.highMask = long ? -1 : 0;
     this.signShift = long && fact !== undefined ? fact.vaBits - 33 : -1;
     if (format !== undefined) {
       const depths = Array.from({ length: format.levels }, (_, depth) => depth);

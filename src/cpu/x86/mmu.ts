@@ -122,11 +122,13 @@ export class Mmu {
   reach(high: number, low: number, access: number): number {
     const front = this.front;
     const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) return front[at + 2];
+    if (front[at] === high && front[at | 1] === ((low & PAGE_BITS) | this.epoch)) return front[at | 2];
     return this.reachSlowly(high, low, access);
   }
 
-  private reachSlowly(high: number, low: number, access: number): number {
+  private reachSlowly(highGiven: number, low: number, access: number): number {
+    // Outside 64-bit mode linear addresses have 32 bits.
+    const high = highGiven & this.state.highMask;
     const place = this.reachWith(high, low, access, this.excused, false);
     if (place >= 0 && this.fronts) {
       this.misses += 1;
@@ -149,16 +151,15 @@ export class Mmu {
   frameOf(high: number, low: number, access: number): number {
     const front = this.front;
     const at = (((low >>> 12) & this.frontMask) | (access << this.frontBits)) << 2;
-    if (front[at] === high && front[at + 1] === ((low & PAGE_BITS) | this.epoch)) {
-      const frame = front[at + 3];
-      if (frame !== FAR_FRAME) return frame;
+    if (front[at] === high && front[at | 1] === ((low & PAGE_BITS) | this.epoch) && front[at | 3] >= 0) {
+      return front[at | 3];
     }
     return this.frameSlowly(high, low, access);
   }
 
   private frameSlowly(high: number, low: number, access: number): number {
     if (!this.fronts) {
-      if (this.translate(high, low, access, this.excused, false)) return this.frame;
+      if (this.translate(high & this.state.highMask, low, access, this.excused, false)) return this.frame;
       return this.failed.exception === undefined ? NO_MEMORY : FAULT;
     }
     if (this.reachSlowly(high, low, access) >= 0) return this.frame;
@@ -190,6 +191,11 @@ export class Mmu {
   translate(high: number, low: number, access: number, excused: boolean, stack: boolean): boolean {
     const { state } = this;
     const { format } = state;
+    const write = (access >= KINDS ? access - KINDS : access) === KIND_WRITE;
+    // The usual case where nothing is remembered.
+    if (!this.remembers && state.uniform !== undefined && state.isCanonical(high)) {
+      if (this.walkFast(high, low, access, write, excused)) return true;
+    }
     this.detector?.refuseReentry();
     if (!state.isCanonical(high)) {
       this.failed.noteAddress(stack ? '#SS' : '#GP', high, low);
@@ -200,7 +206,6 @@ export class Mmu {
       this.bits = 0;
       return true;
     }
-    const write = (access >= KINDS ? access - KINDS : access) === KIND_WRITE;
     const at = this.remembers ? this.known.findPage(high, low) : NONE;
     if (at !== NONE) {
       const { pages } = this.known;
@@ -224,7 +229,7 @@ export class Mmu {
       return isDone;
     }
     return (
-      (state.uniform !== undefined && this.walkFast(high, low, access, write, excused)) ||
+      (this.remembers && state.uniform !== undefined && this.walkFast(high, low, access, write, excused)) ||
       this.translateByWalk(high, low, access, write, excused)
     );
   }

@@ -95,7 +95,7 @@ export class X86Cpu extends X86System {
    *   {@link failure} tells why
    */
   translate(high: number, low: number, kind: number): number {
-    return this.mmu.frameOf(this.highOf(high), low | 0, kind + this.user);
+    return this.mmu.frameOf(high, low, kind + this.user);
   }
 
   /**
@@ -110,7 +110,7 @@ export class X86Cpu extends X86System {
   load(high: number, low: number, bytes: number, kind: number = KIND_READ): boolean {
     const offset = low & (PAGE_BYTES - 1);
     if ((bytes === 4 || bytes === 8) && (offset & (bytes - 1)) === 0) {
-      const place = this.mmu.reach(this.highOf(high), low | 0, kind + this.user);
+      const place = this.mmu.reach(high, low, kind + this.user);
       if (place < 0) return false;
       const { memory } = this;
       const words = memory.current();
@@ -143,7 +143,7 @@ export class X86Cpu extends X86System {
   store(high: number, low: number, bytes: number, valueLow: number, valueHigh = 0): boolean {
     const offset = low & (PAGE_BYTES - 1);
     if ((bytes === 4 || bytes === 8) && (offset & (bytes - 1)) === 0) {
-      const place = this.mmu.reach(this.highOf(high), low | 0, KIND_WRITE + this.user);
+      const place = this.mmu.reach(high, low, KIND_WRITE + this.user);
       if (place < 0) return false;
       const { detector } = this;
       const words = this.memory.current();
@@ -224,7 +224,7 @@ export class X86Cpu extends X86System {
    * @returns index of its low word in `memory.words`, or a negative number: then {@link failure} tells why
    */
   entryAt(high: number, low: number, kind: number): number {
-    const place = this.mmu.reach(this.highOf(high), low, kind + this.user);
+    const place = this.mmu.reach(high, low, kind + this.user);
     return place < 0 ? place : place + ((low & 0xff8) >>> 2);
   }
 

@@ -63,8 +63,6 @@ export abstract class X86System {
   protected readonly mmu: Mmu;
   /** @internal Added to the kind of an access. */
   protected user = 0;
-  /** -1 where addresses have 64 bits, otherwise 0. */
-  private highMask: number;
   private level: Cpl = 0;
 
   /**
@@ -99,7 +97,6 @@ export abstract class X86System {
     const watching = detector === true ? {} : detector === false ? undefined : detector;
     this.mmu = new Mmu(memory, this.state, { caching, accessedDirty, detector: watching });
     this.detector = this.mmu.detector;
-    this.highMask = this.state.signShift < 0 ? 0 : -1;
   }
 
   // ---- registers
@@ -342,7 +339,7 @@ export abstract class X86System {
 
   /** @internal Outside 64-bit mode linear addresses have 32 bits. */
   protected highOf(high: number): number {
-    return high & this.highMask;
+    return high & this.state.highMask;
   }
 
   /** Changes control registers, unless that is refused. */
@@ -356,7 +353,6 @@ export abstract class X86System {
     if (fault !== undefined) return fault;
     const failed = this.state.adopt(next, loads);
     if (failed !== undefined) return generalProtection(failed);
-    this.highMask = this.state.signShift < 0 ? 0 : -1;
     if (flush === 'everything') this.mmu.invalidateAll();
     else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.pcid);
     else this.mmu.renewFront();
