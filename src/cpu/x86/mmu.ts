@@ -1,4 +1,3 @@
-import type { UniformLevels } from '../../format/compile.ts';
 import {
   ACCESS_KINDS,
   CAUSE_NOT_PRESENT,
@@ -16,9 +15,11 @@ import { NOT_IN_MEMORY, NOT_PRESENT } from '../../walk/index.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
 import { MOST_ENTRIES, NONE } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
-import { type DetectorOptions, X86Detector } from './detector.ts';
+import { X86Detector } from './detector.ts';
 import { Failure, type Source } from './failure.ts';
+import { FastWalk } from './fast-walk.ts';
 import { Lookaside } from './lookaside.ts';
+import type { MmuPolicy } from './mmu-policy.ts';
 import * as remembered from './remembered.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -40,8 +41,6 @@ const FRONT_PATIENCE = 3;
 /** Frames that are kept in the front. */
 const NEAR_FRAMES = 2 ** 31;
 const FAR_FRAME = -1;
-/** What an entry of a page directory spans, as the fast walk takes it. */
-const LAST_TABLE_ORDER = 9;
 
 /** How often another thread's changes to the entries may undo a walk before its A and D bits are left unset. */
 const MOST_RETRIES = 1000;
@@ -50,13 +49,6 @@ const MOST_RETRIES = 1000;
 export const FAULT = -1;
 /** {@link Mmu.reach}: there is no memory at the physical address, or where a table should be. */
 export const NO_MEMORY = -2;
-
-/** How a processor uses the freedom that the architecture leaves it. */
-export interface MmuPolicy {
-  readonly caching: 'all' | 'none' | number;
-  readonly accessedDirty: boolean;
-  readonly detector: DetectorOptions | undefined;
-}
 
 /**
  * Turns linear addresses into places in memory: looks into the TLB, walks, checks rights, remembers.
@@ -82,6 +74,7 @@ export class Mmu {
   private readonly fronts: boolean;
   private readonly marks: boolean;
   private readonly known: Lookaside;
+  private readonly fast: FastWalk;
   private readonly walk = new PageWalk();
   /** Why the last access failed. */
   readonly failed: Failure;
@@ -99,7 +92,8 @@ export class Mmu {
   private frame = 0;
   private bits = 0;
 
-  constructor(memory: PhysicalMemory, state: ControlState, { caching, accessedDirty, detector }: MmuPolicy) {
+  constructor(memory: PhysicalMemory, state: ControlState, policy: MmuPolicy) {
+    const { caching, accessedDirty, detector } = policy;
     this.memory = memory;
     this.state = state;
     this.failed = new Failure(state, this.walk);
@@ -108,6 +102,7 @@ export class Mmu {
     this.fronts = caching === 'all' && detector === undefined;
     this.marks = accessedDirty;
     this.known = new Lookaside(state, typeof caching === 'number' ? caching : MOST_ENTRIES);
+    this.fast = new FastWalk(memory, state, this.known, policy);
     this.detector = detector && new X86Detector(memory, state, this.known, detector);
   }
 
@@ -324,101 +319,6 @@ export class Mmu {
 
   // ---- translation
 
-  /**
-   * The usual case of four uniform levels in flat memory: present entries without reserved bits, the accessed bit set in
-   * all above the last, a 4-KiB page, no right denied. Everything is a small integer.
-   *
-   * @returns whether it was that; if not, nothing has happened
-   */
-  private walkFast(high: number, low: number, access: number, write: boolean, excused: boolean): boolean {
-    const { memory, state, known } = this;
-    const { uniform } = state;
-    const words = memory.words;
-    if (uniform === undefined || memory.shared || words.length === 0) return false;
-    const first = memory.first;
-    const count = memory.count;
-    if (this.remembers) {
-      const found = known.findTable(high, low);
-      if (found !== NONE) {
-        const { tables } = known;
-        if (tables.orderOf(found) !== LAST_TABLE_ORDER) return false;
-        const bits = tables.bitsOf(found);
-        const place = (tables.nearFrameOf(found) - first) | 0;
-        return this.finishFast(uniform, place, bits | ~TABLE_AND, bits, high, low, access, write, excused);
-      }
-    }
-    const accessed = this.marks ? uniform.accessed : 0;
-    const mask = uniform.mask | accessed;
-    const wanted = uniform.value | accessed;
-    const slow = uniform.high;
-    let place = (state.root.frame - first) | 0;
-    if (place >>> 0 >= count) return false;
-    let at = (place << 10) | (((high >>> 7) & 511) << 1);
-    const low0 = words[at] | 0;
-    const high0 = words[at | 1] | 0;
-    const table1 = (low0 >>> 12) | (high0 << 20);
-    place = (table1 - first) | 0;
-    if ((low0 & mask) !== wanted || (high0 & slow) !== 0 || place >>> 0 >= count) return false;
-    at = (place << 10) | ((((high << 2) | (low >>> 30)) & 511) << 1);
-    const low1 = words[at] | 0;
-    const high1 = words[at | 1] | 0;
-    const table2 = (low1 >>> 12) | (high1 << 20);
-    place = (table2 - first) | 0;
-    if ((low1 & mask) !== wanted || (high1 & slow) !== 0 || place >>> 0 >= count) return false;
-    at = (place << 10) | (((low >>> 21) & 511) << 1);
-    const low2 = words[at] | 0;
-    const high2 = words[at | 1] | 0;
-    const table3 = (low2 >>> 12) | (high2 << 20);
-    place = (table3 - first) | 0;
-    if ((low2 & mask) !== wanted || (high2 & slow) !== 0) return false;
-    const and = low0 & low1 & low2;
-    const or = high0 | high1 | high2;
-    if (!this.finishFast(uniform, place, and, or, high, low, access, write, excused)) return false;
-    if (this.remembers) {
-      known.addTable(0, high, low, table1, low0, high0);
-      known.addTable(1, high, low, table2, low0 & low1, high0 | high1);
-      known.addTable(2, high, low, table3, and, or);
-    }
-    return true;
-  }
-
-  /**
-   * The last level of {@link walkFast}.
-   *
-   * @param place - of the last table in flat memory, counted from its first frame
-   * @param and - low halves of the entries above
-   * @param or - high halves of the entries above
-   */
-  private finishFast(
-    uniform: UniformLevels,
-    place: number,
-    and: number,
-    or: number,
-    high: number,
-    low: number,
-    access: number,
-    write: boolean,
-    excused: boolean,
-  ): boolean {
-    const { memory, state } = this;
-    const words = memory.words;
-    if (place >>> 0 >= memory.count) return false;
-    const at = (place << 10) | (((low >>> 12) & 511) << 1);
-    const leaf = words[at] | 0;
-    const upper = words[at | 1] | 0;
-    if ((leaf & uniform.value) !== uniform.value || (upper & uniform.high) !== 0) return false;
-    const rights = combinedIndex(and & leaf, or | upper, state.keys ? upper : 0);
-    if (state.denials(rights, access, excused) !== 0) return false;
-    const marked = this.marks ? leaf | uniform.accessed | (write ? uniform.dirty : 0) : leaf;
-    if (marked !== leaf) words[at] = marked;
-    const dirty = !this.marks || (marked & uniform.dirty) !== 0 ? DIRTY : 0;
-    this.bits = rights | dirty | (patIndexOf(0, leaf) << TYPE_SHIFT);
-    const frame = (leaf >>> 12) | (upper << 20);
-    this.frame = frame;
-    if (this.remembers) this.rememberPage(high, low, 0, (leaf & uniform.global) !== 0, frame);
-    return true;
-  }
-
   private translateByWalk(
     high: number,
     low: number,
@@ -493,6 +393,16 @@ export class Mmu {
     this.remembered = at;
   }
 
+  /** The usual case; if it was not that, nothing has happened. */
+  private walkFast(high: number, low: number, access: number, write: boolean, excused: boolean): boolean {
+    const { fast } = this;
+    if (!fast.run(high, low, access, write, excused)) return false;
+    this.frame = fast.frame;
+    this.bits = fast.bits;
+    if (this.remembers) this.noticeEvictions();
+    return true;
+  }
+
   private rememberPage(
     high: number,
     low: number,
@@ -502,12 +412,16 @@ export class Mmu {
   ): number {
     const { known } = this;
     const at = known.addPage(high, low, order, isGlobalPage, frame, this.bits);
-    // The front may still have pieces of what had to go.
-    if (known.pages.evictions !== this.evictions) {
-      this.evictions = known.pages.evictions;
-      this.renewFront();
-    }
+    this.noticeEvictions();
     return at;
+  }
+
+  /** The front may still have pieces of what had to go. */
+  private noticeEvictions(): void {
+    const { evictions } = this.known.pages;
+    if (evictions === this.evictions) return;
+    this.evictions = evictions;
+    this.renewFront();
   }
 
   // ---- failures
