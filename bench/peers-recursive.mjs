@@ -16,10 +16,9 @@ import {
   Size4KiB,
   VirtAddr,
 } from '../dist/x86_64/index.js';
+import { COUNT, expect, row, smallWorkloads, timed } from './peers-rows.mjs';
 
-const ROUNDS = Number(process.argv[2] ?? 11);
 const RAM_BYTES = 192 << 20;
-const COUNT = 262_144;
 /** The recursive entry, and the window of the root that it makes. */
 const R = 100;
 const WINDOW = [39n, 30n, 21n, 12n].reduce((address, shift) => address | (BigInt(R) << shift), 0n);
@@ -46,36 +45,7 @@ new Uint8Array(ram).fill(0);
 const { mapper, offset, reset } = machine(flatMemory(ram), { caching: 'all' });
 const tableFrames = PhysFrame.range(PhysFrame.fromPfn(1), PhysFrame.fromPfn(RAM_BYTES / 4096));
 
-/** Pages to map, in this order, the frames to map them to, and the names of the rows that do it. */
-function workload(map, order, numbers) {
-  const pages = numbers.map((number) => Page.fromPageNumber(number, Size4KiB));
-  const frames = numbers.map((_, i) => PhysFrame.fromPfn(0x10_0000 + i));
-  const addresses = pages.map((page) => page.startAddress().add(0x123));
-  const bigints = addresses.map((address) => address.asU64());
-  // What the addresses of all frames sum up to, modulo 2^32.
-  let sum = 0;
-  for (const frame of frames) sum = (sum + frame.low) | 0;
-  return { map, order, pages, frames, addresses, bigints, sum };
-}
-
-/** Page numbers side by side. */
-function inOrder() {
-  return Array.from({ length: COUNT }, (_, i) => 0x7_f000_0000 + i);
-}
-
-/** A linear congruential generator of full period: it meets each of the 2^24 pages of 64 GiB once. */
-function scattered() {
-  let at = 0;
-  return Array.from({ length: COUNT }, () => {
-    at = (Math.imul(at, 1_664_525) + 1_013_904_223) & 0xff_ffff;
-    return 0x1000_0000 + at;
-  });
-}
-
-const loads = [
-  workload('map 4K, 262144 in order', 'in order', inOrder()),
-  workload('map 4K, 262144 random over 64 GiB', 'random', scattered()),
-];
+const loads = smallWorkloads();
 
 // Pages and frames are prepared, as the Rust side's are, so that the mapper alone is timed. One function per row, each
 // called for 1,024 pages at a time, so that V8 compiles it as it would a caller's.
@@ -120,33 +90,6 @@ function translateBigint({ bigints }, from, to) {
   return sum;
 }
 
-/** Long enough for V8 to compile for good and to move what lives on out of the way; Rust needs one pass. */
-const WARM_UP = 500_000_000n;
-
-/** Runs a row to warm up and then for each round, and prints what the driver reads. */
-function row(run, name, kind, pass) {
-  for (const end = process.hrtime.bigint() + WARM_UP; process.hrtime.bigint() < end; ) pass(0);
-  const ns = Array.from({ length: ROUNDS }, (_, round) => pass(round + 1) / COUNT);
-  console.log(
-    JSON.stringify({ peer: 'tablewalk', row: `recursive ${name}`, interface: kind, run, count: COUNT, ns }),
-  );
-}
-
-/** Nanoseconds that a function takes for all pages of a workload, and the sum of what it returns. */
-function timed(work, load, extra) {
-  const start = process.hrtime.bigint();
-  let sum = 0;
-  for (let from = 0; from < COUNT; from += 1024) {
-    const part = work(load, from, from + 1024, extra);
-    if (typeof part === 'number') sum = (sum + part) | 0;
-  }
-  return [Number(process.hrtime.bigint() - start), sum];
-}
-
-function expect(found, expected, what) {
-  if (found !== expected) throw new Error(`${what}: ${found}; expected ${expected}`);
-}
-
 /** An empty root, and frames for all other tables. */
 function afresh() {
   reset();
@@ -164,7 +107,8 @@ function mapped(load) {
 }
 
 function measure(run) {
-  for (const load of loads) row(run, load.map, 'Page', () => timed(map, load, afresh())[0]);
+  for (const load of loads)
+    row(run, `recursive ${load.map}`, 'Page', COUNT, () => timed(map, load, afresh())[0]);
   for (const load of loads) {
     const allocator = mapped(load);
     const checked = (work) => () => {
@@ -172,15 +116,27 @@ function measure(run) {
       expect(sum, load.sum, work.name);
       return time;
     };
-    row(run, `map again 4K, ${load.order}`, 'Page', () => {
+    row(run, `recursive map again 4K, ${load.order}`, 'Page', COUNT, () => {
       checked(unmap)();
       return timed(mapAgain, load, allocator)[0];
     });
-    row(run, `update flags 4K, ${load.order}`, 'Page', (i) => timed(update, load, i % 2 ? RW_NX : RW)[0]);
-    row(run, `translate page 4K, ${load.order}`, 'Page', checked(translatePage));
-    row(run, `translate addr, ${load.order}`, 'VirtAddr', checked(translateAddr));
-    row(run, `translate addr, ${load.order}`, 'bigint', () => timed(translateBigint, load)[0]);
-    row(run, `unmap 4K, ${load.order}`, 'Page', () => {
+    row(
+      run,
+      `recursive update flags 4K, ${load.order}`,
+      'Page',
+      COUNT,
+      (i) => timed(update, load, i % 2 ? RW_NX : RW)[0],
+    );
+    row(run, `recursive translate page 4K, ${load.order}`, 'Page', COUNT, checked(translatePage));
+    row(run, `recursive translate addr, ${load.order}`, 'VirtAddr', COUNT, checked(translateAddr));
+    row(
+      run,
+      `recursive translate addr, ${load.order}`,
+      'bigint',
+      COUNT,
+      () => timed(translateBigint, load)[0],
+    );
+    row(run, `recursive unmap 4K, ${load.order}`, 'Page', COUNT, () => {
       timed(map, load, afresh());
       return checked(unmap)();
     });

@@ -14,10 +14,9 @@ import {
   Size4KiB,
   VirtAddr,
 } from '../dist/x86_64/index.js';
+import { COUNT, expect, inOrder, row, smallWorkloads, timed, workload } from './peers-rows.mjs';
 
-const ROUNDS = Number(process.argv[2] ?? 11);
 const RAM_BYTES = 192 << 20;
-const COUNT = 262_144;
 const { PRESENT, WRITABLE, NO_EXECUTE } = PageTableFlags;
 const RW = PRESENT.union(WRITABLE);
 const RW_NX = RW.union(NO_EXECUTE);
@@ -29,52 +28,9 @@ const root = PageTable.at(memory, 0n);
 const mapper = new OffsetPageTable(root, VirtAddr.zero());
 const tableFrames = PhysFrame.range(PhysFrame.fromPfn(1), PhysFrame.fromPfn(RAM_BYTES / 4096));
 
-/** Pages to map, in this order, the frames to map them to, and the names of the rows that do it. */
-function workload(map, order, cleanUp, firstFrame, size, numbers) {
-  const pages = numbers.map((number) => Page.fromPageNumber(number, size));
-  const frames = numbers.map((_, i) => PhysFrame.fromPfn(firstFrame + i * size.pages, size));
-  const addresses = pages.map((page) => page.startAddress().add(0x123));
-  const bigints = addresses.map((address) => address.asU64());
-  // What the addresses of all frames sum up to, modulo 2^32.
-  let sum = 0;
-  for (const frame of frames) sum = (sum + frame.low) | 0;
-  return { map, order, cleanUp, pages, frames, addresses, bigints, sum, numbers, first: firstFrame, size };
-}
-
-/** As many page numbers, side by side. */
-function inOrder(count, size) {
-  return Array.from({ length: count }, (_, i) => 0x7_f000_0000 + i * size.pages);
-}
-
-/** A linear congruential generator of full period: it meets each of the 2^24 pages of 64 GiB once. */
-function scattered(count) {
-  let at = 0;
-  return Array.from({ length: count }, () => {
-    at = (Math.imul(at, 1_664_525) + 1_013_904_223) & 0xff_ffff;
-    return 0x1000_0000 + at;
-  });
-}
-
-const small = [
-  workload(
-    'map 4K, 262144 in order',
-    'in order',
-    'clean up, 514 tables',
-    0x10_0000,
-    Size4KiB,
-    inOrder(COUNT, Size4KiB),
-  ),
-  workload(
-    'map 4K, 262144 random over 64 GiB',
-    'random',
-    'clean up, random',
-    0x10_0000,
-    Size4KiB,
-    scattered(COUNT),
-  ),
-];
+const small = smallWorkloads();
 const large = [512, 32_768].map((count) =>
-  workload(`map 2M, ${count} in order`, '', '', 0, Size2MiB, inOrder(count, Size2MiB)),
+  workload({ map: `map 2M, ${count} in order` }, inOrder(count, Size2MiB), 0, Size2MiB),
 );
 
 // Pages and frames are prepared, as the Rust side's are, so that the mapper alone is timed. One function per row, each
@@ -125,31 +81,6 @@ function translateBigint({ bigints }, from, to) {
   let sum = 0n;
   for (let i = from; i < to; i += 1) sum ^= mapper.translateAddr(bigints[i]);
   return sum;
-}
-
-/** Long enough for V8 to compile for good and to move what lives on out of the way; Rust needs one pass. */
-const WARM_UP = 500_000_000n;
-
-/** Runs a row to warm up and then for each round, and prints what the driver reads. */
-function row(run, name, kind, count, pass) {
-  for (const end = process.hrtime.bigint() + WARM_UP; process.hrtime.bigint() < end; ) pass(0);
-  const ns = Array.from({ length: ROUNDS }, (_, round) => pass(round + 1) / count);
-  console.log(JSON.stringify({ peer: 'tablewalk', row: name, interface: kind, run, count, ns }));
-}
-
-/** Nanoseconds that a function takes for all pages of a workload, and the sum of what it returns. */
-function timed(work, load, extra) {
-  const start = process.hrtime.bigint();
-  let sum = 0;
-  for (let from = 0; from < load.pages.length; from += 1024) {
-    const part = work(load, from, Math.min(from + 1024, load.pages.length), extra);
-    if (typeof part === 'number') sum = (sum + part) | 0;
-  }
-  return [Number(process.hrtime.bigint() - start), sum];
-}
-
-function expect(found, expected, what) {
-  if (found !== expected) throw new Error(`${what}: ${found}; expected ${expected}`);
 }
 
 function afresh() {
