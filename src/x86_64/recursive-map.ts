@@ -49,27 +49,50 @@ export class RecursiveMap {
     allocator: FrameAllocator<Size4KiB>,
   ): void {
     const { path } = this;
-    const size = page.pageSize;
     path.enter();
+    this.isExhausted = false;
     try {
-      this.foresee(`${operation}: ${page}`, page, frame, flags, parentsLow, allocator);
-      path.aim(page.high, page.low);
-      for (; path.level > size.level; path.level -= 1) {
-        path.read(indexAt(page.high, page.low, path.level));
-        const refused = this.pass(operation, page, parentsLow, parentsHigh, allocator);
-        if (refused !== undefined) throw mapRefusal(path, `${operation}: ${page}`, page, frame, refused);
+      this.mapInCall(operation, page, frame, flags, parentsLow, parentsHigh, allocator);
+    } catch (error) {
+      try {
+        this.giveBack(allocator);
+      } catch (second) {
+        // What went wrong first is not hidden.
+        if (error instanceof Error && error.cause === undefined) error.cause = second;
       }
-      path.read(indexAt(page.high, page.low, path.level));
-      if ((path.low | path.high) !== 0) {
-        throw mapRefusal(path, `${operation}: ${page}`, page, frame, 'PageAlreadyMapped');
-      }
-      // Foreseen already, save where a table could not be seen before it was made present.
-      checkLeaf(`${operation}: ${page}`, page, frame, flags);
-      this.write(frame.low | flags.low | size.leaf, frame.high | flags.high);
+      throw error;
     } finally {
-      this.giveBack(allocator);
+      this.taken.length = 0;
       path.leave();
     }
+  }
+
+  /** {@link map}, in a call of the path that has begun. */
+  private mapInCall(
+    operation: string,
+    page: Page<PageSize>,
+    frame: PhysFrame<PageSize>,
+    flags: PageTableFlags,
+    parentsLow: number,
+    parentsHigh: number,
+    allocator: FrameAllocator<Size4KiB>,
+  ): void {
+    const { path } = this;
+    const size = page.pageSize;
+    this.foresee(`${operation}: ${page}`, page, frame, flags, parentsLow, allocator);
+    path.aim(page.high, page.low);
+    for (; path.level > size.level; path.level -= 1) {
+      path.read(indexAt(page.high, page.low, path.level));
+      const refused = this.pass(operation, page, parentsLow, parentsHigh, allocator);
+      if (refused !== undefined) throw mapRefusal(path, `${operation}: ${page}`, page, frame, refused);
+    }
+    path.read(indexAt(page.high, page.low, path.level));
+    if ((path.low | path.high) !== 0) {
+      throw mapRefusal(path, `${operation}: ${page}`, page, frame, 'PageAlreadyMapped');
+    }
+    // Foreseen already, save where a table could not be seen before it was made present.
+    checkLeaf(`${operation}: ${page}`, page, frame, flags);
+    this.write(frame.low | flags.low | size.leaf, frame.high | flags.high);
   }
 
   /** Goes through the table of the entry that was read, which it makes if there is none. */
@@ -116,7 +139,6 @@ export class RecursiveMap {
 
   /** Returns the frames that were taken and not linked, last first, to an allocator that takes frames. */
   private giveBack(allocator: FrameAllocator<Size4KiB> & Partial<FrameDeallocator<Size4KiB>>): void {
-    this.isExhausted = false;
     for (let frame = this.taken.pop(); frame !== undefined; frame = this.taken.pop()) {
       allocator.deallocateFrame?.(frame);
     }

@@ -434,6 +434,48 @@ describe('address spaces', () => {
   });
 });
 
+describe('the cause', () => {
+  test('is the entry that explains the difference, not one above that merely changed', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.read(A);
+    // Right: the entries above get U/S.
+    world.map(NEIGHBOUR, 0x801, RW.union(USER_ACCESSIBLE));
+    world.mapper.unmap(PAGE).flush.ignore();
+    world.read(A);
+    expect(world.reports).toMatchObject([{ change: { entry: 'PTE' }, due: 'INVLPG 0x400000' }]);
+  });
+
+  test('is no write that came before the last change, if that was made elsewhere', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.mapper.updateFlags(PAGE, PRESENT).flush();
+    world.read(A);
+    world.memory.writeEntry(world.table(1), PAGE.p1Index().value, 0x801_001, 0);
+    world.read(A);
+    expect(world.reports).toMatchObject([{ change: { write: undefined }, done: [] }]);
+  });
+
+  test('one write that makes many pages stale is one report', () => {
+    const world = new World();
+    const pages = Array.from({ length: 20 }, (_, i) => PAGE.add(i));
+    for (const page of pages) world.map(page, 0x800);
+    for (const page of pages) world.read(page.startAddress().asU64());
+    world.mapper.setFlagsP2Entry(PAGE, WRITABLE).ignore();
+    for (const page of pages) world.read(page.startAddress().asU64());
+    expect(world.kinds).toEqual(['stale-translation']);
+  });
+
+  test('a page size is changed unsafely also where the table was seen through the window before', () => {
+    const world = new World();
+    world.map(PAGE, 0x800);
+    world.read(A);
+    const entry = windowOf(PAGE, 2) + 8n * BigInt(PAGE.p2Index().value);
+    expect(world.cpu.write(entry, 8, 0xa0_0083n).kind).toBe('done');
+    expect(world.kinds).toContain('unsafe-change');
+  });
+});
+
 describe('what else is found', () => {
   test('a page is unmapped, and its frame is used anew while the TLB still has it', () => {
     for (const isRight of [false, true]) {

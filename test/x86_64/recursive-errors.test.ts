@@ -876,6 +876,21 @@ describe('what the caller’s own functions throw passes through unchanged', () 
     expect(wordsOf(ram)).toEqual(['0x1640: 0x1003']);
   });
 
+  test('from a deallocator that gets frames back: the first error counts, and the mapper goes on', () => {
+    const { mapper, ram } = mapperWith([]);
+    let count = 0;
+    const broken = {
+      allocateFrame: () => (count++ === 0 ? frame4(0x10000n) : fail()),
+      deallocateFrame: () => {
+        throw new Error('second');
+      },
+    };
+    const error = thrown(() => mapper.mapTo(page4(V), frame4(0n), PW, broken));
+    expect(error).toBe(mine);
+    expect(wordsOf(ram)).toEqual(['0x1640: 0x1003']);
+    expect(mapper.translateAddr(V)).toBe(undefined);
+  });
+
   test('from the allocator, while it is asked ahead: frames that are not linked go back', () => {
     const { mapper, ram } = mapperWith([]);
     const back: string[] = [];

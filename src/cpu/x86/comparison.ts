@@ -1,14 +1,22 @@
 import { addressOf, hex, joinHalves } from '../../bits/index.ts';
 import {
   ACCESSES,
+  andRights,
   type CompiledFormat,
   combinedIndex,
   denials,
+  isFaultyPage,
+  isFaultyTable,
+  isPresent,
+  leadsToTable,
+  orRights,
   pageAccessed,
   pageDirty,
+  pageFrame,
   patIndexOf,
   type Root,
   tableAccessed,
+  tableFrame,
 } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
@@ -19,8 +27,8 @@ import { GLOBAL, RIGHTS, TABLE_AND, TABLE_OR, TYPE_SHIFT } from './remembered.ts
 
 /** Compares what a processor remembers with the tables in memory, and says what changed and what should have been done. */
 export class Comparison {
-  /** The last write to each entry, by its place in memory. */
-  readonly writes = new Map<number, EntryWrite>();
+  /** The last write to each entry, and what was written, by its place in memory. */
+  private readonly writes = new Map<number, { write: EntryWrite; low: number; high: number }>();
   /** The last invalidations, oldest first. */
   readonly done: Done[] = [];
   private readonly memory: PhysicalMemory;
@@ -60,9 +68,14 @@ export class Comparison {
   private staleTable(entry: Remembered, root: Root): Stale | undefined {
     const { walk } = this;
     const format = this.format;
-    this.walkAfresh(format, entry.high, entry.low, root);
+    const end = this.walkAfresh(format, entry.high, entry.low, root);
     const depth = this.state.depthBelow(entry.order);
-    if (walk.depth < depth) return this.explain(entry, 'not mapped', undefined, 0);
+    if (walk.depth < depth) {
+      // The table may have given way to a page.
+      return end === MAPPED
+        ? this.explain(entry, 'frame', walk.frame, 0)
+        : this.explain(entry, 'not mapped', undefined, 0);
+    }
     const table = walk.tables[depth];
     if (table !== entry.frame) return this.explain(entry, 'frame', table, 0);
     const and = walk.ands[depth - 1] & TABLE_AND;
@@ -109,15 +122,10 @@ export class Comparison {
     inside: number,
   ): Stale {
     const { origin, isPage, order } = entry;
-    let change: EntryChange | undefined;
-    let changed: Step | undefined;
-    for (const step of origin.steps) {
-      change = this.changeOf(step);
-      if (change !== undefined) {
-        changed = step;
-        break;
-      }
-    }
+    const steps = origin.steps.filter((step) => this.changeOf(step) !== undefined);
+    // Entries above may have changed as well, to no harm: rights that widened, say.
+    const changed = steps.find((step) => this.isCause(step, difference)) ?? steps[0];
+    const change = changed === undefined ? undefined : this.changeOf(changed);
     return {
       remembered: isPage ? 'translation' : 'table',
       pcid: entry.space === GLOBAL ? undefined : entry.space,
@@ -128,30 +136,73 @@ export class Comparison {
       current: current === undefined ? undefined : addressOf(current),
       change,
       due: this.dueFor(entry, changed),
-      done: this.doneSince(entry, change?.write?.order ?? origin.order),
+      done: this.doneSince(entry, Math.max(change?.write?.order ?? 0, origin.order)),
     };
   }
 
   /** How an entry differs from what the processor has read; accessed and dirty bits do not count. */
   changeOf(step: Step): EntryChange | undefined {
-    const { facts, fact, levels } = this.format;
+    const { facts, fact } = this.format;
     const place = this.placeOf(step);
     if (place === ABSENT) return undefined;
     const [low, high] = this.entryAt(place);
     // Through a recursive entry, a table's entry gets the marks of a page's. PAE's PDPTEs have none.
-    const hasMarks = (depth: number) => tableAccessed(facts, depth) | pageAccessed(facts, depth);
-    let marks = 0;
-    for (let depth = 0; depth < levels && hasMarks(step.depth) !== 0; depth += 1) {
-      marks |= hasMarks(depth) | pageDirty(facts, depth);
-    }
+    const hasMarks = (tableAccessed(facts, step.depth) | pageAccessed(facts, step.depth)) !== 0;
+    const marks = hasMarks ? this.allMarks() : 0;
     if (((low ^ step.low) & ~marks) === 0 && high === step.high) return undefined;
     return {
       entry: fact.levels[step.depth].entry,
       address: addressOf(step.table, step.word * 4),
       before: joinHalves(step.low, step.high),
       after: joinHalves(low, high),
-      write: this.writes.get(place),
+      write: this.writeOf(place, low, high, marks),
     };
+  }
+
+  /** A word was written through the processor; what changes accessed and dirty bits alone is no news. */
+  noteWrite(place: number, write: EntryWrite, oldLow: number, low: number, high: number): void {
+    const last = this.writes.get(place);
+    const isMark = ((oldLow ^ low) & ~this.allMarks()) === 0 && last?.high === high;
+    this.writes.set(place, { write: isMark && last !== undefined ? last.write : write, low, high });
+  }
+
+  /** The write that made an entry what it is; `undefined` if that was another one, which was not seen. */
+  private writeOf(place: number, low: number, high: number, marks: number): EntryWrite | undefined {
+    const last = this.writes.get(place);
+    return last !== undefined && ((last.low ^ low) & ~marks) === 0 && last.high === high
+      ? last.write
+      : undefined;
+  }
+
+  /** Whether the change of an entry makes a difference of a kind. */
+  private isCause(
+    { depth, low: oldLow, high: oldHigh, table, word }: Step,
+    difference: Stale['difference'],
+  ): boolean {
+    const { facts } = this.format;
+    const place = this.memory.locate(table) + word;
+    const [low, high] = this.entryAt(place);
+    const isTable = leadsToTable(facts, depth, low);
+    const isSameKind = isPresent(facts, depth, low) && isTable === leadsToTable(facts, depth, oldLow);
+    const isFaulty = isTable ? isFaultyTable(facts, depth, low, high) : isFaultyPage(facts, depth, low, high);
+    if (!isSameKind || isFaulty) return difference === 'not mapped' || difference === 'frame';
+    const frameOf = isTable ? tableFrame : pageFrame;
+    const isElsewhere = frameOf(facts, depth, low, high) !== frameOf(facts, depth, oldLow, oldHigh);
+    if (difference === 'frame' || difference === 'not mapped') return isElsewhere;
+    if (difference !== 'rights') return !isTable;
+    const lost = andRights(facts, depth, -1, oldLow) & ~andRights(facts, depth, -1, low);
+    const forbidden = orRights(facts, depth, 0, high) & ~orRights(facts, depth, 0, oldHigh);
+    return isElsewhere || lost !== 0 || forbidden !== 0 || (!isTable && high !== oldHigh);
+  }
+
+  /** Accessed and dirty bits of all levels. */
+  private allMarks(): number {
+    const { facts, levels } = this.format;
+    let marks = 0;
+    for (let depth = 0; depth < levels; depth += 1) {
+      marks |= tableAccessed(facts, depth) | pageAccessed(facts, depth) | pageDirty(facts, depth);
+    }
+    return marks;
   }
 
   private dueFor({ isPage, space, low, high, origin }: Remembered, changed: Step | undefined): string {

@@ -220,6 +220,11 @@ const NAMES: readonly string[] = [
   ...['physBits', 'page1GB', 'pse36', 'amd'],
 ];
 
+const WIDTHS = [
+  ...(['cr0', 'cr3', 'cr4', 'efer', 'pat'] as const).map((name) => [name, 64] as const),
+  ...(['pkru', 'pkrs'] as const).map((name) => [name, 32] as const),
+];
+
 /** Registers as given, completed with what `resolveX86Control` assumes. */
 function completed(known: KnownX86Control, mode: FormatFact | undefined): X86Control {
   const stranger = Object.keys(known).find((name) => !NAMES.includes(name));
@@ -227,6 +232,22 @@ function completed(known: KnownX86Control, mode: FormatFact | undefined): X86Con
     throw new PageTableError(
       'BAD_ARGUMENT',
       `X86Cpu: register ${stranger}; expected some of ${NAMES.join(', ')}`,
+    );
+  }
+  for (const [name, bits] of WIDTHS) {
+    const value: unknown = known[name];
+    if (value !== undefined && (typeof value !== 'bigint' || BigInt.asUintN(bits, value) !== value)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `X86Cpu: ${name} = ${String(value)}; expected an unsigned bigint of ${bits} bits`,
+      );
+    }
+  }
+  const { physBits = 52, page1GB = true, pse36 = true } = known;
+  if (!(Number.isInteger(physBits) && physBits >= 32 && physBits <= 52)) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `X86Cpu: physBits ${String(physBits)}; expected a whole number in [32, 52]`,
     );
   }
   if (mode !== undefined && !X86_FORMATS.includes(mode)) {
@@ -249,7 +270,6 @@ function completed(known: KnownX86Control, mode: FormatFact | undefined): X86Con
     }
   }
   // What CPUID tells does not depend on the mode in which a processor starts.
-  const { physBits = 52, page1GB = true, pse36 = true } = known;
   return { ...control, physBits, page1GB, pse36 };
 }
 

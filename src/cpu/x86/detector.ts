@@ -43,6 +43,8 @@ export interface Overwritten {
 const DEFAULT_LIMIT = 1000;
 /** Invalidations that are kept for reports. */
 const MOST_DONE = 64;
+/** Lines of a stack trace, those inside this package included. */
+const STACK_LINES = 40;
 /** Lines of a stack trace that are kept. */
 const TRACE_LINES = 4;
 /** Words in a frame, less 1. */
@@ -70,7 +72,7 @@ export class X86Detector {
   private order = 0;
   /** Numbers of the frames from which walks have read entries, by the word at which they begin in memory. */
   private readonly known = new Map<number, number>();
-  /** Frames that were freed, by the word at which they begin in memory; negative ones are not in it. */
+  /** Frames that were freed, by where they begin in memory: see {@link baseOf}. */
   private readonly freed = new Map<number, { readonly frame: number }>();
   /** What was reported already, for each of its kinds once. */
   private said = new Map<Report['kind'], WeakSet<object>>();
@@ -90,7 +92,7 @@ export class X86Detector {
 
   // ---- what software tells, and asks
 
-  /** Reports, in order, up to the limit. Each thing that is remembered wrongly is reported once. */
+  /** Reports, in order, up to the limit: one for each write through the processor, or else for each translation. */
   get reports(): readonly Report[] {
     return this.list;
   }
@@ -191,7 +193,8 @@ export class X86Detector {
     if (difference === undefined) return;
     const stale = this.compare.explain(entry, difference, now?.frame, inside);
     const address = joinHalves(low, high);
-    this.report(entry.origin, {
+    // A write that makes many pages stale is one mistake.
+    this.report(stale.change?.write ?? entry.origin, {
       kind: 'stale-translation',
       access: { kind, user },
       accessed: address,
@@ -259,7 +262,13 @@ export class X86Detector {
       this.order += 1;
       // The place in the page is that of the entry in its frame.
       const address = joinHalves((low & ~0xfff) | ((place & IN_FRAME) << 2), high);
-      this.compare.writes.set(place, { order: this.order, address, trace: this.trace() });
+      this.compare.noteWrite(
+        place,
+        { order: this.order, address, trace: this.trace() },
+        oldLow,
+        newLow,
+        newHigh,
+      );
       this.checkChange(place, oldLow, newLow);
     }
   }
@@ -283,8 +292,9 @@ export class X86Detector {
     if (!Array.from({ length: levels }, (_, depth) => depth).some(changesSize)) return;
     for (const entry of this.remembered()) {
       const step = entry.origin.steps.find((each) => this.compare.placeOf(each) === place);
-      if (step === undefined || !entry.isPage) continue;
-      if (!changesSize(step.depth)) return;
+      if (step === undefined || !entry.isPage || !this.isUsable(entry)) continue;
+      // Through a recursive window the entry is the last of another page, too.
+      if (!changesSize(step.depth)) continue;
       const stale = this.compare.staleness(entry);
       if (stale?.change === undefined) continue;
       this.report(stale.change, {
@@ -309,7 +319,7 @@ export class X86Detector {
       throw new PageTableError('BAD_ARGUMENT', `${operation}: ${String(frame)}; expected a frame number`);
     }
     const base = this.memory.locate(frame);
-    return base === ABSENT ? -1 - frame : base;
+    return base === ABSENT ? -2 - frame : base;
   }
 
   // ---- access to what is remembered
@@ -342,15 +352,19 @@ export class X86Detector {
 
   private trace(): string[] {
     if (this.options.traces !== true) return [];
-    const lines = (new Error().stack ?? '')
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = STACK_LINES;
+    const { stack = '' } = new Error();
+    Error.stackTraceLimit = stackTraceLimit;
+    const lines = stack
       .split('\n')
       .slice(1)
       .map((line) => line.trim())
       .filter((line) => !line.includes('node:internal'));
     // Where this package lies, as stack traces say it; in a bundle it is where the program lies too.
     const own = new URL('../../', import.meta.url).pathname;
-    const others = lines.filter((line) => !line.includes(own));
-    return (others.length > 0 ? others : lines).slice(0, TRACE_LINES);
+    const others = own === '/' ? lines : lines.filter((line) => !line.includes(own));
+    return others.slice(0, TRACE_LINES);
   }
 
   /** @param about - what is reported, as long as it is the same */
@@ -373,7 +387,6 @@ export class X86Detector {
 }
 
 /** Whether an entry leads to a frame: a page in it, or a table that walks go through. */
-function leadsTo({ isPage, frame: first, order, origin }: Remembered, frame: number): boolean {
-  if (origin.steps.some(({ table }) => table === frame)) return true;
+function leadsTo({ isPage, frame: first, order }: Remembered, frame: number): boolean {
   return isPage ? frame >= first && frame < first + 2 ** order : frame === first;
 }
