@@ -17,7 +17,7 @@ import { RecursiveMap } from './recursive-map.ts';
 import { RecursivePath } from './recursive-path.ts';
 import { RecursiveWay, remembersAll } from './recursive-way.ts';
 import { PageTableIndex } from './table-index.ts';
-import { TableMapper } from './table-mapper.ts';
+import { PARENT_FLAGS, TableMapper } from './table-mapper.ts';
 import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -25,6 +25,7 @@ const AnyPage = Page;
 const Frame = PhysFrame;
 const Flush = MapperFlush;
 const Flags = PageTableFlags;
+const PARENTS = PARENT_FLAGS;
 const { PRESENT, HUGE_PAGE, ADDRESS_LOW, ADDRESS_HIGH } = bits;
 /** What the unmapping of a 4-KiB page looks at. */
 const LEAF = PRESENT | HUGE_PAGE;
@@ -83,6 +84,16 @@ export class RecursivePageTable extends TableMapper {
       throw wrongKind('RecursivePageTable.newUnchecked', recursiveIndex, 'a PageTableIndex');
     }
     return new RecursivePageTable(table, options, recursiveIndex.value);
+  }
+
+  override mapTo<S extends PageSize>(
+    page: Page<S>,
+    frame: PhysFrame<S>,
+    flags: PageTableFlags,
+    allocator: FrameAllocator<Size4KiB>,
+  ): MapperFlush<S> {
+    this.map('mapTo', page, frame, flags, flags.low & PARENTS, 0, allocator);
+    return new Flush(page, this.sink);
   }
 
   override unmap<S extends PageSize>(page: Page<S>): Unmapped<S> {

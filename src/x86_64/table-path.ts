@@ -40,6 +40,8 @@ export abstract class TablePath {
   abstract readonly isLax: boolean;
   /** Index of a level-4 entry that leads back to the level-4 table and is no part of the address space; or -1. */
   readonly skipped: number = -1;
+  /** Is told when a call begins in the general way. */
+  entered: (() => void) | undefined;
   private readonly flatRoot: number;
   /** Bits 63:32 of the address to which it leads. */
   protected towardHigh = 0;
@@ -81,6 +83,7 @@ export abstract class TablePath {
     this.refuseReentry();
     this.busy = true;
     this.fastRoot = -1;
+    this.entered?.();
     this.rewind();
   }
 
