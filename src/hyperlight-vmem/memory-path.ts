@@ -1,0 +1,114 @@
+import { addressOf, pageOf } from '../bits/index.ts';
+import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+import type { Architecture } from './architecture.ts';
+import { MemoryTableOps, outside } from './memory-table-ops.ts';
+import type { PageEntries } from './page-entries.ts';
+import { LAST_DEPTH, type TablePath } from './table-path.ts';
+
+const HIGH_OF_FRAME = 2 ** -20;
+const FRAMES_PER_HIGH = 2 ** 20;
+
+/** A path through tables in a memory, by frame numbers and halves. It makes no `bigint`. */
+export class MemoryPath implements TablePath {
+  high = 0;
+  private readonly architecture: Architecture;
+  private readonly ops: MemoryTableOps;
+  private readonly memory: PhysicalMemory;
+  /** Where the tables lie in the memory's words, by depth. Frames stay where they are when memory grows. */
+  private readonly places: number[];
+  private readonly frames: number[];
+
+  /** @param root - physical byte address of a table; the operations' own unless given */
+  constructor(architecture: Architecture, ops: MemoryTableOps, root: bigint = ops.rootTable()) {
+    const frame = pageOf(root);
+    const place = ops.memory.locate(frame);
+    this.architecture = architecture;
+    this.ops = ops;
+    this.memory = ops.memory;
+    this.places = [place, place, place, place];
+    this.frames = [frame, frame, frame, frame];
+  }
+
+  read(depth: number, index: number): number {
+    const { memory } = this;
+    const place = this.places[depth];
+    if (place < 0) {
+      this.high = 0;
+      return 0;
+    }
+    memory.current();
+    const low = memory.loadEntry(place + (index << 1));
+    this.high = memory.high;
+    return low;
+  }
+
+  enter(depth: number, low: number, high: number): void {
+    this.go(depth + 1, (high & this.architecture.facts.addressHigh) * FRAMES_PER_HIGH + (low >>> 12));
+  }
+
+  create(depth: number, index: number): void {
+    this.check(depth);
+    const frame = pageOf(this.ops.allocTable());
+    this.write(depth, index, (frame << 12) | this.architecture.facts.table, frame * HIGH_OF_FRAME);
+    this.go(depth + 1, frame);
+  }
+
+  write(depth: number, index: number, low: number, high: number): void {
+    if (this.check(depth)) this.memory.storeEntry(this.places[depth] + (index << 1), low, high);
+  }
+
+  writeRun(index: number, count: number, entries: PageEntries): void {
+    if (!this.check(LAST_DEPTH)) return;
+    const { memory } = this;
+    const { flagsLow, flagsHigh } = entries;
+    let at = this.places[LAST_DEPTH] + (index << 1);
+    const end = at + (count << 1);
+    if (memory.shared || entries.isInside) {
+      // Entry by entry: at once for other threads, or because the first address lies inside its page.
+      for (; at < end; at += 2) {
+        memory.storeEntry(at, entries.low | flagsLow, entries.high | flagsHigh);
+        entries.advance();
+      }
+      return;
+    }
+    const { words } = memory;
+    const { step } = entries;
+    let { low, high } = entries;
+    for (; at < end; at += 2) {
+      words[at] = low | flagsLow;
+      words[at + 1] = high | flagsHigh;
+      low = (low + step) | 0;
+      // The address begins anew: its bits 31:12 have gone round.
+      if (step !== 0 && (low & ~0xfff) === 0) high = (high + 1) | 0;
+    }
+    entries.low = low;
+    entries.high = high;
+  }
+
+  keyOf(depth: number): number {
+    return this.frames[depth];
+  }
+
+  private go(depth: number, frame: number): void {
+    this.frames[depth] = frame;
+    this.places[depth] = this.memory.locate(frame);
+  }
+
+  /** Whether the table at a depth is there to be written to. */
+  private check(depth: number): boolean {
+    this.memory.current();
+    if (this.places[depth] !== ABSENT) return true;
+    if (this.ops.ignoresOutside) return false;
+    throw outside(addressOf(this.frames[depth]));
+  }
+}
+
+/** The methods that a path does without. */
+const METHODS = ['entryAddr', 'readEntry', 'writeEntry', 'toPhys', 'fromPhys'] as const;
+
+/** Whether operations are those of a memory as they stand: whoever overrides one wants it to be called. */
+export function isPlainMemory(ops: object): ops is MemoryTableOps {
+  return (
+    ops instanceof MemoryTableOps && METHODS.every((name) => ops[name] === MemoryTableOps.prototype[name])
+  );
+}

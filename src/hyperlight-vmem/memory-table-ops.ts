@@ -1,0 +1,205 @@
+import {
+  addressOf,
+  FRAME_BYTES,
+  FRAME_WORDS,
+  hex,
+  highHalf,
+  joinHalves,
+  lowHalf,
+  offsetOf,
+  PageTableError,
+  pageOf,
+} from '../bits/index.ts';
+import { ABSENT, type FixedTableOps, PhysicalMemory } from '../memory/index.ts';
+
+/** What operations on a memory need to know. */
+export interface MemoryTableOptions {
+  /** Physical byte address of the root, a multiple of 4096. */
+  readonly root: bigint;
+  /**
+   * Physical byte address of a new table, a multiple of 4096; its contents are cleared. Throws when there is none. Without it
+   * tables can be read, and changed where they are.
+   */
+  readonly allocTable?: () => bigint;
+  /**
+   * What a write to a table outside the memory does: `'refuse'` (default) throws `NOT_IN_MEMORY`; `'ignore'` does nothing, as hyperlight's own buffer
+   * does. Reads give 0 there either way.
+   */
+  readonly outside?: 'refuse' | 'ignore';
+}
+
+/**
+ * Operations on tables in a memory: a guest's RAM, sparse memory, an overlay. Addresses are physical byte addresses. The functions of this
+ * module know it, and read and write the memory by numbers, without its methods.
+ */
+export class MemoryTableOps implements FixedTableOps<bigint> {
+  readonly tableMovability = 'MayNotMoveTable';
+  readonly memory: PhysicalMemory;
+  readonly ignoresOutside: boolean;
+  private root: bigint;
+  private readonly allocate: (() => bigint) | undefined;
+
+  /** @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE` or `BAD_ARGUMENT` for a root that cannot be one */
+  constructor(memory: PhysicalMemory, options: MemoryTableOptions) {
+    if (!(memory instanceof PhysicalMemory)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `MemoryTableOps: memory ${String(memory)}; expected a PhysicalMemory`,
+      );
+    }
+    this.memory = memory;
+    this.allocate = options.allocTable;
+    this.ignoresOutside = options.outside === 'ignore';
+    this.root = tableAddress('root', options.root);
+  }
+
+  entryAddr(addr: bigint, entryOffset: bigint): bigint {
+    return addr + entryOffset;
+  }
+
+  readEntry(addr: bigint): bigint {
+    const at = this.placeOf('readEntry', addr);
+    if (at === ABSENT) return 0n;
+    const low = this.memory.loadEntry(at);
+    return joinHalves(low, this.memory.high);
+  }
+
+  writeEntry(addr: bigint, entry: bigint): void {
+    const at = this.placeOf('writeEntry', addr);
+    if (at !== ABSENT) this.memory.storeEntry(at, lowHalf(entry), highHalf(entry));
+    else if (!this.ignoresOutside) throw outside(addr);
+  }
+
+  toPhys(addr: bigint): bigint {
+    return addr;
+  }
+
+  fromPhys(phys: bigint): bigint {
+    return phys;
+  }
+
+  rootTable(): bigint {
+    return this.root;
+  }
+
+  /** Makes another table the root. */
+  setRoot(table: bigint): void {
+    this.root = tableAddress('setRoot', table);
+  }
+
+  allocTable(): bigint {
+    if (this.allocate === undefined) {
+      throw new PageTableError(
+        'OUT_OF_FRAMES',
+        'allocTable: a table is needed, and nothing was given that makes tables',
+      );
+    }
+    const table = tableAddress('allocTable', this.allocate());
+    const frame = pageOf(table);
+    if (this.memory.locate(frame) === ABSENT) throw outside(table);
+    this.memory.clearFrame(frame);
+    return table;
+  }
+
+  private placeOf(operation: string, addr: bigint): number {
+    if (typeof addr !== 'bigint' || (lowHalf(addr) & 7) !== 0) {
+      throw new PageTableError(
+        'MISALIGNED',
+        `${operation}: address ${typeof addr === 'bigint' ? hex(addr) : String(addr)}; expected a bigint that is a multiple of 8`,
+      );
+    }
+    const { memory } = this;
+    memory.current();
+    const at = memory.locate(pageOf(addr));
+    return at === ABSENT ? ABSENT : at + (offsetOf(addr) >>> 2);
+  }
+}
+
+/** The error for a write to a table that no memory holds. */
+export function outside(table: bigint): PageTableError {
+  return new PageTableError('NOT_IN_MEMORY', `map: the table at ${hex(table)} is not in memory`, { table });
+}
+
+/** A byte address as one of a table. */
+function tableAddress(operation: string, table: bigint): bigint {
+  if (typeof table !== 'bigint') {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${operation}: ${String(table)}; expected the bigint address of a table`,
+    );
+  }
+  // Refuses what is wider than 64 bits.
+  pageOf(table);
+  if (offsetOf(table) !== 0) {
+    throw new PageTableError(
+      'MISALIGNED',
+      `${operation}: table at ${hex(table)}; expected a multiple of 4096`,
+      { table },
+    );
+  }
+  return table;
+}
+
+/** Tables that a buffer holds unless its maker says otherwise: 262,144, which is 1 GiB. */
+const MAX_TABLES = 1 << 18;
+
+/**
+ * Page tables built in a buffer that grows with them, to be put at a physical address afterwards. It begins with a root; tables lie in the
+ * order in which they were made.
+ */
+export class GuestPageTableBuffer extends MemoryTableOps {
+  private readonly physBase: bigint;
+  private readonly maxTables: number;
+
+  /**
+   * @param physBase - physical byte address at which the buffer will lie, a multiple of 4096
+   * @param options - `maxTables`: tables that it may hold, with the root; by default 262,144. `outside`: see {@link MemoryTableOptions}
+   */
+  constructor(
+    physBase: bigint,
+    options: { readonly maxTables?: number; readonly outside?: 'refuse' | 'ignore' } = {},
+  ) {
+    const first = pageOf(tableAddress('GuestPageTableBuffer', physBase));
+    super(new PhysicalMemory(new Uint32Array(16 * FRAME_WORDS), first, 1), { ...options, root: physBase });
+    this.physBase = physBase;
+    this.maxTables = options.maxTables ?? MAX_TABLES;
+  }
+
+  /** Tables in it. */
+  get size(): number {
+    return this.memory.count;
+  }
+
+  /** The root with which it began. */
+  initialRoot(): bigint {
+    return this.physBase;
+  }
+
+  /** @throws {@link PageTableError} `OUT_OF_FRAMES` at its limit */
+  override allocTable(): bigint {
+    const { memory } = this;
+    const { count } = memory;
+    if (count >= this.maxTables) {
+      throw new PageTableError(
+        'OUT_OF_FRAMES',
+        `allocTable: the buffer holds ${count} tables already, its limit`,
+        {
+          tables: count,
+        },
+      );
+    }
+    if (memory.words.length <= count * FRAME_WORDS) {
+      const words = new Uint32Array(Math.min(2 * count, this.maxTables) * FRAME_WORDS);
+      words.set(memory.words);
+      memory.words = words;
+    }
+    memory.count = count + 1;
+    return addressOf(memory.first + count);
+  }
+
+  /** The tables as bytes, in the order in which they were made: a copy. */
+  intoBytes(): Uint8Array {
+    const { words, count } = this.memory;
+    return new Uint8Array(words.buffer.slice(0, count * FRAME_BYTES));
+  }
+}

@@ -1,0 +1,217 @@
+import { addressOf, hex, PageTableError } from '../bits/index.ts';
+import type { TableOps, TableReadOps } from '../memory/index.ts';
+import { type Architecture, checkArchitecture } from './architecture.ts';
+import { descend } from './map.ts';
+import type { SpaceAwareMapping, SpaceId, SpaceReferenceMapping } from './mapping.ts';
+import { pathOf } from './path-of.ts';
+import { checkU64, indexAt, type PageRange, pageInSpace, rangeToRead } from './range.ts';
+import { LAST_DEPTH, type TablePath } from './table-path.ts';
+import { TableWalk } from './table-walk.ts';
+import { MappedPage, virtualPage } from './virt-to-phys.ts';
+
+/** How {@link walkVaSpaces} walks. */
+export interface WalkOptions {
+  /** Whether tables that were met before at the same depth are told as `AnotherSpace`; by default on aarch64 only, as in the original. */
+  readonly aliases?: boolean;
+  /** Tables that may be entered, roots included; 1,048,576 unless given. */
+  readonly maxTables?: number;
+  /** Items that may be found in all spaces; 16,777,216 unless given. */
+  readonly maxItems?: number;
+}
+
+/** An address space and what was found in it. */
+export interface SpaceMappings {
+  readonly space: SpaceId;
+  /** In the order of virtual addresses, ascending in the 48-bit space. */
+  readonly items: readonly SpaceAwareMapping[];
+}
+
+/** Who was first in a table. */
+interface Owner {
+  readonly depth: number;
+  readonly space: SpaceId;
+  readonly page: number;
+}
+
+/** What all spaces of one call have in common. */
+interface Survey {
+  readonly owners: Map<bigint | number, Owner> | undefined;
+  readonly maxTables: number;
+  readonly maxItems: number;
+  tables: number;
+  items: number;
+}
+
+/**
+ * What is mapped in a range of several address spaces, and which tables they share.
+ *
+ * A table, the root included, belongs to the space that came to it first, at the depth at which it did. Met again at that depth, it is
+ * not gone through: it gives one `AnotherSpace`, in its place among the pages, with the addresses at which the walk entered it here and there. Met at another
+ * depth it is gone through as any other.
+ *
+ * @param architecture - `amd64` or `aarch64`
+ * @param op - of the store; its `rootTable` is not asked for
+ * @param roots - top-level tables, in the order of the result
+ * @param address - byte address; bits above bit 47 do not count
+ * @param len - bytes, as in `virtToPhys`
+ * @throws {@link PageTableError} `OUT_OF_RANGE`, `BAD_ARGUMENT` as `virtToPhys`; `LIMIT_EXCEEDED` if there is more than `options` allow
+ */
+export function walkVaSpaces<A>(
+  architecture: Architecture,
+  op: TableReadOps<A>,
+  roots: readonly A[],
+  address: bigint,
+  len: bigint,
+  options: WalkOptions = {},
+): SpaceMappings[] {
+  checkArchitecture('walkVaSpaces', architecture);
+  const range = rangeToRead('walkVaSpaces', address, len);
+  const survey: Survey = {
+    owners: (options.aliases ?? architecture.findsAliases) ? new Map() : undefined,
+    maxTables: options.maxTables ?? 1 << 20,
+    maxItems: options.maxItems ?? 1 << 24,
+    tables: 0,
+    items: 0,
+  };
+  return Array.from(roots, (table) => {
+    const path = pathOf('walkVaSpaces', architecture, op, { table });
+    return new SpaceWalk(architecture, path, range, op.toPhys(table), survey).run();
+  });
+}
+
+/** The walk of one space. */
+class SpaceWalk extends TableWalk {
+  private readonly architecture: Architecture;
+  private readonly range: PageRange;
+  private readonly space: SpaceId;
+  private readonly survey: Survey;
+  private readonly items: SpaceAwareMapping[] = [];
+
+  constructor(architecture: Architecture, path: TablePath, range: PageRange, space: SpaceId, survey: Survey) {
+    super(architecture, path, range);
+    this.architecture = architecture;
+    this.range = range;
+    this.space = space;
+    this.survey = survey;
+  }
+
+  run(): SpaceMappings {
+    const { architecture, space, items, range } = this;
+    if (range.first < range.end && this.wants(0, range.first)) {
+      while (this.advance()) {
+        const page = virtualPage(architecture, this.page);
+        this.add({ kind: 'ThisSpace', mapping: new MappedPage(architecture, page, this.low, this.high) });
+      }
+    }
+    return { space, items };
+  }
+
+  protected override wants(depth: number, page: number): boolean {
+    const { survey, space } = this;
+    if (survey.tables >= survey.maxTables) throw tooMany('tables', survey.maxTables);
+    survey.tables += 1;
+    if (survey.owners === undefined) return true;
+    const key = this.path.keyOf(depth);
+    const owner = survey.owners.get(key);
+    if (owner === undefined) survey.owners.set(key, { depth, space, page });
+    if (owner?.depth !== depth) return true;
+    const reference = {
+      depth,
+      space: owner.space,
+      ourVa: this.addressOf(page),
+      theirVa: this.addressOf(owner.page),
+    };
+    this.add({ kind: 'AnotherSpace', reference });
+    return false;
+  }
+
+  private add(item: SpaceAwareMapping): void {
+    const { survey } = this;
+    if (survey.items >= survey.maxItems) throw tooMany('items', survey.maxItems);
+    survey.items += 1;
+    this.items.push(item);
+  }
+
+  private addressOf(page: number): bigint {
+    return addressOf(virtualPage(this.architecture, page));
+  }
+}
+
+function tooMany(what: string, limit: number): PageTableError {
+  return new PageTableError(
+    'LIMIT_EXCEEDED',
+    `walkVaSpaces: more than ${limit} ${what}; give a higher limit, or a smaller range`,
+    {
+      limit,
+    },
+  );
+}
+
+/**
+ * Makes the tables of `op`'s root share a table of another space, as an `AnotherSpace` of {@link walkVaSpaces} says: with it and `map`,
+ * address spaces are built anew with the tables shared that were shared before. Whatever the entry led to is replaced.
+ *
+ * If the other space has no table there (nothing was mapped in it), our entry becomes absent. At depth 0 all entries of its root are copied.
+ *
+ * @param architecture - `amd64` or `aarch64`
+ * @param op - of the store in which the spaces are built; its root is ours
+ * @param refMap - the reference
+ * @param builtRoots - the root built for each space, ours included if it shares with itself
+ * @throws {@link PageTableError} `BAD_ARGUMENT` if the space is not in `builtRoots`; `OUT_OF_RANGE`
+ */
+export function spaceAwareMap<A>(
+  architecture: Architecture,
+  op: TableOps<A>,
+  refMap: SpaceReferenceMapping,
+  builtRoots: ReadonlyMap<SpaceId, A>,
+): void {
+  checkArchitecture('spaceAwareMap', architecture);
+  const { depth, space, ourVa, theirVa } = refMap;
+  checkU64('spaceAwareMap', 'ourVa', ourVa);
+  checkU64('spaceAwareMap', 'theirVa', theirVa);
+  if (!Number.isInteger(depth) || depth < 0 || depth > LAST_DEPTH) {
+    throw new PageTableError('OUT_OF_RANGE', `spaceAwareMap: depth ${depth}; expected 0 to ${LAST_DEPTH}`);
+  }
+  const table = builtRoots.get(space);
+  if (table === undefined) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `spaceAwareMap: space ${typeof space === 'bigint' ? hex(space) : String(space)} is not among the ${builtRoots.size} built roots; expected it to be built before ours`,
+    );
+  }
+  const theirs = pathOf('spaceAwareMap', architecture, op, { table });
+  if (depth === 0) copyRoot(architecture, op, theirs);
+  else shareTable(architecture, op, theirs, depth, pageInSpace(ourVa), pageInSpace(theirVa));
+}
+
+function copyRoot<A>(architecture: Architecture, op: TableOps<A>, theirs: TablePath): void {
+  for (let index = 0; index < architecture.PAGE_TABLE_ENTRIES_PER_TABLE; index += 1) {
+    // Our root may move with any entry.
+    const ours = pathOf('spaceAwareMap', architecture, op);
+    if (ours.keyOf(0) === theirs.keyOf(0)) return;
+    const low = theirs.read(0, index);
+    ours.write(0, index, low, theirs.high);
+  }
+}
+
+/** Makes our entry that leads to the table at a depth the same as theirs. */
+function shareTable<A>(
+  architecture: Architecture,
+  op: TableOps<A>,
+  theirs: TablePath,
+  depth: number,
+  ourPage: number,
+  theirPage: number,
+): void {
+  const { present } = architecture.facts;
+  let low = theirs.read(0, indexAt(0, theirPage));
+  for (let above = 1; above < depth && (low & present) === present; above += 1) {
+    theirs.enter(above - 1, low, theirs.high);
+    low = theirs.read(above, indexAt(above, theirPage));
+  }
+  const isPresent = (low & present) === present;
+  const high = theirs.high;
+  const ours = pathOf('spaceAwareMap', architecture, op);
+  for (let above = 0; above < depth - 1; above += 1) descend(ours, present, above, ourPage);
+  ours.write(depth - 1, indexAt(depth - 1, ourPage), isPresent ? low : 0, isPresent ? high : 0);
+}
