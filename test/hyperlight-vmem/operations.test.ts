@@ -21,7 +21,9 @@ import { copyOnWriteStore, kind, MapOps, PAGE, pages, put, ROOT, ramStore } from
 
 /** As much of WebAssembly as is needed; its types are only in the DOM library. */
 declare const WebAssembly: {
-  Memory: new (descriptor: { readonly initial: number }) => {
+  Memory: new (descriptor: {
+    readonly initial: number;
+  }) => {
     readonly buffer: ArrayBuffer;
     grow(delta: number): number;
   };
@@ -77,7 +79,9 @@ describe('arguments', () => {
       fromPhys: reader.fromPhys,
       rootTable: () => 0n,
     };
-    expect(() => map(amd64, wrong<MapOps>(readOnly), good)).toThrow('operations without allocTable and writeEntry');
+    expect(() => map(amd64, wrong<MapOps>(readOnly), good)).toThrow(
+      'operations without allocTable and writeEntry',
+    );
   });
 
   test('entries that are no bigint, and tables that move without being allowed to', () => {
