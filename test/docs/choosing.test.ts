@@ -72,16 +72,7 @@ test.each(programs)('%s', (_, program) => {
     const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
     const data = (frame: number) => `${frame} ${frame} ${frame} -1`;
     expect({ stdout: stdout.split('\n'), stderr }).toEqual({
-      stdout: [
-        'true',
-        '-1 -1 -1 -1',
-        data(0x200),
-        data(0x201),
-        '-1 -1 -1 -1',
-        data(0x203),
-        '-1 -1 -1 -1',
-        '',
-      ],
+      stdout: ['true', data(0x200), data(0x201), '-1 -1 -1 -1', data(0x203), '-1 -1 -1 -1', ''],
       stderr: '',
     });
   } finally {
