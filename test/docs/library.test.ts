@@ -28,3 +28,31 @@ test('the program of docs/library.md that edits tables runs, and gives what its 
     rmSync(file, { force: true });
   }
 });
+
+test('the program of docs/library.md that builds tables in a buffer runs, and leaves what its comments say', () => {
+  const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
+  const program = text.match(/```js\n(import \{ amd64, CopyOnWriteTableOps[\s\S]*?)```/)?.[1] ?? '';
+  const after = `
+console.log(code.virtBase, code.physBase, code.len, code.kind.kind);
+console.log(spaces[1].items.length, spaces[1].items[0].kind, spaces[1].items[0].reference);
+const pages = (ops) => Array.from(virtToPhys(amd64, ops, 0n, 1n << 39n), ({ physBase }) => physBase);
+console.log(pages(buffer), pages(guest), buffer.size);
+`;
+  const file = `${ROOT}examples/.library.${process.pid}.mjs`;
+  try {
+    writeFileSync(file, program + after);
+    const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({
+      stdout: [
+        '4194304n 8388608n 12288n Cow',
+        '1 AnotherSpace { depth: 1, space: 1048576n, ourVa: 549755813888n, theirVa: 0n }',
+        // Four tables were copied.
+        '[ 8388608n, 8392704n, 8396800n ] [ 9437184n, 8392704n, 8396800n ] 9',
+        '',
+      ].join('\n'),
+      stderr: '',
+    });
+  } finally {
+    rmSync(file, { force: true });
+  }
+});
