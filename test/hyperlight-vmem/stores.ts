@@ -147,7 +147,7 @@ export class MovingOps implements MovableTableOps<bigint> {
   }
 }
 
-const RAM_BYTES = 64 << 20;
+const RAM_BYTES = 4 << 20;
 
 /** Gives tables in ascending order from the one after the root. */
 function bump(): () => bigint {
