@@ -14,7 +14,6 @@ import type { Size } from './size.ts';
  * `S` is the size of the pages, or all sizes that it takes; `A` the allocator that gives frames for tables (never for
  * what is mapped); `E` the entry.
  */
-// biome-ignore lint/suspicious/noShadowRestrictedNames: the original's name; a dictionary is `globalThis.Map` here
 export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFlags<S> = PageFlags<S>> {
   /** @internal Of this mapper, and of all that edit the same tables. */
   readonly reentry: Reentry;
