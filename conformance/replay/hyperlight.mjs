@@ -18,6 +18,8 @@ import { brief, hex, listOf, MalformedFile, u64 } from './values.mjs';
 import { digestOf } from './words.mjs';
 
 const TABLE_BYTES = 4096n;
+/** What addresses are smaller than. */
+const END_OF_NUMBERS = 1n << 64n;
 
 /** Bits that are all set in an entry that leads to a table. */
 const TABLE_BITS = { amd64: 1n, aarch64: 3n };
@@ -112,7 +114,7 @@ function system(arch) {
       Object.entries({ ...CALLS, ...STEPS }).map(([name, { takes }]) => [name, takes]),
     ),
     outcomes: ['reads', 'writes', 'alloc', 'moved', 'updateRoot', 'readyMade'],
-    deliberate: ['space-aware-map-works'],
+    deliberate: ['space-aware-map-works', 'unmapped-needs-no-address'],
     open(header) {
       const { movability } = header;
       if (movability !== 'MayMoveTable' && movability !== 'MayNotMoveTable') {
@@ -167,10 +169,14 @@ function system(arch) {
         },
         checkpoint: () => ({ ...state.allocator.checkpoint(), root: hex(state.root) }),
         deliberate(recorded, found) {
-          const isMeant =
-            recorded.op === 'space_aware_map' &&
-            isShared(arch, memory, { ...argumentsOf(recorded), root: state.root, shared }, found);
-          return isMeant ? { name: 'space-aware-map-works' } : undefined;
+          const args = { ...argumentsOf(recorded), root: state.root, shared };
+          if (recorded.op === 'space_aware_map' && isShared(arch, memory, args, found)) {
+            return { name: 'space-aware-map-works' };
+          }
+          const isArithmetic = recorded.op === 'map' && recorded.result.arithmetic === true;
+          return isArithmetic && isUnmapped(arch, memory, args, found)
+            ? { name: 'unmapped-needs-no-address' }
+            : undefined;
         },
       };
     },
@@ -241,7 +247,7 @@ function counts(op, result, { reads, writes }) {
  * @param {import('./memory.mjs').WordMemory} memory
  * @param {bigint} root
  * @param {bigint} va
- * @param {number} depth - of the table, 1 to 3
+ * @param {number} depth - of the table, 1 to 3; 4 for the entry of a page
  */
 function entriesTo(arch, memory, root, va, depth) {
   const entries = [];
@@ -304,6 +310,29 @@ function isShared(arch, memory, { root, ourVa, depth, shared }, found) {
     const original = originals.get(address - offset);
     return original !== undefined && memory.read(u64(original, 'moved') + offset) === value;
   });
+}
+
+/**
+ * Whether a range that has no physical addresses, so that none can be beyond 64 bits, is unmapped as any other: its pages are
+ * absent, and nothing changed but them and entries that link tables that were made.
+ *
+ * @param {Architecture} arch
+ * @param {import('./memory.mjs').WordMemory} memory - after the operation
+ * @param {Arguments} args
+ * @param {Record<string, any>} found
+ */
+function isUnmapped(arch, memory, { root, mapping, physBase, virtBase, len }, found) {
+  const isBeyond = mapping.kind === 'Unmapped' && physBase + len > END_OF_NUMBERS;
+  if (!isBeyond || virtBase + len >= END_OF_NUMBERS || found.result.ok !== true) return false;
+  const pages = [];
+  for (let va = virtBase & ~(TABLE_BYTES - 1n); va < virtBase + len; va += TABLE_BYTES) pages.push(va);
+  return (
+    found.writes === pages.length + found.alloc.length &&
+    pages.every((va) => memory.read(entriesTo(arch, memory, root, va, 4)[3]) === 0n) &&
+    memory
+      .changes()
+      .every(({ value }) => value === 0n || found.alloc.includes(hex(value & arch.PTE_ADDR_MASK)))
+  );
 }
 
 /** @param {() => unknown} call */

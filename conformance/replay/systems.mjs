@@ -2,6 +2,7 @@
 
 import { halMap } from './hal-map.mjs';
 import { halPage } from './hal-page.mjs';
+import { halPageCtrl } from './hal-page-ctrl.mjs';
 import { hyperlightAarch64, hyperlightAmd64 } from './hyperlight.mjs';
 import { mappedPageTable, offsetPageTable, recursivePageTable } from './x86-64-mappers.mjs';
 
@@ -12,6 +13,7 @@ export const SYSTEMS = {
   'x86_64/RecursivePageTable': recursivePageTable,
   'hal_core/page': halPage,
   'hal_core/Map': halMap,
+  'hal_x86_64/PageCtrl': halPageCtrl,
   'hyperlight_common/vmem/amd64': hyperlightAmd64,
   'hyperlight_common/vmem/aarch64': hyperlightAarch64,
 };

@@ -1,0 +1,186 @@
+// Where `PageCtrl` differs from its original on purpose: whether what was found is the right better answer.
+
+import { isDeepStrictEqual } from 'node:util';
+import { hex, u64 } from './values.mjs';
+
+const P = 1n;
+const W = 2n;
+const HUGE = 0x80n;
+const ADDRESS = 0xf_ffff_ffff_f000n;
+
+/**
+ * Depth of the table whose entries map pages of a size.
+ *
+ * @type {Record<string, number>}
+ */
+const DEPTHS = { '4KB': 3, '2MB': 2, '1GB': 1 };
+
+/** @typedef {{ memory: import('./memory.mjs').WordMemory, root: bigint }} Tables */
+/** @typedef {import('./memory.mjs').Word} Word */
+
+/**
+ * The entries on the way to a page of 4 KiB, from the PML4's to the PT's, as far as there are tables: read without the
+ * processor, and whatever bit 7 says.
+ *
+ * @param {Tables} tables
+ * @param {bigint} va
+ * @returns {Word[]}
+ */
+export function entriesTo({ memory, root }, va) {
+  const entries = [];
+  let table = root;
+  for (let depth = 0; depth < 4; depth += 1) {
+    const address = table + ((va >> BigInt(39 - 9 * depth)) & 511n) * 8n;
+    const value = memory.read(address) ?? 0n;
+    entries.push({ address, value });
+    if ((value & P) === 0n) break;
+    table = value & ADDRESS;
+  }
+  return entries;
+}
+
+/**
+ * Whether an operation was refused where the original goes on: at a present entry with bit 7 above the page's own, behind which the
+ * original takes for a table what is mapped there.
+ *
+ * @param {Tables} tables - the words are those after the operation
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+export function isBlocked(tables, recorded, found) {
+  const { op, size = '4KB', page, frame, virt } = recorded;
+  const first = u64(page ?? frame ?? virt[0], 'page');
+  const way = entriesTo(tables, first + 4096n * BigInt(pagesDone(found))).slice(0, DEPTHS[size]);
+  const at = way.findIndex(({ value }) => (value & (P | HUGE)) === (P | HUGE));
+  if (at < 0) return false;
+  if (op === 'translate_page') {
+    return isDeepStrictEqual(found.result, at === 0 ? { err: 'Other' } : { err: 'WrongSize', size });
+  }
+  return found.result.panic === true && isBeginning(recorded, found);
+}
+
+/**
+ * Whether a range stopped as recorded, and its earlier pages were mapped as recorded, but the tables that the original had made for
+ * the page at which it stopped were not.
+ *
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+export function isUntouched(recorded, found) {
+  const { panic, fault } = recorded.result;
+  const isSame =
+    (panic !== undefined || fault !== undefined) &&
+    panic === found.result.panic &&
+    fault === found.result.fault;
+  return isSame && pagesDone(found) > 0 && isBeginning(recorded, found);
+}
+
+/**
+ * How many pages of a range were mapped.
+ *
+ * @param {Record<string, any>} found
+ */
+function pagesDone({ events }) {
+  return events.filter((/** @type {string[]} */ [kind]) => kind === 'callback').length;
+}
+
+/**
+ * Whether what was done is what the original did for the first pages of a range, all that were mapped; for a single page, nothing.
+ *
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+function isBeginning({ alloc = [], events = [], changed = [] }, found) {
+  const last = found.events.length - 1;
+  const isPrefix = (/** @type {string} */ member, /** @type {unknown[]} */ all) =>
+    isDeepStrictEqual(found[member], all.slice(0, found[member].length));
+  if (pagesDone(found) === 0) {
+    return found.changed === undefined && found.alloc.length === 0 && found.events.length === 0;
+  }
+  return (
+    found.events[last][0] === 'invlpg' &&
+    isPrefix('events', events) &&
+    isPrefix('alloc', alloc) &&
+    Array.isArray(changed) &&
+    Array.isArray(found.changed) &&
+    found.changed.every((/** @type {unknown} */ word) =>
+      changed.some((each) => isDeepStrictEqual(each, word)),
+    )
+  );
+}
+
+/**
+ * Whether a call faulted as recorded, at a new table that cannot be reached, and then unlinked what it had linked: all is as before, and
+ * INVLPG was executed for where those tables had been seen.
+ *
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+export function isUndone({ page, frame, virt, result, alloc = [], events = [] }, found) {
+  const seen = windowsOf(u64(page ?? frame ?? virt[0], 'page')).map(hex);
+  const end = seen.indexOf(result.fault) + 1;
+  const linked = seen.slice(end - alloc.length, end).reverse();
+  return (
+    end >= alloc.length &&
+    alloc.length > 0 &&
+    found.result.fault === result.fault &&
+    found.changed === undefined &&
+    found.alloc.length === 0 &&
+    isDeepStrictEqual(found.events, [...events, ...linked.map((address) => ['invlpg', address])])
+  );
+}
+
+/**
+ * Addresses at which entry 511 of the PML4 shows the PDPT, the PD and the PT on the way to a page.
+ *
+ * @param {bigint} va
+ */
+function windowsOf(va) {
+  return [1n, 2n, 3n].map((depth) => {
+    const turns = 9n * (4n - depth);
+    const indices = (BigInt.asUintN(48, va) >> turns) & ~0xfffn;
+    return BigInt.asUintN(64, -1n << (12n + 9n * depth)) | indices;
+  });
+}
+
+/**
+ * Whether a page of 4 KiB is mapped.
+ *
+ * @param {readonly Word[]} way - the entries on the way to it
+ */
+export function isMapped(way) {
+  return way.length === 4 && way.every(({ value }) => (value & (P | HUGE)) === P);
+}
+
+/**
+ * Whether a page that was mapped is unmapped, or had its right to be written changed, and INVLPG was executed for it. Tables on the way
+ * become writable, with an INVLPG each.
+ *
+ * @param {Tables} tables
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ * @param {readonly Word[]} before - the entries on the way, before the operation
+ */
+export function isEdited({ memory }, { op, page }, found, before) {
+  if ((op !== 'unmap' && op !== 'flags_mut') || !isMapped(before)) return false;
+  const leaf = before[3];
+  const after = before.map(({ value }, i) => (i < 3 ? value | W : op === 'unmap' ? 0n : value ^ W));
+  const changes = before
+    .map(({ address }, i) => ({ address, value: after[i] }))
+    .filter(({ value }, i) => value !== before[i].value)
+    .sort(byAddress);
+  const upgraded = after.slice(0, 3).filter((value, i) => value !== before[i].value).length;
+  return (
+    found.result.ok === (op === 'unmap' ? hex(leaf.value & ADDRESS) : page) &&
+    isDeepStrictEqual(memory.changes(), changes) &&
+    isDeepStrictEqual(found.events, Array(upgraded + 1).fill(['invlpg', page]))
+  );
+}
+
+/**
+ * @param {Word} a
+ * @param {Word} b
+ */
+function byAddress(a, b) {
+  return a.address < b.address ? -1 : 1;
+}
