@@ -46,6 +46,10 @@ export abstract class Alloc<S extends Size = Size> {
 
 /** Has no pages, and takes none: for callers who know that no table is missing. */
 export class EmptyAlloc extends Alloc<Size> {
+  override alloc(size: Size): never {
+    return this.allocRange(size, 1n);
+  }
+
   allocRange(_size: Size, _len: bigint): never {
     throw AllocError.oom();
   }
