@@ -48,15 +48,16 @@ export function entriesTo({ memory, root }, va) {
  * @param {Record<string, any>} found
  */
 export function isBlocked(tables, recorded, found) {
-  const { op, size = '4KB', page, frame, virt } = recorded;
-  const first = u64(page ?? frame ?? virt[0], 'page');
+  const { op, size = '4KB' } = recorded;
+  if (op === 'init_paging') return false;
+  const first = firstPage(recorded);
   const way = entriesTo(tables, first + 4096n * BigInt(pagesDone(found))).slice(0, DEPTHS[size]);
   const at = way.findIndex(({ value }) => (value & (P | HUGE)) === (P | HUGE));
   if (at < 0) return false;
-  if (op === 'translate_page') {
-    return isDeepStrictEqual(found.result, at === 0 ? { err: 'Other' } : { err: 'WrongSize', size });
-  }
-  return found.result.panic === true && isBeginning(recorded, found);
+  const refusal = at === 0 ? { err: 'Other' } : { err: 'WrongSize', size };
+  const isRefused =
+    op === 'translate_page' ? isDeepStrictEqual(found.result, refusal) : found.result.panic === true;
+  return isRefused && isBeginning(recorded, found);
 }
 
 /**
@@ -73,6 +74,15 @@ export function isUntouched(recorded, found) {
     panic === found.result.panic &&
     fault === found.result.fault;
   return isSame && pagesDone(found) > 0 && isBeginning(recorded, found);
+}
+
+/**
+ * The page that an operation is about, or the first of them.
+ *
+ * @param {Record<string, any>} recorded
+ */
+function firstPage({ page, frame, virt }) {
+  return u64(page ?? frame ?? virt[0], 'page');
 }
 
 /**
@@ -116,8 +126,10 @@ function isBeginning({ alloc = [], events = [], changed = [] }, found) {
  * @param {Record<string, any>} recorded
  * @param {Record<string, any>} found
  */
-export function isUndone({ page, frame, virt, result, alloc = [], events = [] }, found) {
-  const seen = windowsOf(u64(page ?? frame ?? virt[0], 'page')).map(hex);
+export function isUndone(recorded, found) {
+  const { result, alloc = [], events = [] } = recorded;
+  if (result.fault === undefined) return false;
+  const seen = windowsOf(firstPage(recorded)).map(hex);
   const end = seen.indexOf(result.fault) + 1;
   const linked = seen.slice(end - alloc.length, end).reverse();
   return (
