@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PageTableError } from '../../dist/bits/index.js';
 import { EmptyAlloc, Handle, PAddr, Map as PageMap, VAddr } from '../../dist/hal-core/index.js';
-import { baseOf, pageAt, readPage, readSize } from './hal-values.mjs';
+import { baseOf, isLastOfSpace, pageAt, readPage, readSize } from './hal-values.mjs';
 import { brief, hex, listOf, MalformedFile, u64 } from './values.mjs';
 
 /** @typedef {Record<string, any>} Arguments */
@@ -51,7 +51,7 @@ const OPERATIONS = {
 export const halMap = {
   operations: Object.fromEntries(Object.entries(OPERATIONS).map(([name, { takes }]) => [name, takes])),
   outcomes: ['events'],
-  deliberate: ['identity-map-range-works'],
+  deliberate: ['identity-map-range-works', 'last-page-is-yielded'],
   open() {
     const mapper = new Dictionary();
     /** @type {Entries} what was mapped before the last operation */
@@ -69,10 +69,12 @@ export const halMap = {
         if (!isDeepStrictEqual(mapper.events, events)) restore(mapper, before, events);
       },
       checkpoint: () => ({ mapped: mappedMember(mapper.entries) }),
-      deliberate: (recorded, found) =>
-        recorded.op === 'identity_map_range' && isIdentityMapped(recorded, found, before)
-          ? { name: 'identity-map-range-works' }
-          : undefined,
+      deliberate(recorded, found) {
+        if (recorded.op === 'identity_map_range') {
+          return isIdentityMapped(recorded, found, before) ? { name: 'identity-map-range-works' } : undefined;
+        }
+        return isLastYielded(recorded, found, before) ? { name: 'last-page-is-yielded' } : undefined;
+      },
     };
   },
 };
@@ -246,6 +248,41 @@ function isIdentityMapped({ phys: [first, last, size] }, found, before) {
     events.push(['map', page, page, size], ['callback', page, true, false, true], ['commit', page]);
   }
   return isDeepStrictEqual(found.result, { ok: [first, last] }) && isDeepStrictEqual(found.events, events);
+}
+
+/**
+ * Whether a range that breaks off before its last page, which is the last one of the address space, was gone through to its end, unless
+ * the mapper refused that page.
+ *
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ * @param {Entries} before - what was mapped before the operation
+ */
+function isLastYielded({ op, virt, phys, result, events = [] }, found, before) {
+  const isRange = op === 'map_range' || op === 'unmap_range';
+  if (!isRange || result.by !== 'defaults') return false;
+  const [first, last, size] = virt;
+  const sizeBytes = readSize(size).asUsize();
+  const isLast =
+    isLastOfSpace('VAddr', u64(last, 'virt'), sizeBytes) ||
+    (op === 'map_range' && isLastOfSpace('PAddr', u64(phys[1], 'phys'), sizeBytes));
+  const pagesBefore = (u64(last, 'virt') - u64(first, 'virt')) / sizeBytes;
+  if (!isLast || BigInt(events.length) !== pagesBefore * (op === 'map_range' ? 3n : 1n)) return false;
+  if (before.has(u64(last, 'virt')) === (op === 'map_range')) {
+    return found.result.by === 'mapper' && isDeepStrictEqual(found.events, events);
+  }
+  const [more, ok] =
+    op === 'map_range'
+      ? [
+          [
+            ['map', last, phys[1], size],
+            ['callback', last, true, false, true],
+            ['commit', last],
+          ],
+          [first, last],
+        ]
+      : [[['unmap', last]], true];
+  return isDeepStrictEqual(found.result, { ok }) && isDeepStrictEqual(found.events, [...events, ...more]);
 }
 
 /** @param {any} range */

@@ -1,8 +1,10 @@
 // Where `PageCtrl` differs from its original on purpose: whether what was found is the right better answer.
 
 import { isDeepStrictEqual } from 'node:util';
+import { isLastOfSpace } from './hal-values.mjs';
 import { hex, u64 } from './values.mjs';
 
+const PAGE_BYTES = 4096n;
 const P = 1n;
 const W = 2n;
 const HUGE = 0x80n;
@@ -51,7 +53,7 @@ export function isBlocked(tables, recorded, found) {
   const { op, size = '4KB' } = recorded;
   if (op === 'init_paging') return false;
   const first = firstPage(recorded);
-  const way = entriesTo(tables, first + 4096n * BigInt(pagesDone(found))).slice(0, DEPTHS[size]);
+  const way = entriesTo(tables, first + PAGE_BYTES * BigInt(pagesDone(found))).slice(0, DEPTHS[size]);
   const at = way.findIndex(({ value }) => (value & (P | HUGE)) === (P | HUGE));
   if (at < 0) return false;
   const refusal = at === 0 ? { err: 'Other' } : { err: 'WrongSize', size };
@@ -116,6 +118,36 @@ function isBeginning({ alloc = [], events = [], changed = [] }, found) {
     found.changed.every((/** @type {unknown} */ word) =>
       changed.some((each) => isDeepStrictEqual(each, word)),
     )
+  );
+}
+
+/**
+ * Whether a range that breaks off before its last page, which is the last one of the address space, was mapped to its end.
+ *
+ * @param {Tables} tables - the words are those after the operation
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+export function isLastYielded(tables, { op, virt, phys, alloc = [], events = [], changed = [] }, found) {
+  const more = found.events.length - events.length;
+  if (op !== 'map_range' || found.result.ok !== true || more < 2) return false;
+  const first = u64(virt[0], 'virt');
+  const last = u64(virt[1], 'virt');
+  const target = u64(phys[1], 'phys');
+  const isLast = isLastOfSpace('VAddr', last, PAGE_BYTES) || isLastOfSpace('PAddr', target, PAGE_BYTES);
+  const invlpg = ['invlpg', virt[1]];
+  const expected = [...events, ...Array(more - 2).fill(invlpg), ['callback', virt[1]], invlpg];
+  const way = entriesTo(tables, last);
+  const leaf = way[3]?.value ?? 0n;
+  const listed = Array.isArray(changed) ? changed.map(([address]) => u64(address, 'changed')) : [];
+  const known = [...way.map(({ address }) => address), ...listed];
+  return (
+    isLast &&
+    BigInt(pagesDone({ events })) * PAGE_BYTES === last - first &&
+    isDeepStrictEqual(found.events, expected) &&
+    isDeepStrictEqual(found.alloc.slice(0, alloc.length), alloc) &&
+    (leaf & (P | ADDRESS)) === (target | P) &&
+    tables.memory.changes().every(({ address, value }) => value === 0n || known.includes(address))
   );
 }
 

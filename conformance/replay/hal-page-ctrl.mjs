@@ -18,6 +18,7 @@ import {
   entriesTo,
   isBlocked,
   isEdited,
+  isLastYielded,
   isMapped,
   isUndone,
   isUntouched,
@@ -112,6 +113,7 @@ export const halPageCtrl = {
   operations: Object.fromEntries(Object.entries(OPERATIONS).map(([name, { takes }]) => [name, takes])),
   outcomes: ['alloc', 'freed', 'events'],
   deliberate: [
+    'last-page-is-yielded',
     'huge-page-on-the-way',
     'fault-is-undone',
     'failed-page-is-untouched',
@@ -160,6 +162,7 @@ export const halPageCtrl = {
       checkpoint: () => allocator.checkpoint(),
       deliberate(recorded, found) {
         if (isBlocked(machine, recorded, found)) return { name: 'huge-page-on-the-way' };
+        if (isLastYielded(machine, recorded, found)) return { name: 'last-page-is-yielded' };
         if (isUndone(recorded, found)) return { name: 'fault-is-undone' };
         if (isUntouched(recorded, found)) return { name: 'failed-page-is-untouched' };
         if (!isEdited(machine, recorded, found, before)) return undefined;

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PageTableError } from '../../dist/bits/index.js';
 import { NotAligned, PAddr, Page, VAddr } from '../../dist/hal-core/index.js';
-import { baseOf, pageAt, readPage, readSize } from './hal-values.mjs';
+import { baseOf, isLastOfSpace, pageAt, readPage, readSize } from './hal-values.mjs';
 import { brief, checked, decimal, hex, MalformedFile, u64 } from './values.mjs';
 
 /** Pages of a range that the files list at most. */
@@ -13,13 +13,6 @@ const MAX_PAGES = 6;
 
 /** @type {Record<string, any>} */
 const SPACES = { VAddr, PAddr };
-
-/**
- * Where each space ends, the virtual one at the end of both its halves.
- *
- * @type {Record<string, readonly bigint[]>}
- */
-const ENDS = { VAddr: [1n << 47n, 1n << 64n], PAddr: [1n << 52n] };
 
 /**
  * Each operation: its arguments beside `space`, the call, which gives the payload, and what else a line tells of it.
@@ -117,7 +110,7 @@ function isLastPage({ space, start: [first, sizeName], result }, found) {
   const size = readSize(sizeName).asUsize();
   const last = iter.length === 0 ? u64(first, 'start') : u64(iter.at(-1), 'iter') + size;
   const better = { ...same, iter: [...iter, hex(last)], stop: iter.length + 1 < MAX_PAGES ? 'end' : 'limit' };
-  return ENDS[space].includes(last + size) && isDeepStrictEqual(found.result, { ok: better });
+  return isLastOfSpace(space, last, size) && isDeepStrictEqual(found.result, { ok: better });
 }
 
 /**

@@ -40,3 +40,21 @@ export function readPage(Space, pair, name) {
 export function baseOf(unit) {
   return hex(unit.baseAddr().asUsize());
 }
+
+/**
+ * Where each space ends, the virtual one at the end of both its halves.
+ *
+ * @type {Record<string, readonly bigint[]>}
+ */
+const ENDS = { VAddr: [1n << 47n, 1n << 64n], PAddr: [1n << 52n] };
+
+/**
+ * Whether there is no page after one: there a recorded range breaks off before it yields this page.
+ *
+ * @param {string} space - `VAddr` or `PAddr`
+ * @param {bigint} base
+ * @param {bigint} sizeBytes
+ */
+export function isLastOfSpace(space, base, sizeBytes) {
+  return ENDS[space].includes(base + sizeBytes);
+}

@@ -19,4 +19,4 @@ export const SYSTEMS = {
 };
 
 /** Names of all deliberate differences that a replay may pass over. */
-export const DELIBERATE = Object.values(SYSTEMS).flatMap((system) => system.deliberate);
+export const DELIBERATE = [...new Set(Object.values(SYSTEMS).flatMap((system) => system.deliberate))];

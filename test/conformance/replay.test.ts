@@ -828,6 +828,40 @@ describe('a deliberate difference is counted only if the better answer was found
     expect(spoilt.differences.length).toBeGreaterThan(0);
   });
 
+  describe('last-page-is-yielded, where a range is mapped', () => {
+    /** What is counted of a recording in which one operation is another one, or did something else. */
+    function countedOf(
+      file: string,
+      isWanted: (line: Members) => boolean,
+      change: (line: Members) => Members,
+    ) {
+      const { deliberate } = replayText(corrupted(textOf(file), isWanted, change).text);
+      return deliberate.filter(({ name }) => name === 'last-page-is-yielded').length;
+    }
+
+    const isMapped = ({ op, result, virt, phys }: Members) =>
+      op === 'map_range' && JSON.stringify(result).includes('ok') && isOnePage(virt) && isOnePage(phys);
+    const isOnePage = (range: unknown) => Array.isArray(range) && range[0] === range[1];
+    const last = '0xffffffffff000';
+
+    test('by Map', () => {
+      const broken = { result: { panic: true, by: 'defaults' }, events: [] };
+      const isSmall = (line: Members) => isMapped(line) && JSON.stringify(line['virt']).includes('4KB');
+      const phys = [last, last, '4KB'];
+      expect(countedOf(MAP, isSmall, (line) => ({ ...line, phys, ...broken }))).toBe(1);
+      expect(countedOf(MAP, isSmall, (line) => ({ ...line, ...broken }))).toBe(0);
+      const isUnmapped = ({ op, result }: Members) =>
+        op === 'unmap_range' && JSON.stringify(result).includes('ok');
+      expect(countedOf(MAP, isUnmapped, (line) => ({ ...line, ...broken }))).toBe(0);
+    });
+
+    test('by PageCtrl', () => {
+      const broken = { result: { panic: true }, events: [], alloc: [], changed: [] };
+      expect(countedOf(PAGE_CTRL, isMapped, (line) => ({ ...line, phys: [last, last], ...broken }))).toBe(1);
+      expect(countedOf(PAGE_CTRL, isMapped, (line) => ({ ...line, ...broken }))).toBe(0);
+    });
+  });
+
   test('failed-page-is-untouched', () => {
     const isPartial = ({ op, result, events }: Members) =>
       op === 'map_range' && JSON.stringify(result).includes('panic') && Array.isArray(events);
