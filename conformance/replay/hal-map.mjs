@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PageTableError } from '../../dist/bits/index.js';
 import { EmptyAlloc, Handle, PAddr, Map as PageMap, VAddr } from '../../dist/hal-core/index.js';
-import { baseOf, isLastOfSpace, pageAt, readPage, readSize } from './hal-values.mjs';
+import { baseOf, isLastOfSpace, readPage, readSize } from './hal-values.mjs';
 import { brief, hex, listOf, MalformedFile, u64 } from './values.mjs';
 
 /** @typedef {Record<string, any>} Arguments */
@@ -99,7 +99,7 @@ class Dictionary extends PageMap {
   mapPage(virt, phys) {
     const key = virt.baseAddr().asUsize();
     if (this.entries.has(key)) throw new MapperAbort('ALREADY_MAPPED', `${virt} is mapped`);
-    const entry = new Entry(phys.baseAddr().asUsize(), phys.size().asUsize(), this);
+    const entry = new Entry(phys, this);
     this.entries.set(key, entry);
     this.events.push(['map', baseOf(virt), baseOf(phys), String(virt.size())]);
     return new Handle(virt, entry);
@@ -121,7 +121,7 @@ class Dictionary extends PageMap {
     const { phys } = this.#entryOf(virt);
     this.entries.delete(virt.baseAddr().asUsize());
     this.events.push(['unmap', baseOf(virt)]);
-    return pageAt(PAddr, hex(phys), virt.size(), 'phys');
+    return phys;
   }
 
   /** @param {any} handle - that a callback is given */
@@ -147,13 +147,11 @@ class Entry {
   #mapper;
 
   /**
-   * @param {bigint} phys
-   * @param {bigint} sizeBytes
+   * @param {any} phys - the physical page
    * @param {Dictionary} mapper - told when it is committed
    */
-  constructor(phys, sizeBytes, mapper) {
+  constructor(phys, mapper) {
     this.phys = phys;
-    this.sizeBytes = sizeBytes;
     this.#mapper = mapper;
   }
 
@@ -191,7 +189,7 @@ class Entry {
   }
 
   copy() {
-    return Object.assign(new Entry(this.phys, this.sizeBytes, this.#mapper), this);
+    return Object.assign(new Entry(this.phys, this.#mapper), this);
   }
 }
 
@@ -212,7 +210,7 @@ function restore(mapper, before, events) {
   for (const [kind, virt, phys, size] of events) {
     const base = u64(virt, kind);
     if (kind === 'map') {
-      mapper.entries.set(base, new Entry(u64(phys, kind), readSize(size).asUsize(), mapper));
+      mapper.entries.set(base, new Entry(readPage(PAddr, [phys, size], kind), mapper));
     } else if (kind === 'unmap') {
       mapper.entries.delete(base);
     } else if (kind === 'commit') {
@@ -226,8 +224,9 @@ function restore(mapper, before, events) {
 function mappedMember(entries) {
   return [...entries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([base, { phys, sizeBytes, present, writable, executable, committed }]) => {
-      return [hex(base), hex(phys), hex(sizeBytes), present, writable, executable, committed];
+    .map(([base, { phys, present, writable, executable, committed }]) => {
+      const sizeBytes = hex(phys.size().asUsize());
+      return [hex(base), baseOf(phys), sizeBytes, present, writable, executable, committed];
     });
 }
 

@@ -88,6 +88,27 @@ function firstPage({ page, frame, virt }) {
 }
 
 /**
+ * Whether a call that takes all frames first was refused because there are not enough, where the original links the first table, and
+ * faults because that cannot be reached.
+ *
+ * @param {Tables} tables - the words are those after the operation
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ */
+export function isShortOfFrames(tables, recorded, found) {
+  const { result, alloc = [] } = recorded;
+  if (result.fault === undefined || found.result.code !== 'OUT_OF_FRAMES') return false;
+  const page = firstPage(recorded) + PAGE_BYTES * BigInt(pagesDone(found));
+  const missing = 4 - entriesTo(tables, page).length;
+  return (
+    windowsOf(page).map(hex).includes(result.fault) &&
+    alloc.length - found.alloc.length === 1 &&
+    missing > 1 &&
+    isBeginning(recorded, found)
+  );
+}
+
+/**
  * How many pages of a range were mapped.
  *
  * @param {Record<string, any>} found
@@ -122,32 +143,70 @@ function isBeginning({ alloc = [], events = [], changed = [] }, found) {
 }
 
 /**
- * Whether a range that breaks off before its last page, which is the last one of the address space, was mapped to its end.
+ * Whether a range that breaks off before its last page, which is the last one of the address space, went on with that page.
  *
  * @param {Tables} tables - the words are those after the operation
  * @param {Record<string, any>} recorded
  * @param {Record<string, any>} found
  */
-export function isLastYielded(tables, { op, virt, phys, alloc = [], events = [], changed = [] }, found) {
-  const more = found.events.length - events.length;
-  if (op !== 'map_range' || found.result.ok !== true || more < 2) return false;
+export function isLastYielded(tables, recorded, found) {
+  const { op, virt, phys, result, alloc = [], events = [] } = recorded;
+  if (op !== 'map_range' || result.panic !== true) return false;
   const first = u64(virt[0], 'virt');
   const last = u64(virt[1], 'virt');
   const target = u64(phys[1], 'phys');
   const isLast = isLastOfSpace('VAddr', last, PAGE_BYTES) || isLastOfSpace('PAddr', target, PAGE_BYTES);
-  const invlpg = ['invlpg', virt[1]];
-  const expected = [...events, ...Array(more - 2).fill(invlpg), ['callback', virt[1]], invlpg];
+  const isAtLast =
+    isLast &&
+    BigInt(pagesDone({ events })) * PAGE_BYTES === last - first &&
+    isDeepStrictEqual(found.events.slice(0, events.length), events) &&
+    isDeepStrictEqual(found.alloc.slice(0, alloc.length), alloc);
+  if (!isAtLast) return false;
+  const more = found.events.slice(events.length);
+  return found.result.ok === true
+    ? isMappedNow(tables, recorded, last, target, more)
+    : isFaultOf(last, recorded, found, more);
+}
+
+/**
+ * Whether the last page of a range was mapped.
+ *
+ * @param {Tables} tables
+ * @param {Record<string, any>} recorded
+ * @param {bigint} last
+ * @param {bigint} target
+ * @param {readonly unknown[]} events - of this page
+ */
+function isMappedNow(tables, { changed = [] }, last, target, events) {
+  if (events.length < 2) return false;
+  const invlpg = ['invlpg', hex(last)];
+  const expected = [...Array(events.length - 2).fill(invlpg), ['callback', hex(last)], invlpg];
   const way = entriesTo(tables, last);
   const leaf = way[3]?.value ?? 0n;
   const listed = Array.isArray(changed) ? changed.map(([address]) => u64(address, 'changed')) : [];
   const known = [...way.map(({ address }) => address), ...listed];
   return (
-    isLast &&
-    BigInt(pagesDone({ events })) * PAGE_BYTES === last - first &&
-    isDeepStrictEqual(found.events, expected) &&
-    isDeepStrictEqual(found.alloc.slice(0, alloc.length), alloc) &&
+    isDeepStrictEqual(events, expected) &&
     (leaf & (P | ADDRESS)) === (target | P) &&
     tables.memory.changes().every(({ address, value }) => value === 0n || known.includes(address))
+  );
+}
+
+/**
+ * Whether the last page of a range could not be mapped because a table on the way to it cannot be reached, and nothing more was changed.
+ *
+ * @param {bigint} last
+ * @param {Record<string, any>} recorded
+ * @param {Record<string, any>} found
+ * @param {readonly any[]} events - of this page
+ */
+function isFaultOf(last, { alloc = [], changed }, found, events) {
+  const seen = windowsOf(last).map(hex);
+  return (
+    seen.includes(found.result.fault) &&
+    found.alloc.length === alloc.length &&
+    isDeepStrictEqual(found.changed, changed) &&
+    events.every(([kind, address]) => kind === 'invlpg' && seen.includes(address))
   );
 }
 

@@ -20,6 +20,7 @@ import {
   isEdited,
   isLastYielded,
   isMapped,
+  isShortOfFrames,
   isUndone,
   isUntouched,
 } from './hal-page-ctrl-deliberate.mjs';
@@ -117,6 +118,7 @@ export const halPageCtrl = {
     'huge-page-on-the-way',
     'fault-is-undone',
     'failed-page-is-untouched',
+    'all-frames-first',
     'unmap-works',
     'flags-mut-works',
   ],
@@ -164,6 +166,7 @@ export const halPageCtrl = {
         if (isBlocked(machine, recorded, found)) return { name: 'huge-page-on-the-way' };
         if (isLastYielded(machine, recorded, found)) return { name: 'last-page-is-yielded' };
         if (isUndone(recorded, found)) return { name: 'fault-is-undone' };
+        if (isShortOfFrames(machine, recorded, found)) return { name: 'all-frames-first' };
         if (isUntouched(recorded, found)) return { name: 'failed-page-is-untouched' };
         if (!isEdited(machine, recorded, found, before)) return undefined;
         return { name: recorded.op === 'unmap' ? 'unmap-works' : 'flags-mut-works' };
@@ -276,7 +279,7 @@ function resultOf(call) {
     const message = String(error);
     const fault = faultOf(error);
     if (fault !== undefined) return { fault: hex((fault.cr2 ?? 0n) & ~0xfffn), message };
-    if (!(error instanceof TranslateError)) return { panic: true, message };
+    if (!(error instanceof TranslateError)) return { panic: true, code: error.code, message };
     return { err: error.kind, ...(error.size === undefined ? {} : { size: String(error.size) }) };
   }
 }
