@@ -685,7 +685,10 @@ describe('an allocator', () => {
     for (const [given, says] of [
       [page(0n), 'a Page of PAddr'],
       [undefined, 'undefined'],
-      [frameOf(0n, Size2Mb), 'a frame of 4KB'],
+      [
+        frameOf(0n, Size2Mb),
+        'no frame for the PDPT of Page { base: VAddr(0x1000), size: 4KB }: the allocator gave: Page',
+      ],
     ] as const) {
       machine.alloc.alloc = () => given as never;
       refusedWhole(
