@@ -3,6 +3,7 @@ export { Address, InvalidAddress, PAddr, VAddr } from './addr.ts';
 export { Alloc, BumpAlloc, EmptyAlloc } from './alloc.ts';
 export { Entry } from './entry.ts';
 export { AllocError, NotAligned, TranslateError } from './errors.ts';
+export { GuardedMap, UnsafeMapping } from './guarded-map.ts';
 export { Handle, type PageFlags } from './handle.ts';
 export { Map } from './map.ts';
 export { Mm, type MmOptions } from './mm.ts';

@@ -1,9 +1,9 @@
-import { addressOf } from '../bits/index.ts';
+import { joinHalves } from '../bits/index.ts';
 import type { TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 import { pathOf } from './path-of.ts';
-import { rangeToRead, SPACE_PAGES } from './range.ts';
+import { rangeToRead } from './range.ts';
 import { TableWalk } from './table-walk.ts';
 
 const FRAMES_PER_HIGH = 2 ** 20;
@@ -11,18 +11,25 @@ const PAGE_BYTES = 4096n;
 
 /** A page that is mapped. Addresses are worked out when they are asked for: `page` and `frame` cost no `bigint`. */
 export class MappedPage implements Mapping {
-  /** Number of the virtual page, in `[0, 2^52)`: `virtBase` divided by 4096. */
-  readonly page: number;
+  // Halves, which V8 keeps in the object itself; a page number would need an object of its own.
   private readonly architecture: Architecture;
+  private readonly virtHigh: number;
+  private readonly virtLow: number;
   private readonly low: number;
   private readonly high: number;
 
-  /** @internal The page's entry by halves. */
-  constructor(architecture: Architecture, page: number, low: number, high: number) {
-    this.page = page;
+  /** @internal The page that a walk has found. */
+  constructor(architecture: Architecture, walk: TableWalk) {
     this.architecture = architecture;
-    this.low = low;
-    this.high = high;
+    this.virtHigh = walk.virtHigh;
+    this.virtLow = walk.virtLow;
+    this.low = walk.low;
+    this.high = walk.high;
+  }
+
+  /** Number of the virtual page, in `[0, 2^52)`: `virtBase` divided by 4096. */
+  get page(): number {
+    return (this.virtHigh >>> 0) * FRAMES_PER_HIGH + (this.virtLow >>> 12);
   }
 
   /** Number of the frame, in `[0, 2^40)`: `physBase` divided by 4096. */
@@ -31,11 +38,11 @@ export class MappedPage implements Mapping {
   }
 
   get physBase(): bigint {
-    return addressOf(this.frame);
+    return joinHalves(this.low & ~0xfff, this.high & this.architecture.facts.addressHigh);
   }
 
   get virtBase(): bigint {
-    return addressOf(this.page);
+    return joinHalves(this.virtLow, this.virtHigh);
   }
 
   get len(): bigint {
@@ -57,15 +64,6 @@ export class MappedPage implements Mapping {
   }
 }
 
-/**
- * The virtual page for one of the 48-bit space.
- *
- * @returns its number, in `[0, 2^52)`
- */
-export function virtualPage(architecture: Architecture, page: number): number {
-  return architecture.extendsSign && page >= SPACE_PAGES / 2 ? page + (2 ** 52 - SPACE_PAGES) : page;
-}
-
 /** The present pages of a range, one at a time. */
 class MappedPages implements IterableIterator<MappedPage, undefined> {
   private readonly architecture: Architecture;
@@ -79,8 +77,7 @@ class MappedPages implements IterableIterator<MappedPage, undefined> {
   next(): IteratorResult<MappedPage, undefined> {
     const { architecture, walk } = this;
     if (!walk.advance()) return { done: true, value: undefined };
-    const value = new MappedPage(architecture, virtualPage(architecture, walk.page), walk.low, walk.high);
-    return { done: false, value };
+    return { done: false, value: new MappedPage(architecture, walk) };
   }
 
   [Symbol.iterator](): this {

@@ -84,7 +84,7 @@ describe('mapRange', () => {
   test('M4: ranges of 3 and 2 pages are refused before anything is mapped', () => {
     const { mapper, looking } = made();
     const call = () => mapper.mapRange(pages(0x1000n, 0x3000n), frames(0xa000n, 0xb000n), looking, NONE);
-    expect(refused(call, 'BAD_ARGUMENT', '3 pages in .* and 2 in ').detail).toEqual({ virt: 3n, phys: 2n });
+    expect(refused(call, 'BAD_ARGUMENT', /3 pages in .* and 2 in /).detail).toEqual({ virt: 3n, phys: 2n });
     expect(mapper.log).toEqual([]);
   });
 
@@ -286,7 +286,7 @@ describe('handles', () => {
       () => it.isExecutable(),
       () => it.isPresent(),
     ];
-    for (const call of calls) refused(call, 'BAD_ARGUMENT', 'the handle of Page .*0x1000.* was committed');
+    for (const call of calls) refused(call, 'BAD_ARGUMENT', /the handle of Page .*0x1000.* was committed/);
     expect(mapping).toMatchObject({ writable: false, commits: 1 });
     expect(it.virtPage().equals(page(0x1000n))).toBe(true);
   });
@@ -295,7 +295,7 @@ describe('handles', () => {
     const { mapper } = made();
     const call = () =>
       mapper.mapRange(pages(0x1000n, 0x1000n), frames(0n, 0n), (it) => void it.commit(), NONE);
-    refused(call, 'BAD_ARGUMENT', 'commit: Page .*0x1000.* is in the callback of a range');
+    refused(call, 'BAD_ARGUMENT', /commit: Page .*0x1000.* is in the callback of a range/);
     expect(mapper.log).toEqual(['map 1000 0']);
   });
 

@@ -70,7 +70,7 @@ describe('pages', () => {
     const error = refused(
       () => Page.startingAt<VAddr, Size>(virt(address), size),
       'MISALIGNED',
-      `of the page size ${name}|page size ${name}`,
+      `page size ${name}`,
     );
     expect(error).toBeInstanceOf(NotAligned);
     expect(error).toMatchObject({ size, detail: { address, size: size.asUsize() } });
