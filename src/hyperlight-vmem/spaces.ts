@@ -101,10 +101,10 @@ class SpaceWalk extends TableWalk {
   }
 
   run(): SpaceMappings {
-    const { architecture, space, items } = this;
+    const { space, items } = this;
     if (this.wants(0, this.start)) {
       while (this.advance()) {
-        this.add({ kind: 'ThisSpace', mapping: new MappedPage(architecture, this) });
+        this.add({ kind: 'ThisSpace', mapping: new MappedPage(this) });
       }
     }
     return { space, items };

@@ -3,6 +3,17 @@ import { Position } from './position.ts';
 import type { SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
 
+/** Bits of an address that all pages of a table of the last depth have in common. */
+const TABLE_MASK = ~0x1f_ffff;
+
+/** Where the pages of a table of the last depth are. */
+export interface PagesOfTable {
+  readonly architecture: Architecture;
+  /** The address of the page of entry 0, by halves. */
+  readonly virtLow: number;
+  readonly virtHigh: number;
+}
+
 /**
  * Goes through the present pages of a range, ascending. An entry is read when the walk gets to it.
  */
@@ -10,24 +21,25 @@ export class TableWalk {
   /** The entry of the page found, by halves. */
   low = 0;
   high = 0;
-  /** The address of the page found, by halves. */
-  virtLow = 0;
-  virtHigh = 0;
+  /** The index of that entry. */
+  index = 0;
+  /** The table that it is in. */
+  table: PagesOfTable;
   protected readonly architecture: Architecture;
   protected readonly path: TablePath;
   private readonly present: number;
   /** The first page of which no entry has been looked at, and how many there are from it on. */
   private readonly position: Position;
   private left: number;
-  /** In the last table entered: bits 31:0 of the address of the page of entry 0, the next entry, and the one at which to stop. */
-  private base = 0;
-  private index = 0;
+  /** In the table: the next entry, and the one at which to stop. */
+  private nextIndex = 0;
   private limit = 0;
 
   constructor(architecture: Architecture, path: TablePath, range: SpaceRange) {
     this.architecture = architecture;
     this.present = architecture.facts.present;
     this.path = path;
+    this.table = { architecture, virtLow: 0, virtHigh: 0 };
     this.position = new Position(range.first);
     this.left = range.count;
   }
@@ -36,14 +48,14 @@ export class TableWalk {
   advance(): boolean {
     const { path, present } = this;
     do {
-      while (this.index < this.limit) {
-        const index = this.index;
-        this.index = index + 1;
+      while (this.nextIndex < this.limit) {
+        const index = this.nextIndex;
+        this.nextIndex = index + 1;
         const low = path.readLast(index);
         if ((low & present) === present) {
           this.low = low;
           this.high = path.high;
-          this.virtLow = this.base + (index << 12);
+          this.index = index;
           return true;
         }
       }
@@ -72,10 +84,7 @@ export class TableWalk {
         if (this.wants(depth + 1, position)) {
           position.depth = depth + 1;
           if (position.depth < LAST_DEPTH) continue;
-          this.index = position.index(LAST_DEPTH);
-          this.limit = Math.min(512, this.index + this.left);
-          this.base = position.low - (this.index << 12);
-          this.virtHigh = position.high(this.architecture.extendsSign);
+          this.startTable();
           this.left -= position.skip(LAST_DEPTH - 1);
           return true;
         }
@@ -83,5 +92,14 @@ export class TableWalk {
       this.left -= position.skip(depth);
     }
     return false;
+  }
+
+  private startTable(): void {
+    const { architecture, position } = this;
+    const index = position.index(LAST_DEPTH);
+    this.nextIndex = index;
+    this.limit = Math.min(512, index + this.left);
+    const virtHigh = position.high(architecture.extendsSign);
+    this.table = { architecture, virtLow: position.low & TABLE_MASK, virtHigh };
   }
 }
