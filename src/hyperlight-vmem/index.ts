@@ -1,4 +1,10 @@
-export type { FixedTableOps, MovableTableOps, TableOps, TableReadOps } from '../memory/index.ts';
+export {
+  type FixedTableOps,
+  type MovableTableOps,
+  memoryOfTables,
+  type TableOps,
+  type TableReadOps,
+} from '../memory/index.ts';
 export {
   type Architecture,
   aarch64,

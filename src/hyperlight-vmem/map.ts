@@ -4,7 +4,7 @@ import { type Architecture, checkArchitecture } from './architecture.ts';
 import type { Mapping } from './mapping.ts';
 import { PageEntries } from './page-entries.ts';
 import { pathOf } from './path-of.ts';
-import { checkKind, checkMapping, indexAt, pageInSpace, SPACE_PAGES, spanAt } from './range.ts';
+import { checkMapping, indexAt, pageInSpace, SPACE_PAGES, spanAt } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
 
 /**
@@ -26,9 +26,8 @@ import { LAST_DEPTH, type TablePath } from './table-path.ts';
  */
 export function map<A>(architecture: Architecture, op: TableOps<A>, mapping: Mapping): void {
   checkArchitecture('map', architecture);
+  checkMapping('map', mapping);
   const { physBase, virtBase, len, kind } = mapping;
-  checkMapping('map', physBase, virtBase, len);
-  checkKind('map', kind);
   const path = pathOf('map', architecture, op);
   if (len === 0n) return;
   const offset = offsetOf(virtBase);

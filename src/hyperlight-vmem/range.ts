@@ -1,5 +1,5 @@
 import { hex, highHalf, lowHalf, PageTableError } from '../bits/index.ts';
-import type { MappingKind } from './mapping.ts';
+import type { Mapping, MappingKind } from './mapping.ts';
 
 /** Pages in the 48-bit address space. */
 export const SPACE_PAGES = 2 ** 36;
@@ -66,7 +66,8 @@ export function rangeToRead(operation: string, address: bigint, len: bigint): Pa
 }
 
 /** Refuses a mapping that leaves 64 bits, virtually or physically, or goes round the 48-bit space more than once. */
-export function checkMapping(operation: string, physBase: bigint, virtBase: bigint, len: bigint): void {
+export function checkMapping(operation: string, { physBase, virtBase, len, kind }: Mapping): void {
+  checkKind(operation, kind);
   checkU64(operation, 'physBase', physBase);
   checkU64(operation, 'virtBase', virtBase);
   checkU64(operation, 'len', len);
@@ -77,7 +78,8 @@ export function checkMapping(operation: string, physBase: bigint, virtBase: bigi
     });
   }
   const lastPage = (virtBase + len - 1n) & ~0xfffn;
-  if (len > 0n && lastPage > virtBase && physBase + lastPage - virtBase > MAX_U64) {
+  const isMapped = kind.kind !== 'Unmapped' && len > 0n;
+  if (isMapped && lastPage > virtBase && physBase + lastPage - virtBase > MAX_U64) {
     throw tooLong(operation, 'physBase', physBase, len);
   }
 }
@@ -91,7 +93,7 @@ function tooLong(operation: string, name: string, start: bigint, len: bigint): P
 }
 
 /** Refuses what is no kind of mapping. */
-export function checkKind(operation: string, kind: MappingKind): void {
+function checkKind(operation: string, kind: MappingKind): void {
   const found: string | undefined = kind?.kind;
   if (found !== 'Unmapped' && found !== 'Basic' && found !== 'Cow') {
     throw new PageTableError(

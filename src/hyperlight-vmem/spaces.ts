@@ -97,7 +97,7 @@ class SpaceWalk extends TableWalk {
 
   run(): SpaceMappings {
     const { architecture, space, items, range } = this;
-    if (range.first < range.end && this.wants(0, range.first)) {
+    if (this.wants(0, range.first)) {
       while (this.advance()) {
         const page = virtualPage(architecture, this.page);
         this.add({ kind: 'ThisSpace', mapping: new MappedPage(architecture, page, this.low, this.high) });

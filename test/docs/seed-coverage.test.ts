@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/bits/index.ts';
+import * as hyperlight from '../../src/hyperlight-vmem/index.ts';
 import * as x86 from '../../src/x86_64/index.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -144,6 +145,34 @@ const PAGES: Readonly<Record<string, Page>> = {
       'page fault of `map_to` and all that writes',
       'undefined behaviour after `clean_up`',
       'auto traits `Freeze`, `Send`, `Sync`, `Unpin`, `RefUnwindSafe`, no `UnwindSafe`',
+    ],
+  },
+  TableReadOps: {
+    entry: 'src/hyperlight-vmem/index.ts',
+    module: hyperlight,
+    rows: [
+      ...quoted(
+        'TableReadOps',
+        'entry_addr',
+        'read_entry',
+        'to_phys',
+        'from_phys',
+        'root_table',
+        'PageTableEntry',
+      ),
+      'associated type `TableAddr`, which is `Copy`',
+      'distinct from `TableWriteOps`',
+      'parameter `addr` of `entry_addr`',
+      'parameter `entry_offset` of `entry_addr`',
+      'return value of `entry_addr`',
+      'safety of `read_entry`, `addr`',
+      'safety of `read_entry`, updates must not break invariants',
+      'safety of `read_entry`, nothing else reads or writes at the same time',
+      'return value `PhysAddr` of `to_phys`',
+      'parameter `addr` of `from_phys`',
+      'required methods without `self`',
+      'not `dyn` compatible',
+      'implementors of `TableReadOps`',
     ],
   },
 };
