@@ -1,20 +1,20 @@
-// The main job on the sample that ships in the repository: npm start
+// A tour of the faces on one guest RAM, then a real machine from the sample that ships in the repository: npm start
 import { spawnSync } from 'node:child_process';
 import { ROOT, SAMPLE } from './checks.mjs';
 
-const ADDRESS = 'ffffffffb6000123';
 const COMMANDS = [
   ['info', SAMPLE],
   ['maps', SAMPLE, '--gap', '64M'],
-  ['explain', SAMPLE, ADDRESS],
 ];
 
-for (const [i, args] of COMMANDS.entries()) {
-  console.log(`${i > 0 ? '\n' : ''}$ tablewalk ${args.join(' ')}`);
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
+run('examples/tour.mjs');
+for (const args of COMMANDS) {
+  console.log(`\n$ tablewalk ${args.join(' ')}`);
+  run('dist/cli/main.js', ...args);
+}
+
+function run(...args) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) {
     process.stderr.write(stderr);
     process.exit(status ?? 1);

@@ -67,3 +67,11 @@ it('the compiler refuses a wrong page size', () => {
     "'PhysFrame<Size4KiB>' is not assignable to parameter of type 'PhysFrame<Size2MiB>'",
   );
 });
+
+it('npm start shows the tour and a real machine, in at most 80 lines with the four of npm', () => {
+  const script = fileURLToPath(new URL('../scripts/start.mjs', import.meta.url));
+  const { stdout, stderr, status } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  expect(stdout).toMatch(/^OffsetPageTable [\s\S]*\nrights [\s\S]*\n\$ tablewalk maps samples\//);
+  expect(stdout.trimEnd().split('\n').length + 4).toBeLessThanOrEqual(80);
+});

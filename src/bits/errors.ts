@@ -26,6 +26,7 @@ export const ERROR_CODES = [
   'PROCESSOR_FAULT',
   'NOT_RECURSIVE',
   'NOT_ACTIVE',
+  'UNSAFE_MAPPING',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

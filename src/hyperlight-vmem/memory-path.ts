@@ -99,7 +99,7 @@ export class MemoryPath implements TablePath {
     this.memory.current();
     if (this.places[depth] !== ABSENT) return true;
     if (this.ops.ignoresOutside) return false;
-    throw outside(addressOf(this.frames[depth]));
+    throw outside('map', addressOf(this.frames[depth]));
   }
 }
 

@@ -39,7 +39,10 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
   private root: bigint;
   private readonly allocate: (() => bigint) | undefined;
 
-  /** @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE` or `BAD_ARGUMENT` for a root that cannot be one */
+  /**
+   * @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE` or `BAD_ARGUMENT` for a root that cannot be one; `NOT_IN_MEMORY` where there is
+   *   none, unless what is outside is to be ignored
+   */
   constructor(memory: PhysicalMemory, options: MemoryTableOptions) {
     if (!(memory instanceof PhysicalMemory)) {
       throw new PageTableError(
@@ -50,7 +53,7 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
     this.memory = memory;
     this.allocate = options.allocTable;
     this.ignoresOutside = options.outside === 'ignore';
-    this.root = tableAddress('root', options.root);
+    this.root = this.present('root', options.root);
   }
 
   entryAddr(addr: bigint, entryOffset: bigint): bigint {
@@ -67,7 +70,7 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
   writeEntry(addr: bigint, entry: bigint): void {
     const at = this.placeOf('writeEntry', addr);
     if (at !== ABSENT) this.memory.storeEntry(at, lowHalf(entry), highHalf(entry));
-    else if (!this.ignoresOutside) throw outside(addr);
+    else if (!this.ignoresOutside) throw outside('writeEntry', addr);
   }
 
   toPhys(addr: bigint): bigint {
@@ -82,9 +85,9 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
     return this.root;
   }
 
-  /** Makes another table the root. */
+  /** Makes another table the root. Throws as the constructor does. */
   setRoot(table: bigint): void {
-    this.root = tableAddress('setRoot', table);
+    this.root = this.present('setRoot', table);
   }
 
   allocTable(): bigint {
@@ -95,9 +98,15 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
       );
     }
     const table = tableAddress('allocTable', this.allocate());
-    const frame = pageOf(table);
-    if (this.memory.locate(frame) === ABSENT) throw outside(table);
-    this.memory.clearFrame(frame);
+    if (this.memory.locate(pageOf(table)) === ABSENT) throw outside('allocTable', table);
+    this.memory.clearFrame(pageOf(table));
+    return table;
+  }
+
+  /** A root, which must be there. */
+  private present(operation: string, root: bigint): bigint {
+    const table = tableAddress(operation, root);
+    if (!this.ignoresOutside && this.memory.locate(pageOf(table)) === ABSENT) throw outside(operation, table);
     return table;
   }
 
@@ -115,9 +124,11 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
   }
 }
 
-/** The error for a write to a table that no memory holds. */
-export function outside(table: bigint): PageTableError {
-  return new PageTableError('NOT_IN_MEMORY', `map: the table at ${hex(table)} is not in memory`, { table });
+/** The error for a table that is needed, and that no memory holds. */
+export function outside(operation: string, table: bigint): PageTableError {
+  return new PageTableError('NOT_IN_MEMORY', `${operation}: the table at ${hex(table)} is not in memory`, {
+    table,
+  });
 }
 
 /** A byte address as one of a table. */

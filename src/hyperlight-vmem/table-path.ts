@@ -117,7 +117,7 @@ export class OperationPath<A> implements TablePath {
     if ('writeEntry' in ops && 'allocTable' in ops) return ops;
     throw new PageTableError(
       'BAD_ARGUMENT',
-      'map: operations without allocTable and writeEntry; expected TableOps',
+      'operations without allocTable and writeEntry; expected TableOps',
     );
   }
 }

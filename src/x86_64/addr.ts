@@ -1,8 +1,8 @@
 import { hex, highHalf, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { stepped, wholeNumber } from './step.ts';
 import { PageOffset, PageTableIndex, PageTableLevel } from './table-index.ts';
 import { Word } from './word.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 const MAX_64 = 0xffff_ffff_ffff_ffffn;
 /** Bytes of the canonical address space: addresses that count steps are at most this far apart. */

@@ -1,7 +1,7 @@
+import { INSPECT } from '../bits/inspect.ts';
 import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
 import type { PageSize, Size4KiB } from './page-size.ts';
-import { INSPECT } from './word.ts';
 
 /** Where flushes go: a model of the TLB, or a list of what must be invalidated on a real machine. */
 export interface FlushSink {

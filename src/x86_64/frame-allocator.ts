@@ -1,7 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { type PhysFrame, PhysFrameRange } from './frame.ts';
 import type { PageSize, Size4KiB } from './page-size.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** Gives frames. */
 export interface FrameAllocator<S extends PageSize = Size4KiB> {

@@ -1,8 +1,8 @@
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { PhysAddr } from './addr.ts';
 import { AddressNotAligned, Block, highOfUnit, notAStart } from './block.ts';
 import { checkSize, type PageSize, Size4KiB } from './page-size.ts';
 import { ClosedRange, HalfOpenRange } from './range.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** Number of 4-KiB frames in the 52-bit physical address space. */
 const FRAMES = 2 ** 40;

@@ -1,4 +1,5 @@
 import { joinHalves, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { VirtAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { FlagUpdateError, TranslateError, UnmapError } from './errors.ts';
@@ -8,7 +9,6 @@ import type { MappedFrame, TranslateResult } from './mapper.ts';
 import { Page } from './page.ts';
 import { type PageSize, Size1GiB, Size2MiB, Size4KiB } from './page-size.ts';
 import { FOUND, HUGE, NOT_MAPPED, type TablePath } from './table-path.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** By level, from 1. */
 const SIZES = [Size4KiB, Size2MiB, Size1GiB] as const;

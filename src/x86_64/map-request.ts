@@ -1,4 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { HUGE_PAGE } from './entry-bits.ts';
 import { MapToError } from './errors.ts';
 import { PageTableFlags } from './flags.ts';
@@ -6,7 +7,6 @@ import { PhysFrame } from './frame.ts';
 import { Page } from './page.ts';
 import { type PageSize, Size4KiB } from './page-size.ts';
 import type { TablePath } from './table-path.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 // What a request to map a page is refused for, whichever way its tables are reached. `call` is what was called for which
 // page, for messages.

@@ -1,4 +1,5 @@
 import { joinHalves, lowHalf, type PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { canonicalHigh, PhysAddr, VirtAddr } from './addr.ts';
 import * as bits from './entry-bits.ts';
@@ -17,7 +18,6 @@ import { checkTable, type PageTable } from './page-table.ts';
 import { sinkOf } from './processor.ts';
 import { TableMapper } from './table-mapper.ts';
 import { MappedPath } from './table-path.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const Addr = PhysAddr;

@@ -8,6 +8,9 @@ import {
   PageTableError,
   pageOf,
 } from '../bits/index.ts';
+import { INSPECT } from '../bits/inspect.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
+import type { TableMemory } from '../memory/table-memory.ts';
 import { PhysAddr } from './addr.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, HUGE_PAGE, PRESENT } from './entry-bits.ts';
 import { FrameError } from './errors.ts';
@@ -15,34 +18,11 @@ import { PageTableFlags } from './flags.ts';
 import { PhysFrame } from './frame.ts';
 import { Size4KiB } from './page-size.ts';
 import { PageTableIndex } from './table-index.ts';
-import { INSPECT } from './word.ts';
-import { wrongKind } from './wrong-kind.ts';
+
+export type { TableMemory } from '../memory/table-memory.ts';
 
 /** Entries in a table. */
 const ENTRIES = 512;
-
-/**
- * Memory in which page tables lie: entries by page and index. `PhysicalMemory` is one, a processor that translates the
- * addresses first is another.
- */
-export interface TableMemory {
-  /**
-   * Reads an entry.
-   *
-   * @param page - the table's address in this memory divided by 4096
-   * @param index - of the entry, in `[0, 512)`
-   * @returns bits 31:0, signed; bits 63:32, signed, are then in {@link high}
-   */
-  readEntry(page: number, index: number): number;
-  /** Bits 63:32 of the entry that was last read. */
-  readonly high: number;
-  /** Writes an entry, as {@link readEntry} reads it. */
-  writeEntry(page: number, index: number, low: number, high: number): void;
-  /** Fills a table with zeros; without it, entries are written one by one. */
-  clearFrame?(page: number): void;
-  /** Whether a table holds nothing but zeros; without it, entries are read one by one. */
-  isClear?(page: number): boolean;
-}
 
 /** The entries of a table, or the one entry, that lies in no memory. */
 class OwnEntries implements TableMemory {

@@ -1,4 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { indexAt, VirtAddr } from './addr.ts';
 import { AddressNotAligned, Block, HOLE, highOfUnit, LOWER_END, notAStart, UPPER_START } from './block.ts';
 import {
@@ -13,7 +14,6 @@ import {
 import { ClosedRange, HalfOpenRange } from './range.ts';
 import { stepped, wholeNumber } from './step.ts';
 import { PageTableIndex, PageTableLevel } from './table-index.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** A table index, as an object or as a plain number. */
 export type Index = PageTableIndex | number;

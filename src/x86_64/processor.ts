@@ -1,10 +1,10 @@
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { type Fault, ProcessorFault } from '../cpu/index.ts';
 import type { FlushSink } from './flush.ts';
 import type { PhysFrame } from './frame.ts';
 import type { Page } from './page.ts';
 import type { PageSize } from './page-size.ts';
 import type { TableMemory } from './page-table.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 /** A processor as far as mappers need one; `X86Cpu` is one. */
 export interface Processor extends TableMemory {

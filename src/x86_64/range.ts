@@ -1,7 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
+import { INSPECT } from '../bits/inspect.ts';
 import type { Block } from './block.ts';
 import { checkSameSize, type PageSize } from './page-size.ts';
-import { INSPECT } from './word.ts';
 
 /** What a range is made of. */
 interface Element<B> extends Pick<Block<PageSize, never>, 'pageSize' | 'size'> {

@@ -1,4 +1,5 @@
 import { hex64, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { canonicalHigh, indexAt, isCanonical, PhysAddr, VirtAddr } from './addr.ts';
 import { highOfUnit } from './block.ts';
 import * as bits from './entry-bits.ts';
@@ -18,7 +19,6 @@ import { RecursivePath } from './recursive-path.ts';
 import { RecursiveWay, remembersAll } from './recursive-way.ts';
 import { PageTableIndex } from './table-index.ts';
 import { PARENT_FLAGS, TableMapper } from './table-mapper.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const AnyPage = Page;

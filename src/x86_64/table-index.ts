@@ -1,6 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
+import { INSPECT } from '../bits/inspect.ts';
 import { stepped } from './step.ts';
-import { INSPECT } from './word.ts';
 
 /** A small number with an upper bound. Immutable. */
 abstract class Bounded {

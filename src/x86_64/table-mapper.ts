@@ -1,4 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
+import { INSPECT } from '../bits/inspect.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { isCanonical, type PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
 import * as bits from './entry-bits.ts';
 import { PageTableFlags } from './flags.ts';
@@ -12,8 +14,6 @@ import { type PageSize, type Size1GiB, type Size2MiB, Size4KiB } from './page-si
 import { type PageTable, ReadonlyPageTable } from './page-table.ts';
 import { TableCleaner } from './table-cleaner.ts';
 import type { TablePath } from './table-path.ts';
-import { INSPECT } from './word.ts';
-import { wrongKind } from './wrong-kind.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const Flush = MapperFlush;

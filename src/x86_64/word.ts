@@ -1,7 +1,5 @@
 import { joinHalves } from '../bits/index.ts';
-
-/** What Node's `console.log` asks an object for its text by. */
-export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+import { INSPECT } from '../bits/inspect.ts';
 
 /**
  * A 64-bit value as two halves, so that neither a `bigint` nor a double is touched where tables are walked. Immutable.

@@ -5,23 +5,68 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-test('the program of docs/library.md that edits tables runs, and gives what its comments say', () => {
+/**
+ * Runs a program of docs/library.md, and expects what it prints: whether each line with a value as its comment has that value, and what
+ * `after` prints.
+ */
+function expectPrinted(contains: string, before: string, after: string, printed: string): void {
   const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
-  const program =
-    text.match(/```js\n(import \{ flatMemory[\s\S]*?FreeListFrameAllocator[\s\S]*?)```/)?.[1] ?? '';
-  // A line with a value as its comment becomes a line that prints both.
-  const checked = program.replace(/^(mapper\..*); \/\/ (0x[0-9a-f]+n)$/gm, 'console.log($1 === $2);');
-  const before =
-    'const heap = new ArrayBuffer(32 << 20);\nconst told = [];\nconst tlb = { invalidate: (page) => told.push(page) };\n';
-  const after = 'console.log(String(told), frames.allocated, String(frame), flush.page() === page);\n';
+  const programs = [...text.matchAll(/```js\n(import [\s\S]*?)```/g)].map(([, program]) => program);
+  const program = programs.find((each) => each.includes(contains)) ?? '';
+  const checked = program.replace(/^(\w+\..*); \/\/ (0x[0-9a-f]+n|true)$/gm, 'console.log($1 === $2);');
   const imports = checked.match(/^import .*$/gm)?.join('\n') ?? '';
   // Beside the examples, so that the package is found by its name.
   const file = `${ROOT}examples/.library.${process.pid}.mjs`;
   try {
     writeFileSync(file, `${imports}\n${before}${checked.replace(/^import .*$/gm, '')}${after}`);
     const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: printed, stderr: '' });
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+test('the program of docs/library.md that edits tables runs, and gives what its comments say', () => {
+  expectPrinted(
+    'FreeListFrameAllocator',
+    'const heap = new ArrayBuffer(32 << 20);\nconst told = [];\nconst tlb = { invalidate: (page) => told.push(page) };\n',
+    'console.log(String(told), frames.allocated, String(frame), flush.page() === page);\n',
+    'true\nPage[2MiB](0xffff800000000000) 0 PhysFrame[2MiB](0x200000) true\n',
+  );
+});
+
+test('the program of docs/library.md that edits tables as mycelium does', () => {
+  // A PML4 in frame 1, whose entry 256 leads to a window of all memory.
+  const memory =
+    "const { flatMemory } = await import('tablewalk/memory');\nconst memory = flatMemory(new ArrayBuffer(1 << 20));\n" +
+    'memory.writeEntry(1, 256, 0x2003, 0);\nmemory.writeEntry(2, 0, 0x83, 0);\n';
+  // Tables for 0x400000, for 0x8000 and 0x9000, and none for the large page but the PDPT and a PD.
+  const after =
+    'console.log(frames.allocated, cpu.read(0x40008000n, 1).kind, cpu.read(0x400000n, 1).kind);\n';
+  expectPrinted('hal-core', memory, after, 'true\ntrue\n5 done fault\n');
+});
+
+test('the program of docs/library.md that builds tables in a buffer runs, and leaves what its comments say', () => {
+  const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
+  const program = text.match(/```js\n(import \{ amd64, CopyOnWriteTableOps[\s\S]*?)```/)?.[1] ?? '';
+  const after = `
+console.log(code.virtBase, code.physBase, code.len, code.kind.kind);
+console.log(spaces[1].items.length, spaces[1].items[0].kind, spaces[1].items[0].reference);
+const pages = (ops) => Array.from(virtToPhys(amd64, ops, 0n, 1n << 39n), ({ physBase }) => physBase);
+console.log(pages(buffer), pages(guest), buffer.size);
+`;
+  const file = `${ROOT}examples/.library.${process.pid}.mjs`;
+  try {
+    writeFileSync(file, program + after);
+    const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
     expect({ stdout, stderr }).toEqual({
-      stdout: 'true\nPage[2MiB](0xffff800000000000) 0 PhysFrame[2MiB](0x200000) true\n',
+      stdout: [
+        '4194304n 8388608n 12288n Cow',
+        '1 AnotherSpace { depth: 1, space: 1048576n, ourVa: 549755813888n, theirVa: 0n }',
+        // Four tables were copied.
+        '[ 8388608n, 8392704n, 8396800n ] [ 9437184n, 8392704n, 8396800n ] 9',
+        '',
+      ].join('\n'),
       stderr: '',
     });
   } finally {

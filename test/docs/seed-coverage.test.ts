@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/bits/index.ts';
+import * as hal from '../../src/hal-core/index.ts';
 import * as hyperlight from '../../src/hyperlight-vmem/index.ts';
 import * as x86 from '../../src/x86_64/index.ts';
 
@@ -99,6 +100,17 @@ const MAPPER_ROWS: readonly string[] = [
   'blanket traits `From`, `Into`, `TryFrom`, `TryInto`, each type `Error` of theirs',
 ];
 
+/** The methods of `Map`, with their arguments. */
+const MAP: Readonly<Record<string, readonly string[]>> = {
+  map_page: ['virt', 'phys', 'frame_alloc'],
+  flags_mut: ['virt'],
+  unmap: ['virt'],
+  identity_map: ['phys', 'frame_alloc'],
+  map_range: ['virt', 'phys', 'set_flags', 'frame_alloc'],
+  unmap_range: ['virt'],
+  identity_map_range: ['phys', 'set_flags', 'frame_alloc'],
+};
+
 const PAGES: Readonly<Record<string, Page>> = {
   OffsetPageTable: {
     entry: 'src/x86_64/index.ts',
@@ -145,6 +157,57 @@ const PAGES: Readonly<Record<string, Page>> = {
       'page fault of `map_to` and all that writes',
       'undefined behaviour after `clean_up`',
       'auto traits `Freeze`, `Send`, `Sync`, `Unpin`, `RefUnwindSafe`, no `UnwindSafe`',
+    ],
+  },
+  Map: {
+    entry: 'src/hal-core/index.ts',
+    module: hal,
+    rows: [
+      ...quoted(...Object.keys(MAP)),
+      ...argumentRows(MAP),
+      '`Map<S, A>`',
+      'bound `S',
+      'bound `A',
+      '`type Entry',
+      'required methods `map_page`, `flags_mut`, `unmap`',
+      'provided methods `identity_map`, `map_range`, `unmap_range`, `identity_map_range`',
+      'panic of `map_page`, invalid physical address',
+      'panic of `map_page`, already mapped',
+      'safety of `map_page`',
+      'safety of `map_page`, writable XOR executable',
+      'safety of `map_page`, stack pages and the heap',
+      'safety of `map_page`, code that is loaded must be trusted',
+      'return value `Page<PAddr, S>` of `unmap`',
+      'note of `unmap`, no page frame is deallocated',
+      'panic of `unmap`, not mapped',
+      'safety of `unmap`',
+      'note of `set_flags`, flags may be changed before the commit',
+      'note of `set_flags`, `Handle::virt_page` tells the page',
+      'bound `F',
+      'panic of `map_range`, different lengths',
+      'panic of `map_range`, dynamic size and pages of different sizes',
+      'panic of `map_range`, invalid physical address',
+      'panic of `map_range`, already mapped',
+      'safety of `map_range`',
+      'return value `PageRange<VAddr, S>` of `map_range` and `identity_map_range`',
+      'note of `unmap_range`, no page frames are deallocated',
+      'note of `unmap_range`, physical pages need not be contiguous',
+      'note of `unmap_range`, no physical range is returned',
+      'note of `unmap_range`, overridden implementations',
+      'panic of `unmap_range`, not mapped',
+      'safety of `unmap_range`',
+      'panic of `identity_map_range`, invalid physical address',
+      'panic of `identity_map_range`, already mapped',
+      "return value `Handle<'_, S, Self::Entry>` of `map_page`, `flags_mut`, `identity_map`",
+      'type `Page<VAddr, S>`',
+      'type `Page<PAddr, S>`',
+      'types `PageRange<VAddr, S>` and `PageRange<PAddr, S>`',
+      'receivers `&mut self`',
+      '`unsafe` of `map_page`, `unmap`, `map_range`, `unmap_range`',
+      'object safety, of `Map<S, A>`',
+      '`impl<M, A, S> Map<S, A> for &mut M`',
+      '`type Entry = <M as Map<S, A>>::Entry` of `&mut M`',
+      '`map_page`, `flags_mut`, `unmap` and `identity_map` of `&mut M`',
     ],
   },
   TableReadOps: {

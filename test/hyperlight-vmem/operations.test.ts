@@ -142,6 +142,7 @@ describe('MemoryTableOps', () => {
     [0x1001n, 'MISALIGNED'],
     [4096, 'BAD_ARGUMENT'],
     [1n << 64n, 'OUT_OF_RANGE'],
+    [0x10_0000n, 'NOT_IN_MEMORY'],
     [-4096n, 'OUT_OF_RANGE'],
   ])('a root %s is refused: %s', (root, expected) => {
     const memory = flatMemory(new ArrayBuffer(1 << 20));

@@ -1,4 +1,4 @@
-import { PageTableError } from '../bits/index.ts';
+import { PageTableError } from './errors.ts';
 
 /**
  * The error for a value of another kind than an operation takes: the compiler keeps kinds apart, JavaScript does not.

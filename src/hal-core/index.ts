@@ -1,0 +1,14 @@
+export type { TableMemory } from '../memory/table-memory.ts';
+export { Address, InvalidAddress, PAddr, VAddr } from './addr.ts';
+export { Alloc, BumpAlloc, EmptyAlloc } from './alloc.ts';
+export { Entry } from './entry.ts';
+export { AllocError, NotAligned, TranslateError } from './errors.ts';
+export { GuardedMap, UnsafeMapping } from './guarded-map.ts';
+export { Handle, type PageFlags } from './handle.ts';
+export { Map } from './map.ts';
+export { Mm, type MmOptions } from './mm.ts';
+export { Page, PageRange } from './page.ts';
+export { PageCtrl } from './page-ctrl.ts';
+export type { Processor } from './processor.ts';
+export { Region } from './region.ts';
+export { AnySize, MIN_PAGE_SIZE, type Size, Size1Gb, Size2Mb, Size4Kb, type StaticSize } from './size.ts';

@@ -1,0 +1,135 @@
+import { hex, PageTableError, pageOf } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
+import type { TableMemory } from '../memory/table-memory.ts';
+import { PAddr, VAddr } from './addr.ts';
+import { Edit } from './edit.ts';
+import { linked } from './entry.ts';
+import { PageCtrl } from './page-ctrl.ts';
+import { type Processor, reloadCr3 } from './processor.ts';
+import { Reentry } from './reentry.ts';
+import { RECURSIVE_INDEX, Tables } from './tables.ts';
+
+/** What a processor's memory management may be told. */
+export interface MmOptions {
+  /** Where the PML4 is, by frame number: memory that has it where the processor has no window of physical memory. */
+  readonly physicalMemory?: TableMemory;
+}
+
+/** The memory management of one processor. */
+export class Mm {
+  private readonly processor: Processor;
+  private readonly physicalMemory: TableMemory | undefined;
+  private readonly reentry = new Reentry();
+  private offset: VAddr | undefined;
+
+  /**
+   * @param processor - whose tables are edited, through its own memory accesses
+   * @param options - where the PML4 is, if not in the processor's window of physical memory
+   */
+  constructor(processor: Processor, options: MmOptions = {}) {
+    if (typeof processor?.readEntry !== 'function' || typeof processor.invlpg !== 'function') {
+      throw wrongKind('Mm', processor, 'a processor, such as an X86Cpu');
+    }
+    this.processor = processor;
+    this.physicalMemory = options.physicalMemory;
+  }
+
+  /**
+   * Makes entry 511 of the active PML4 point back to it, and writes CR3 back.
+   *
+   * @param vmOffset - where the window of physical memory begins: physical address `p` is seen at `vmOffset + p`
+   * @throws {@link PageTableError} `ALREADY_MAPPED` if the entry is in use; `MISALIGNED` if CR3 has any of its low 12 bits, or
+   *   `vmOffset` is no multiple of 4096
+   */
+  initPaging(vmOffset: VAddr): void {
+    if (!(vmOffset instanceof VAddr)) throw wrongKind('initPaging', vmOffset, 'a VAddr');
+    if (!vmOffset.isAligned(4096n)) {
+      throw new PageTableError(
+        'MISALIGNED',
+        `initPaging: window at ${vmOffset}; expected a multiple of 4096`,
+      );
+    }
+    this.reentry.run('initPaging', () => {
+      const { tables, root } = this.active('initPaging', vmOffset);
+      const loop = tables.loop();
+      if (loop.isPresent()) {
+        throw new PageTableError(
+          'ALREADY_MAPPED',
+          `initPaging: entry ${RECURSIVE_INDEX} of the PML4 is in use: ${loop}; expected one that is not present`,
+          { entry: loop.bits() },
+        );
+      }
+      Edit.run((edit) => {
+        edit.store(loop, linked(loop.bits(), root, 'table'), () => {});
+        reloadCr3(this.processor);
+      });
+      this.offset = vmOffset;
+    });
+  }
+
+  /**
+   * The active page tables.
+   *
+   * @throws {@link PageTableError} `NOT_RECURSIVE` before {@link initPaging}; `MISALIGNED` as there
+   */
+  current(): PageCtrl {
+    return new PageCtrl(this.active('current', this.initialised('current')).tables, this.reentry);
+  }
+
+  /**
+   * Where the window of physical memory begins.
+   *
+   * @throws {@link PageTableError} `NOT_RECURSIVE` before {@link initPaging}
+   */
+  vmOffset(): VAddr {
+    return this.initialised('vmOffset');
+  }
+
+  /**
+   * Where a physical address is seen in the window of physical memory. Throws as {@link vmOffset}, and for what is no address.
+   */
+  kernelVaddrOf(pa: PAddr): VAddr {
+    if (!(pa instanceof PAddr)) throw wrongKind('kernelVaddrOf', pa, 'a PAddr');
+    return this.initialised('kernelVaddrOf').add(pa.asUsize());
+  }
+
+  /** The physical address that is seen at an address of the window. Throws as {@link kernelVaddrOf}. */
+  kernelPaddrOf(va: VAddr): PAddr {
+    if (!(va instanceof VAddr)) throw wrongKind('kernelPaddrOf', va, 'a VAddr');
+    return PAddr.fromUsize(va.asUsize() - this.initialised('kernelPaddrOf').asUsize());
+  }
+
+  private initialised(operation: string): VAddr {
+    if (this.offset !== undefined) return this.offset;
+    throw new PageTableError(
+      'NOT_RECURSIVE',
+      `${operation}: paging was not initialised; expected a call of initPaging before it`,
+    );
+  }
+
+  /** The tables that CR3 names, and the address of the PML4. */
+  private active(operation: string, vmOffset: VAddr): { tables: Tables; root: PAddr } {
+    const { processor, physicalMemory } = this;
+    const { cr3, levels = 4 } = processor;
+    if (levels !== 4) {
+      throw new PageTableError(
+        levels === 0 ? 'PAGING_DISABLED' : 'BAD_ARGUMENT',
+        `${operation}: the processor has ${levels} levels of page tables; expected 4`,
+        { levels },
+      );
+    }
+    if ((cr3 & 0xfffn) !== 0n) {
+      throw new PageTableError(
+        'MISALIGNED',
+        `${operation}: CR3 is ${hex(cr3)}; expected the address of the PML4, without flags or a PCID`,
+        { cr3 },
+      );
+    }
+    const root = PAddr.fromUsize(cr3);
+    const top =
+      physicalMemory === undefined
+        ? { memory: processor, page: pageOf(vmOffset.add(cr3).asUsize()) }
+        : { memory: physicalMemory, page: pageOf(cr3) };
+    return { tables: new Tables(processor, top), root };
+  }
+}
