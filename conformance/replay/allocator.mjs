@@ -44,6 +44,12 @@ export class RecordedAllocator {
     return { next: this.next, free: [...this.free] };
   }
 
+  /** @param {AllocatorState} state - to go to */
+  restore({ next, free }) {
+    this.next = next;
+    this.free = [...free];
+  }
+
   /**
    * Goes to the state after a recorded operation.
    *
@@ -51,8 +57,7 @@ export class RecordedAllocator {
    * @param {{ alloc?: unknown[], freed?: unknown[] }} operation
    */
   follow(before, { alloc = [], freed = [] }) {
-    this.next = before.next;
-    this.free = [...before.free];
+    this.restore(before);
     // Which frames it hands out follows from its state, so their number is enough.
     for (let i = 0; i < alloc.length; i += 1) this.take();
     for (const address of freed) this.give(u64(address, 'freed'));

@@ -55,7 +55,7 @@ export function isAborted(result) {
  * @param {any} found - may say more, such as the message
  */
 function sameAbort(recorded, found) {
-  return recorded.panic === found?.panic && recorded.fault === found?.fault;
+  return ['panic', 'fault', 'by'].every((member) => recorded[member] === found?.[member]);
 }
 
 /**

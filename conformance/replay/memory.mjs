@@ -10,6 +10,7 @@ import { brief, hex, MalformedFile, u64 } from './values.mjs';
  */
 
 const FRAME_BYTES = 4096n;
+const FRAME_WORDS = Number(FRAME_BYTES) / 4;
 const ZEROS = Buffer.alloc(Number(FRAME_BYTES));
 /** What a frame holds that nobody has cleared: entries that are present, and point nowhere. */
 const JUNK = 0xa5;
@@ -22,14 +23,15 @@ const MAX_FLAT_FRAMES = 16384;
  *
  * @param {any} described - the header's `memory`: `base` and `frames`
  * @param {bigint} [shift] - added to a recorded address, it gives the address in the memory that is made
+ * @param {number} [maxFlatFrames] - up to so many frames it is flat
  */
-export function describedMemory(described, shift = 0n) {
+export function describedMemory(described, shift = 0n, maxFlatFrames = MAX_FLAT_FRAMES) {
   const base = u64(described?.base, 'memory.base');
   const { frames } = described;
   if (base % FRAME_BYTES !== 0n || !Number.isSafeInteger(frames) || frames <= 0) {
     throw new MalformedFile(`memory: expected whole frames from a whole frame on, found ${brief(described)}`);
   }
-  if (frames > MAX_FLAT_FRAMES) return sparseMemory(shift, Number((base + shift) / FRAME_BYTES), frames);
+  if (frames > maxFlatFrames) return sparseMemory(shift, Number((base + shift) / FRAME_BYTES), frames);
   const length = frames * Number(FRAME_BYTES);
   const memory = flatMemory(new ArrayBuffer(length), [{ address: base + shift, offset: 0, length }]);
   return new WordMemory(memory, shift, () => Array.from({ length: frames }, (_, i) => memory.first + i));
@@ -119,17 +121,54 @@ export class WordMemory {
    * @param {Word} word
    */
   store({ address, value }) {
-    const frame = this.#frameOf(address);
-    const at = this.memory.locate(frame);
-    if (at === ABSENT || address % 8n !== 0n) {
+    if (!this.write({ address, value })) {
       throw new MalformedFile(
         `word at ${hex(address)}: expected a multiple of 8 inside the described memory`,
       );
     }
-    const offset = Number(address % FRAME_BYTES);
-    this.memory.words[at + offset / 4] = Number(value & 0xffff_ffffn);
-    this.memory.words[at + offset / 4 + 1] = Number(value >> 32n);
-    this.#copyOf(frame).writeBigUInt64LE(value, offset);
+    this.#copyOf(this.#frameOf(address)).writeBigUInt64LE(value, Number(address % FRAME_BYTES));
+  }
+
+  /**
+   * @param {bigint} address - recorded address
+   * @returns {bigint | undefined} the word there; undefined where no memory is
+   */
+  read(address) {
+    const at = this.#wordAt(address);
+    if (at === undefined) return undefined;
+    const { words } = this.memory;
+    return (BigInt(words[at + 1]) << 32n) | BigInt(words[at]);
+  }
+
+  /**
+   * Writes a word for the code under test, and from now on looks at its frame.
+   *
+   * @param {Word} word
+   * @returns {boolean} whether memory is there
+   */
+  write({ address, value }) {
+    const at = this.#wordAt(address);
+    if (at === undefined) return false;
+    this.#copyOf(this.#frameOf(address));
+    this.memory.words[at] = Number(value & 0xffff_ffffn);
+    this.memory.words[at + 1] = Number(value >> 32n);
+    return true;
+  }
+
+  /**
+   * Fills a frame for the code under test, with the words of another one or with zeros, and from now on looks at it.
+   *
+   * @param {bigint} address - recorded address of the frame
+   * @param {bigint} [from] - that of the other
+   */
+  fill(address, from) {
+    const at = this.#wordAt(address);
+    const source = from === undefined ? undefined : this.#wordAt(from);
+    if (at === undefined) return;
+    this.watch(address);
+    const { words } = this.memory;
+    if (source === undefined) words.fill(0, at, at + FRAME_WORDS);
+    else words.copyWithin(at, source, source + FRAME_WORDS);
   }
 
   /**
@@ -173,6 +212,15 @@ export class WordMemory {
   /** All words that should not be zero, ascending by address. */
   nonZero() {
     return [...this.#copies].flatMap(([frame, copy]) => this.#wordsOf(frame, copy, () => 0n)).sort(byAddress);
+  }
+
+  /**
+   * @param {bigint} address
+   * @returns {number | undefined} index of the word's lower half in `memory.words`
+   */
+  #wordAt(address) {
+    const at = this.memory.locate(this.#frameOf(address));
+    return at === ABSENT || address % 8n !== 0n ? undefined : at + Number(address % FRAME_BYTES) / 4;
   }
 
   /** @param {bigint} address */

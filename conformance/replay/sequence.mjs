@@ -5,6 +5,9 @@ import { atLine } from './files.mjs';
 import { brief, MalformedFile, wordList } from './values.mjs';
 import { changedMember, digestOfWords, listed } from './words.mjs';
 
+/** Operations after which there is a checkpoint. */
+const CHECKPOINT_OPERATIONS = 50;
+
 /**
  * How the files of one system are replayed. To add a system, write one of these and list it in `systems.mjs`.
  *
@@ -12,6 +15,7 @@ import { changedMember, digestOfWords, listed } from './words.mjs';
  * @property {Readonly<Record<string, readonly string[]>>} operations - names of the arguments of each operation
  * @property {readonly string[]} outcomes - what else beside `result` and `changed` a line may tell of an operation
  * @property {readonly string[]} deliberate - names of all deliberate differences; each stands in `docs/differences.md`
+ * @property {boolean} [stateless] - no operation depends on those before it, and files have no checkpoints
  * @property {(header: Record<string, any>) => Run} open - makes the initial state, without the header's `initial` words
  */
 
@@ -68,7 +72,7 @@ export function replaySequence({ header, lines }, system) {
       replay.step(line);
       if (replay.result.ended !== undefined) return replay.result;
     }
-    if (!replay.atCheckpoint)
+    if (!replay.isWhole && !system.stateless)
       throw new MalformedFile('expected a checkpoint at the end, found the end of the file');
     return replay.result;
   } catch (error) {
@@ -80,8 +84,8 @@ export function replaySequence({ header, lines }, system) {
 class Replay {
   /** @type {Replayed} */
   result = { operations: 0, differences: [], deliberate: [] };
-  /** Whether the last line was a checkpoint. */
-  atCheckpoint = false;
+  /** Whether the file may end here: with a checkpoint, or with a `poke` where one is due, behind which some leave it out. */
+  isWhole = false;
   #system;
   #run;
 
@@ -97,14 +101,18 @@ class Replay {
 
   /** @param {import('./files.mjs').Line} line */
   step({ number, value }) {
-    this.atCheckpoint = 'checkpoint' in value;
+    this.isWhole = value.checkpoint instanceof Object;
     if (value.checkpoint instanceof Object) {
       this.#differs(number, value, this.#compareCheckpoint(value.checkpoint));
       return;
     }
     this.result.operations += 1;
-    if (value.op === 'poke') this.#store(wordList([[value.addr, value.value]], 'poke')[0]);
-    else this.#operation(number, value);
+    if (value.op === 'poke') {
+      this.#store(wordList([[value.addr, value.value]], 'poke')[0]);
+      this.isWhole = this.result.operations % CHECKPOINT_OPERATIONS === 0;
+    } else {
+      this.#operation(number, value);
+    }
   }
 
   /**

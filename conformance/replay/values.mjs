@@ -1,5 +1,7 @@
 // How recorded files write values (section "Conventions" of their description): 64-bit quantities are strings.
 
+import { PageTableError } from '../../dist/bits/index.js';
+
 /** A file that does not hold what its format promises. Whoever knows the file and the line adds them. */
 export class MalformedFile extends Error {
   /** @type {number | undefined} line in the file, from 1 */
@@ -24,6 +26,47 @@ export function u64(text, what) {
     throw new MalformedFile(`${what}: expected a 64-bit number as "0x…", found ${brief(text)}`);
   }
   return BigInt(text);
+}
+
+/**
+ * Reads a signed quantity.
+ *
+ * @param {unknown} text - decimal digits
+ * @param {string} what - the member's name, for the message
+ * @returns {bigint}
+ */
+export function decimal(text, what) {
+  if (typeof text !== 'string' || !/^-?\d{1,19}$/.test(text)) {
+    throw new MalformedFile(`${what}: expected a decimal number, found ${brief(text)}`);
+  }
+  return BigInt(text);
+}
+
+/**
+ * Makes something of recorded values. If this package refuses them, the file is at fault.
+ *
+ * @template T
+ * @param {string} what - for the message
+ * @param {() => T} make
+ * @returns {T}
+ */
+export function checked(what, make) {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof PageTableError) throw new MalformedFile(`${what}: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} what - the member's name, for the message
+ * @returns {any[]}
+ */
+export function listOf(value, what) {
+  if (Array.isArray(value)) return value;
+  throw new MalformedFile(`${what}: expected a list, found ${brief(value)}`);
 }
 
 /**

@@ -24,7 +24,7 @@ import {
 } from '../../dist/x86_64/index.js';
 import { RecordedAllocator } from './allocator.mjs';
 import { describedMemory } from './memory.mjs';
-import { brief, hex, MalformedFile, u64 } from './values.mjs';
+import { brief, checked, hex, MalformedFile, u64 } from './values.mjs';
 
 /** @typedef {OffsetPageTable | MappedPageTable<any> | RecursivePageTable} Mapper */
 /** @typedef {Record<string, any>} Arguments */
@@ -289,23 +289,6 @@ function argumentsOf(operation, takes) {
     args[name] = checked(name, () => READ[name](operation[name], args.size, name));
   }
   return args;
-}
-
-/**
- * Makes something of recorded values. If this package refuses them, the file is at fault.
- *
- * @template T
- * @param {string} what - for the message
- * @param {() => T} make
- * @returns {T}
- */
-function checked(what, make) {
-  try {
-    return make();
-  } catch (error) {
-    if (error instanceof PageTableError) throw new MalformedFile(`${what}: ${error.message}`);
-    throw error;
-  }
 }
 
 /** @type {Record<string, (value: unknown, size: any, name: string) => any>} */

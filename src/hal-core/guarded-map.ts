@@ -67,9 +67,8 @@ export class GuardedMap<
    */
   override mapPage(virt: Page<VAddr, S>, phys: Page<PAddr, S>, frameAlloc: A): Handle<S, PageFlags<S>> {
     checkPage('mapPage', phys, PAddr);
-    const before = this.known.get(virt);
-    const unsafe = { writable: false, executable: false, present: true };
-    const refused = before?.present ? undefined : unsafeAlias('mapPage', virt, phys, unsafe, this.known);
+    const least = { writable: false, executable: false, present: true };
+    const refused = unsafeAlias('mapPage', virt, phys, least, this.known);
     if (refused !== undefined) throw refused;
     const handle = this.inner.mapPage(virt, phys, frameAlloc);
     const mapping = { virt, phys, ...flagsOf(handle) };

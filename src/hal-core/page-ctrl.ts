@@ -7,7 +7,7 @@ import { type Entry, linked, TABLE_NAMES } from './entry.ts';
 import { TranslateError } from './errors.ts';
 import { Handle } from './handle.ts';
 import { Map } from './map.ts';
-import { checkPage, hasSize, Page } from './page.ts';
+import { checkPage, Page } from './page.ts';
 import { invalidate } from './processor.ts';
 import type { Reentry } from './reentry.ts';
 import { Size1Gb, Size2Mb, Size4Kb, type StaticSize } from './size.ts';
@@ -227,8 +227,8 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
     while (frames.length < missing) {
       const table = TABLE_NAMES[leaf + missing - 1 - frames.length];
       try {
-        const frame = checkPage(`mapPage: a frame for the ${table}`, frameAlloc.alloc(Size4Kb), PAddr);
-        if (!hasSize(frame, Size4Kb)) throw wrongKind('mapPage', frame, `a frame of 4KB for the ${table}`);
+        const frame = frameAlloc.alloc(Size4Kb);
+        physical('the allocator gave', frame, Size4Kb);
         frames.push(frame);
       } catch (error) {
         const failed =
@@ -286,7 +286,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
 /** The address of a physical page of a size. */
 function physical(operation: string, phys: Page<PAddr>, size: StaticSize): PAddr {
   if (checkPage(operation, phys, PAddr).size() !== size) {
-    throw wrongKind(operation, phys, `a physical page of ${size}, as the linear one`);
+    throw wrongKind(operation, phys, `a physical page of ${size}`);
   }
   return PAddr.fromUsize(phys.baseAddr().asUsize());
 }

@@ -39,14 +39,19 @@ export interface Layout {
   readonly IO_PAGE: { readonly phys: bigint; readonly virt: bigint } | undefined;
 }
 
-const KINDS: readonly MappingKind[] = [false, true].flatMap((executable) => [
-  Object.freeze({ kind: 'Basic' as const, readable: true, writable: false, executable }),
-  Object.freeze({ kind: 'Basic' as const, readable: true, writable: true, executable }),
-  Object.freeze({ kind: 'Cow' as const, readable: true, executable }),
-]);
-const WRITABLE_KIND = 1;
-const COW_KIND = 2;
-const EXECUTABLE_KINDS = 3;
+const WRITABLE = 1;
+const COW = 2;
+const EXECUTABLE = 4;
+
+/** What a page can be mapped as, by the bits above; copy-on-write goes before writable. */
+export const PAGE_KINDS: readonly MappingKind[] = Array.from({ length: 8 }, (_, bits) => {
+  const executable = (bits & EXECUTABLE) !== 0;
+  return Object.freeze(
+    (bits & COW) !== 0
+      ? { kind: 'Cow', readable: true, executable }
+      : { kind: 'Basic', readable: true, writable: (bits & WRITABLE) !== 0, executable },
+  );
+});
 
 /**
  * An architecture's entries: four levels of tables of 512 entries, pages of 4 KiB, 48 bits of virtual address.
@@ -86,18 +91,18 @@ export class Architecture {
   }
 
   /**
-   * @internal What an entry's bits make of a page.
+   * @internal What an entry's bits make of a page: its number among {@link PAGE_KINDS}, in `[0, 8)`.
    *
    * @param low - bits 31:0
    * @param high - bits 63:32
    */
-  kindOf(low: number, high: number): MappingKind {
+  kindOf(low: number, high: number): number {
     const { facts } = this;
     const isCow = (low & facts.cowMaskLow) === facts.cowLow && (high & facts.cowMaskHigh) === facts.cowHigh;
     // Of `writable` and `readOnly` one has a bit that the other has not.
     const isWritable = ((low ^ facts.readOnly) & (facts.writable ^ facts.readOnly)) !== 0;
     const isExecutable = (high & facts.noExecuteBit) === 0;
-    return KINDS[(isExecutable ? EXECUTABLE_KINDS : 0) + (isCow ? COW_KIND : isWritable ? WRITABLE_KIND : 0)];
+    return (isCow ? COW : isWritable ? WRITABLE : 0) | (isExecutable ? EXECUTABLE : 0);
   }
 
   toString(): string {

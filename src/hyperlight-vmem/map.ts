@@ -4,8 +4,11 @@ import { type Architecture, checkArchitecture } from './architecture.ts';
 import type { Mapping } from './mapping.ts';
 import { PageEntries } from './page-entries.ts';
 import { pathOf } from './path-of.ts';
-import { checkMapping, indexAt, pageInSpace, SPACE_PAGES, spanAt } from './range.ts';
+import { Position } from './position.ts';
+import { rangeToMap } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
+
+const ENTRIES = 512;
 
 /**
  * Maps a range of virtual addresses to physical ones, or to nothing, in pages of 4 KiB.
@@ -26,51 +29,32 @@ import { LAST_DEPTH, type TablePath } from './table-path.ts';
  */
 export function map<A>(architecture: Architecture, op: TableOps<A>, mapping: Mapping): void {
   checkArchitecture('map', architecture);
-  checkMapping('map', mapping);
-  const { physBase, virtBase, len, kind } = mapping;
+  const range = rangeToMap('map', mapping);
   const path = pathOf('map', architecture, op);
-  if (len === 0n) return;
-  const offset = offsetOf(virtBase);
-  const pages = Number((BigInt(offset) + len + 0xfffn) >> 12n);
-  const entries = new PageEntries(architecture, kind, physBase, offset);
-  const { present } = architecture.facts;
-  const first = pageInSpace(virtBase);
-  const before = Math.min(pages, SPACE_PAGES - first);
-  mapBelow(path, present, entries, 0, first, before);
-  // From the end of the space to its beginning.
-  if (pages > before) mapBelow(path, present, entries, 0, 0, pages - before);
+  const { physBase, virtBase, kind } = mapping;
+  const entries = new PageEntries(architecture, kind, physBase, offsetOf(virtBase));
+  const position = new Position(range.first);
+  for (let left = range.count; left > 0; ) {
+    descend(path, architecture, position, LAST_DEPTH);
+    const index = position.index(LAST_DEPTH);
+    path.writeRun(index, Math.min(left, ENTRIES - index), entries);
+    left -= position.skip(LAST_DEPTH - 1);
+  }
 }
 
-/**
- * Maps pages of the table at a depth: all below an entry before the next entry is looked at.
- *
- * @param present - bits that are all set in an entry that leads to a table
- */
-function mapBelow(
+/** Goes down to the table at a depth on the path to a page; tables that are missing are made. */
+export function descend(
   path: TablePath,
-  present: number,
-  entries: PageEntries,
+  architecture: Architecture,
+  position: Position,
   depth: number,
-  first: number,
-  count: number,
 ): void {
-  if (depth === LAST_DEPTH) {
-    path.writeRun(first % 512, count, entries);
-    return;
+  const { present } = architecture.facts;
+  for (; position.depth < depth; position.depth += 1) {
+    const above = position.depth;
+    const index = position.index(above);
+    const low = path.read(above, index);
+    if ((low & present) === present) path.enter(above, low, path.high);
+    else path.create(above, index);
   }
-  const span = spanAt(depth);
-  for (let page = first, end = first + count; page < end; ) {
-    const here = Math.min(end - page, span - (page % span));
-    descend(path, present, depth, page);
-    mapBelow(path, present, entries, depth + 1, page, here);
-    page += here;
-  }
-}
-
-/** Goes from the table at a depth down to the one for a page, which is made if there is none. */
-export function descend(path: TablePath, present: number, depth: number, page: number): void {
-  const index = indexAt(depth, page);
-  const low = path.read(depth, index);
-  if ((low & present) === present) path.enter(depth, low, path.high);
-  else path.create(depth, index);
 }

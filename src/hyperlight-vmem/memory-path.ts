@@ -17,6 +17,8 @@ export class MemoryPath implements TablePath {
   /** Where the tables lie in the memory's words, by depth. Frames stay where they are when memory grows. */
   private readonly places: number[];
   private readonly frames: number[];
+  /** Where the last table that was entered lies. */
+  private last: number = ABSENT;
 
   /** @param root - physical byte address of a table; the operations' own unless given */
   constructor(architecture: Architecture, ops: MemoryTableOps, root: bigint = ops.rootTable()) {
@@ -40,6 +42,15 @@ export class MemoryPath implements TablePath {
     const low = memory.loadEntry(place + (index << 1));
     this.high = memory.high;
     return low;
+  }
+
+  readLast(index: number): number {
+    const { memory, last } = this;
+    if (last < 0 || memory.shared || memory.words.length === 0) return this.read(LAST_DEPTH, index);
+    const { words } = memory;
+    const at = last + (index << 1);
+    this.high = words[at + 1] | 0;
+    return words[at] | 0;
   }
 
   enter(depth: number, low: number, high: number): void {
@@ -91,7 +102,9 @@ export class MemoryPath implements TablePath {
 
   private go(depth: number, frame: number): void {
     this.frames[depth] = frame;
-    this.places[depth] = this.memory.locate(frame);
+    const place = this.memory.locate(frame);
+    this.places[depth] = place;
+    this.last = place;
   }
 
   /** Whether the table at a depth is there to be written to. */
@@ -103,12 +116,16 @@ export class MemoryPath implements TablePath {
   }
 }
 
-/** The methods that a path does without. */
-const METHODS = ['entryAddr', 'readEntry', 'writeEntry', 'toPhys', 'fromPhys'] as const;
+const PLAIN = MemoryTableOps.prototype;
 
 /** Whether operations are those of a memory as they stand: whoever overrides one wants it to be called. */
 export function isPlainMemory(ops: object): ops is MemoryTableOps {
   return (
-    ops instanceof MemoryTableOps && METHODS.every((name) => ops[name] === MemoryTableOps.prototype[name])
+    ops instanceof MemoryTableOps &&
+    ops.entryAddr === PLAIN.entryAddr &&
+    ops.readEntry === PLAIN.readEntry &&
+    ops.writeEntry === PLAIN.writeEntry &&
+    ops.toPhys === PLAIN.toPhys &&
+    ops.fromPhys === PLAIN.fromPhys
   );
 }

@@ -19,14 +19,12 @@ export function pathOf<A>(
   ops: TableReadOps<A>,
   root?: { readonly table: A },
 ): TablePath {
-  const missing = METHODS.find((name) => typeof ops?.[name] !== 'function');
-  if (missing !== undefined) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `${operation}: operations without ${missing}; expected TableReadOps`,
-    );
-  }
-  if (!isPlainMemory(ops)) return new OperationPath(architecture, ops, root);
   // Addresses of a memory's operations are physical ones.
-  return new MemoryPath(architecture, ops, root?.table as bigint | undefined);
+  if (isPlainMemory(ops)) return new MemoryPath(architecture, ops, root?.table as bigint | undefined);
+  const missing = METHODS.find((name) => typeof ops?.[name] !== 'function');
+  if (missing === undefined) return new OperationPath(architecture, ops, root);
+  throw new PageTableError(
+    'BAD_ARGUMENT',
+    `${operation}: operations without ${missing}; expected TableReadOps`,
+  );
 }

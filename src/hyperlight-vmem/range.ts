@@ -1,40 +1,19 @@
 import { hex, highHalf, lowHalf, PageTableError } from '../bits/index.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 
-/** Pages in the 48-bit address space. */
-export const SPACE_PAGES = 2 ** 36;
-const MAX_U64 = 0xffff_ffff_ffff_ffffn;
-const SPACE_BYTES = 1n << 48n;
-/** Pages below an entry, by depth. */
-const SPANS: readonly number[] = [2 ** 27, 2 ** 18, 2 ** 9, 1];
-
-/** Virtual pages by their numbers in the 48-bit space, in `[0, 2^36]`. */
-export interface PageRange {
-  readonly first: number;
-  readonly end: number;
-}
-
-/** Pages below an entry of a table at a depth. */
-export function spanAt(depth: number): number {
-  return SPANS[depth];
-}
-
-/** The index of the entry for a page in a table at a depth. */
-export function indexAt(depth: number, page: number): number {
-  return Math.floor(page / SPANS[depth]) % 512;
-}
-
-/** The number, in the 48-bit space, of the page that holds an address. */
-export function pageInSpace(address: bigint): number {
-  return (highHalf(address) & 0xffff) * 2 ** 20 + (lowHalf(address) >>> 12);
-}
+// Numbers of pages, and bytes in a page, for addresses of 64 bits and of 48. A `bigint` is taken apart once: sums of them cost tens of nanoseconds.
+const ALL_PAGES = 2 ** 52;
+const SPACE_PAGES = 2 ** 36;
+const PAGES_PER_HIGH = 2 ** 20;
+const OFFSET_MASK = 0xfff;
+const PAGE_BYTES = 4096;
 
 /** Refuses what is no unsigned 64-bit number. */
 export function checkU64(operation: string, name: string, value: bigint): void {
   if (typeof value !== 'bigint') {
     throw new PageTableError('BAD_ARGUMENT', `${operation}: ${name} is ${kindOf(value)}; expected a bigint`);
   }
-  if (value < 0n || value > MAX_U64) {
+  if (BigInt.asUintN(64, value) !== value) {
     throw new PageTableError(
       'OUT_OF_RANGE',
       `${operation}: ${name} is ${hex(value)}; expected 0 to 2^64 - 1`,
@@ -49,6 +28,24 @@ function kindOf(value: unknown): string {
   return value === null || typeof value !== 'object' ? `${typeof value} ${String(value)}` : 'an object';
 }
 
+/** The page of an address of 64 bits, in `[0, 2^52)`. */
+function pageAt(address: bigint): number {
+  return (highHalf(address) >>> 0) * PAGES_PER_HIGH + (lowHalf(address) >>> 12);
+}
+
+/** The page of an address in the 48-bit space, in `[0, 2^36)`. */
+export function pageInSpace(address: bigint): number {
+  return (highHalf(address) & 0xffff) * PAGES_PER_HIGH + (lowHalf(address) >>> 12);
+}
+
+/** Pages by their numbers in the 48-bit space. */
+export interface SpaceRange {
+  /** The first, in `[0, 2^36)`. */
+  readonly first: number;
+  /** How many. */
+  readonly count: number;
+}
+
 /**
  * The pages that a range of addresses touches, cut at the end of the 48-bit space.
  *
@@ -56,32 +53,47 @@ function kindOf(value: unknown): string {
  * @param len - bytes; without any, an address inside a page still touches that page
  * @throws {@link PageTableError} `OUT_OF_RANGE` if the end is beyond 64 bits
  */
-export function rangeToRead(operation: string, address: bigint, len: bigint): PageRange {
+export function rangeToRead(operation: string, address: bigint, len: bigint): SpaceRange {
   checkU64(operation, 'address', address);
   checkU64(operation, 'len', len);
-  const start = BigInt.asUintN(48, address);
-  if (start + len > MAX_U64) throw tooLong(operation, 'address', start, len);
-  const end = start + len < SPACE_BYTES ? start + len : SPACE_BYTES;
-  return { first: pageInSpace(start), end: Number((end + 0xfffn) >> 12n) };
+  const first = pageInSpace(address);
+  const inPages = (lowHalf(address) & OFFSET_MASK) + (lowHalf(len) & OFFSET_MASK);
+  const end = first + pageAt(len) + Math.ceil(inPages / PAGE_BYTES);
+  if (first + pageAt(len) + Math.floor(inPages / PAGE_BYTES) >= ALL_PAGES) {
+    throw tooLong(operation, 'address', BigInt.asUintN(48, address), len);
+  }
+  return { first, count: Math.min(end, SPACE_PAGES) - first };
 }
 
-/** Refuses a mapping that leaves 64 bits, virtually or physically, or goes round the 48-bit space more than once. */
-export function checkMapping(operation: string, { physBase, virtBase, len, kind }: Mapping): void {
+/**
+ * The pages that a mapping touches; it may go on from the end of the 48-bit space to its beginning.
+ *
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if it leaves 64 bits, virtually or physically, or goes round the 48-bit space
+ *   more than once; `BAD_ARGUMENT`
+ */
+export function rangeToMap(operation: string, { physBase, virtBase, len, kind }: Mapping): SpaceRange {
   checkKind(operation, kind);
   checkU64(operation, 'physBase', physBase);
   checkU64(operation, 'virtBase', virtBase);
   checkU64(operation, 'len', len);
-  if (virtBase + len > MAX_U64) throw tooLong(operation, 'virtBase', virtBase, len);
-  if (len > SPACE_BYTES) {
+  const offset = lowHalf(virtBase) & OFFSET_MASK;
+  const inPages = offset + (lowHalf(len) & OFFSET_MASK);
+  const lenPages = pageAt(len);
+  if (pageAt(virtBase) + lenPages + Math.floor(inPages / PAGE_BYTES) >= ALL_PAGES) {
+    throw tooLong(operation, 'virtBase', virtBase, len);
+  }
+  if (lenPages >= SPACE_PAGES && len > 1n << 48n) {
     throw new PageTableError('OUT_OF_RANGE', `${operation}: len is ${hex(len)}; expected at most 2^48`, {
       len,
     });
   }
-  const lastPage = (virtBase + len - 1n) & ~0xfffn;
-  const isMapped = kind.kind !== 'Unmapped' && len > 0n;
-  if (isMapped && lastPage > virtBase && physBase + lastPage - virtBase > MAX_U64) {
+  const count = len === 0n ? 0 : lenPages + Math.ceil(inPages / PAGE_BYTES);
+  // The second page and all after it have the address inside the first page taken off theirs.
+  const before = (lowHalf(physBase) & OFFSET_MASK) < offset ? 1 : 0;
+  if (count > 1 && kind.kind !== 'Unmapped' && pageAt(physBase) - before + count - 1 >= ALL_PAGES) {
     throw tooLong(operation, 'physBase', physBase, len);
   }
+  return { first: pageInSpace(virtBase), count };
 }
 
 function tooLong(operation: string, name: string, start: bigint, len: bigint): PageTableError {

@@ -1,13 +1,14 @@
-import { addressOf, hex, PageTableError } from '../bits/index.ts';
+import { hex, joinHalves, PageTableError } from '../bits/index.ts';
 import type { TableOps, TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
 import { descend } from './map.ts';
 import type { SpaceAwareMapping, SpaceId, SpaceReferenceMapping } from './mapping.ts';
 import { pathOf } from './path-of.ts';
-import { checkU64, indexAt, type PageRange, pageInSpace, rangeToRead } from './range.ts';
+import { Position } from './position.ts';
+import { checkU64, pageInSpace, rangeToRead, type SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
 import { TableWalk } from './table-walk.ts';
-import { MappedPage, virtualPage } from './virt-to-phys.ts';
+import { MappedPage } from './virt-to-phys.ts';
 
 /** How {@link walkVaSpaces} walks. */
 export interface WalkOptions {
@@ -30,7 +31,7 @@ export interface SpaceMappings {
 interface Owner {
   readonly depth: number;
   readonly space: SpaceId;
-  readonly page: number;
+  readonly virt: bigint;
 }
 
 /** What all spaces of one call have in common. */
@@ -81,47 +82,48 @@ export function walkVaSpaces<A>(
 
 /** The walk of one space. */
 class SpaceWalk extends TableWalk {
-  private readonly architecture: Architecture;
-  private readonly range: PageRange;
+  private readonly start: Position;
   private readonly space: SpaceId;
   private readonly survey: Survey;
   private readonly items: SpaceAwareMapping[] = [];
 
-  constructor(architecture: Architecture, path: TablePath, range: PageRange, space: SpaceId, survey: Survey) {
+  constructor(
+    architecture: Architecture,
+    path: TablePath,
+    range: SpaceRange,
+    space: SpaceId,
+    survey: Survey,
+  ) {
     super(architecture, path, range);
-    this.architecture = architecture;
-    this.range = range;
+    this.start = new Position(range.first);
     this.space = space;
     this.survey = survey;
   }
 
   run(): SpaceMappings {
-    const { architecture, space, items, range } = this;
-    if (this.wants(0, range.first)) {
+    const { space, items } = this;
+    if (this.wants(0, this.start)) {
       while (this.advance()) {
-        const page = virtualPage(architecture, this.page);
-        this.add({ kind: 'ThisSpace', mapping: new MappedPage(architecture, page, this.low, this.high) });
+        this.add({ kind: 'ThisSpace', mapping: new MappedPage(this) });
       }
     }
     return { space, items };
   }
 
-  protected override wants(depth: number, page: number): boolean {
+  protected override wants(depth: number, position: Position): boolean {
     const { survey, space } = this;
     if (survey.tables >= survey.maxTables) throw tooMany('tables', survey.maxTables);
     survey.tables += 1;
     if (survey.owners === undefined) return true;
     const key = this.path.keyOf(depth);
     const owner = survey.owners.get(key);
-    if (owner === undefined) survey.owners.set(key, { depth, space, page });
+    const virt = joinHalves(position.low, position.high(this.architecture.extendsSign));
+    if (owner === undefined) survey.owners.set(key, { depth, space, virt });
     if (owner?.depth !== depth) return true;
-    const reference = {
-      depth,
-      space: owner.space,
-      ourVa: this.addressOf(page),
-      theirVa: this.addressOf(owner.page),
-    };
-    this.add({ kind: 'AnotherSpace', reference });
+    this.add({
+      kind: 'AnotherSpace',
+      reference: { depth, space: owner.space, ourVa: virt, theirVa: owner.virt },
+    });
     return false;
   }
 
@@ -130,10 +132,6 @@ class SpaceWalk extends TableWalk {
     if (survey.items >= survey.maxItems) throw tooMany('items', survey.maxItems);
     survey.items += 1;
     this.items.push(item);
-  }
-
-  private addressOf(page: number): bigint {
-    return addressOf(virtualPage(this.architecture, page));
   }
 }
 
@@ -181,7 +179,15 @@ export function spaceAwareMap<A>(
   }
   const theirs = pathOf('spaceAwareMap', architecture, op, { table });
   if (depth === 0) copyRoot(architecture, op, theirs);
-  else shareTable(architecture, op, theirs, depth, pageInSpace(ourVa), pageInSpace(theirVa));
+  else
+    shareTable(
+      architecture,
+      op,
+      theirs,
+      depth,
+      new Position(pageInSpace(ourVa)),
+      new Position(pageInSpace(theirVa)),
+    );
 }
 
 function copyRoot<A>(architecture: Architecture, op: TableOps<A>, theirs: TablePath): void {
@@ -200,18 +206,18 @@ function shareTable<A>(
   op: TableOps<A>,
   theirs: TablePath,
   depth: number,
-  ourPage: number,
-  theirPage: number,
+  ourPlace: Position,
+  theirPlace: Position,
 ): void {
   const { present } = architecture.facts;
-  let low = theirs.read(0, indexAt(0, theirPage));
+  let low = theirs.read(0, theirPlace.index(0));
   for (let above = 1; above < depth && (low & present) === present; above += 1) {
     theirs.enter(above - 1, low, theirs.high);
-    low = theirs.read(above, indexAt(above, theirPage));
+    low = theirs.read(above, theirPlace.index(above));
   }
   const isPresent = (low & present) === present;
   const high = theirs.high;
   const ours = pathOf('spaceAwareMap', architecture, op);
-  for (let above = 0; above < depth - 1; above += 1) descend(ours, present, above, ourPage);
-  ours.write(depth - 1, indexAt(depth - 1, ourPage), isPresent ? low : 0, isPresent ? high : 0);
+  descend(ours, architecture, ourPlace, depth - 1);
+  ours.write(depth - 1, ourPlace.index(depth - 1), isPresent ? low : 0, isPresent ? high : 0);
 }

@@ -18,6 +18,8 @@ export interface TablePath {
   high: number;
   /** Reads an entry of the table at a depth. */
   read(depth: number, index: number): number;
+  /** The same of the last table. */
+  readLast(index: number): number;
   /** Goes down to the table to which an entry leads. */
   enter(depth: number, low: number, high: number): void;
   /** Makes a table, links it from an entry of the one at a depth, and goes down to it. */
@@ -59,11 +61,13 @@ export class OperationPath<A> implements TablePath {
     return lowHalf(entry);
   }
 
+  readLast(index: number): number {
+    return this.read(LAST_DEPTH, index);
+  }
+
   enter(depth: number, low: number, high: number): void {
     const { addressHigh } = this.architecture.facts;
-    this.tables[depth + 1] = this.ops.fromPhys(
-      BigInt.asUintN(64, joinHalves(low & ~0xfff, high & addressHigh)),
-    );
+    this.tables[depth + 1] = this.ops.fromPhys(joinHalves(low & ~0xfff, high & addressHigh));
   }
 
   create(depth: number, index: number): void {

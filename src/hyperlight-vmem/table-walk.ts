@@ -1,46 +1,61 @@
 import type { Architecture } from './architecture.ts';
-import { indexAt, type PageRange, spanAt } from './range.ts';
+import { Position } from './position.ts';
+import type { SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
+
+/** Bits of an address that all pages of a table of the last depth have in common. */
+const TABLE_MASK = ~0x1f_ffff;
+
+/** Where the pages of a table of the last depth are. */
+export interface PagesOfTable {
+  readonly architecture: Architecture;
+  /** The address of the page of entry 0, by halves. */
+  readonly virtLow: number;
+  readonly virtHigh: number;
+}
 
 /**
  * Goes through the present pages of a range, ascending. An entry is read when the walk gets to it.
  */
 export class TableWalk {
-  /** Number of the page found, in the 48-bit space. */
-  page = 0;
-  /** Its entry, by halves. */
+  /** The entry of the page found, by halves. */
   low = 0;
   high = 0;
+  /** The index of that entry. */
+  index = 0;
+  /** The table that it is in. */
+  table: PagesOfTable;
+  protected readonly architecture: Architecture;
   protected readonly path: TablePath;
   private readonly present: number;
-  /** The first page of which no entry has been looked at, and the depth of the table on the path that has its entry. */
-  private next: number;
-  private depth = 0;
-  private readonly end: number;
-  /** In the last table entered: the page of its entry 0, the next entry, and the one at which to stop. */
-  private base = 0;
-  private index = 0;
+  /** The first page of which no entry has been looked at, and how many there are from it on. */
+  private readonly position: Position;
+  private left: number;
+  /** In the table: the next entry, and the one at which to stop. */
+  private nextIndex = 0;
   private limit = 0;
 
-  constructor(architecture: Architecture, path: TablePath, range: PageRange) {
+  constructor(architecture: Architecture, path: TablePath, range: SpaceRange) {
+    this.architecture = architecture;
     this.present = architecture.facts.present;
     this.path = path;
-    this.next = range.first;
-    this.end = range.end;
+    this.table = { architecture, virtLow: 0, virtHigh: 0 };
+    this.position = new Position(range.first);
+    this.left = range.count;
   }
 
   /** Goes to the next present page. Returns whether there was one; afterwards there is none. */
   advance(): boolean {
     const { path, present } = this;
     do {
-      while (this.index < this.limit) {
-        const index = this.index;
-        this.index = index + 1;
-        const low = path.read(LAST_DEPTH, index);
+      while (this.nextIndex < this.limit) {
+        const index = this.nextIndex;
+        this.nextIndex = index + 1;
+        const low = path.readLast(index);
         if ((low & present) === present) {
-          this.page = this.base + index;
           this.low = low;
           this.high = path.high;
+          this.index = index;
           return true;
         }
       }
@@ -52,39 +67,39 @@ export class TableWalk {
    * Asked whether to go through a table to which the path has just led.
    *
    * @param _depth - of the table
-   * @param _page - of the 48-bit space, with which its part of the range begins
+   * @param _position - where its part of the range begins
    */
-  protected wants(_depth: number, _page: number): boolean {
+  protected wants(_depth: number, _position: Position): boolean {
     return true;
   }
 
   /** Goes to the next table of the last depth. */
   private nextTable(): boolean {
-    const { path, present } = this;
-    while (this.next < this.end) {
-      const { depth, next } = this;
-      const span = spanAt(depth);
-      const low = path.read(depth, indexAt(depth, next));
+    const { path, present, position } = this;
+    while (this.left > 0) {
+      const { depth } = position;
+      const low = path.read(depth, position.index(depth));
       if ((low & present) === present) {
         path.enter(depth, low, path.high);
-        if (this.wants(depth + 1, next)) {
-          this.depth = depth + 1;
-          if (this.depth < LAST_DEPTH) continue;
-          this.base = next - (next % span);
-          this.index = next - this.base;
-          this.limit = Math.min(span, this.end - this.base);
-          this.goTo(this.base + span);
+        if (this.wants(depth + 1, position)) {
+          position.depth = depth + 1;
+          if (position.depth < LAST_DEPTH) continue;
+          this.startTable();
+          this.left -= position.skip(LAST_DEPTH - 1);
           return true;
         }
       }
-      this.goTo(next - (next % span) + span);
+      this.left -= position.skip(depth);
     }
     return false;
   }
 
-  /** Goes on at the first page below an entry, in the deepest table on the path that has it. */
-  private goTo(page: number): void {
-    this.next = page;
-    while (this.depth > 0 && page % spanAt(this.depth - 1) === 0) this.depth -= 1;
+  private startTable(): void {
+    const { architecture, position } = this;
+    const index = position.index(LAST_DEPTH);
+    this.nextIndex = index;
+    this.limit = Math.min(512, index + this.left);
+    const virtHigh = position.high(architecture.extendsSign);
+    this.table = { architecture, virtLow: position.low & TABLE_MASK, virtHigh };
   }
 }

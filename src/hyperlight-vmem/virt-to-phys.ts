@@ -1,41 +1,53 @@
-import { addressOf } from '../bits/index.ts';
+import { joinHalves } from '../bits/index.ts';
+import { INSPECT } from '../bits/inspect.ts';
 import type { TableReadOps } from '../memory/index.ts';
-import { type Architecture, checkArchitecture } from './architecture.ts';
+import { type Architecture, checkArchitecture, PAGE_KINDS } from './architecture.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 import { pathOf } from './path-of.ts';
-import { rangeToRead, SPACE_PAGES } from './range.ts';
-import { TableWalk } from './table-walk.ts';
+import { rangeToRead } from './range.ts';
+import { type PagesOfTable, TableWalk } from './table-walk.ts';
 
 const FRAMES_PER_HIGH = 2 ** 20;
 const PAGE_BYTES = 4096n;
+const PAGE_SHIFT = 12;
+const OFFSET_MASK = 0xfff;
+const KIND_BITS = 3;
+const KIND_MASK = 7;
 
 /** A page that is mapped. Addresses are worked out when they are asked for: `page` and `frame` cost no `bigint`. */
 export class MappedPage implements Mapping {
-  /** Number of the virtual page, in `[0, 2^52)`: `virtBase` divided by 4096. */
-  readonly page: number;
-  private readonly architecture: Architecture;
+  // Three words: making more takes longer than finding the page.
+  private readonly table: PagesOfTable;
+  /** Bits 31:12 of the frame's address; then the index in the table, at bit 3, and the number of the kind. */
   private readonly low: number;
+  /** Bits 63:32 of the frame's address. */
   private readonly high: number;
 
-  /** @internal The page's entry by halves. */
-  constructor(architecture: Architecture, page: number, low: number, high: number) {
-    this.page = page;
-    this.architecture = architecture;
-    this.low = low;
-    this.high = high;
+  /** @internal The page that a walk has found. */
+  constructor(walk: TableWalk) {
+    const { table, low, high } = walk;
+    const { architecture } = table;
+    this.table = table;
+    this.low = (low & ~OFFSET_MASK) | (walk.index << KIND_BITS) | architecture.kindOf(low, high);
+    this.high = high & architecture.facts.addressHigh;
+  }
+
+  /** Number of the virtual page, in `[0, 2^52)`: `virtBase` divided by 4096. */
+  get page(): number {
+    return (this.table.virtHigh >>> 0) * FRAMES_PER_HIGH + (this.virtLow >>> 12);
   }
 
   /** Number of the frame, in `[0, 2^40)`: `physBase` divided by 4096. */
   get frame(): number {
-    return (this.high & this.architecture.facts.addressHigh) * FRAMES_PER_HIGH + (this.low >>> 12);
+    return this.high * FRAMES_PER_HIGH + (this.low >>> 12);
   }
 
   get physBase(): bigint {
-    return addressOf(this.frame);
+    return joinHalves(this.low & ~OFFSET_MASK, this.high);
   }
 
   get virtBase(): bigint {
-    return addressOf(this.page);
+    return joinHalves(this.virtLow, this.table.virtHigh);
   }
 
   get len(): bigint {
@@ -43,7 +55,7 @@ export class MappedPage implements Mapping {
   }
 
   get kind(): MappingKind {
-    return this.architecture.kindOf(this.low, this.high);
+    return PAGE_KINDS[this.low & KIND_MASK];
   }
 
   /** The same as a plain object. */
@@ -52,35 +64,32 @@ export class MappedPage implements Mapping {
   }
 
   /** What Node prints. */
-  [Symbol.for('nodejs.util.inspect.custom')](): Mapping {
+  [INSPECT](): Mapping {
     return this.toMapping();
   }
-}
 
-/**
- * The virtual page for one of the 48-bit space.
- *
- * @returns its number, in `[0, 2^52)`
- */
-export function virtualPage(architecture: Architecture, page: number): number {
-  return architecture.extendsSign && page >= SPACE_PAGES / 2 ? page + (2 ** 52 - SPACE_PAGES) : page;
+  /** Bits 31:0 of the virtual address. */
+  private get virtLow(): number {
+    return this.table.virtLow | (((this.low & OFFSET_MASK) >>> KIND_BITS) << PAGE_SHIFT);
+  }
 }
 
 /** The present pages of a range, one at a time. */
 class MappedPages implements IterableIterator<MappedPage, undefined> {
-  private readonly architecture: Architecture;
   private readonly walk: TableWalk;
 
-  constructor(architecture: Architecture, walk: TableWalk) {
-    this.architecture = architecture;
+  constructor(walk: TableWalk) {
     this.walk = walk;
   }
 
   next(): IteratorResult<MappedPage, undefined> {
-    const { architecture, walk } = this;
-    if (!walk.advance()) return { done: true, value: undefined };
-    const value = new MappedPage(architecture, virtualPage(architecture, walk.page), walk.low, walk.high);
-    return { done: false, value };
+    const { walk } = this;
+    const found = walk.advance();
+    // One object for both cases: V8 then makes none where a loop takes it apart.
+    return {
+      done: !found,
+      value: found ? new MappedPage(walk) : undefined,
+    } as IteratorResult<MappedPage, undefined>;
   }
 
   [Symbol.iterator](): this {
@@ -110,5 +119,5 @@ export function virtToPhys<A>(
   checkArchitecture('virtToPhys', architecture);
   const range = rangeToRead('virtToPhys', address, len);
   const path = pathOf('virtToPhys', architecture, op);
-  return new MappedPages(architecture, new TableWalk(architecture, path, range));
+  return new MappedPages(new TableWalk(architecture, path, range));
 }

@@ -91,6 +91,7 @@ describe('BumpAlloc', () => {
         AllocError,
       );
     }
+    refused(() => alloc.deallocRange(frames(0x9000n, 0x8000n)), 'OUT_OF_RANGE', 'at least one page');
     expect(alloc.allocated).toBe(2);
     alloc.deallocRange(range);
     refused(() => alloc.dealloc(range.end()), 'OUT_OF_FRAMES', /0x9000.* is not in use/);

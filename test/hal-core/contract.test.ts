@@ -174,6 +174,15 @@ const MUTANTS: readonly (readonly [string, () => DictionaryMapper<Size4Kb>, stri
     'mapPage maps the page',
   ],
   [
+    'maps to another frame, of which unmap says nothing',
+    () =>
+      withMethods((mapper) => ({
+        mapPage: (virt, phys, alloc) => original.mapPage.call(mapper, virt, phys.add(1), alloc) as never,
+        unmap: (virt) => (original.unmap.call(mapper, virt) as Phys).sub(1),
+      })),
+    'mapPage maps the page',
+  ],
+  [
     'gives the handle of another page',
     () =>
       withMethods((mapper) => ({

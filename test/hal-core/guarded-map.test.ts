@@ -197,6 +197,15 @@ describe('a second mapping of the same memory', () => {
     refusedPage().commit();
   });
 
+  test('small pages below and above a large one share nothing with it', () => {
+    const machine = new Machine();
+    const map = new GuardedMap(machine.ctrl);
+    for (const address of [0x3f_f000n, 0x60_0000n]) {
+      map.identityMap(frame(address), machine.alloc).setExecutable(false).setWritable(true).commit();
+    }
+    map.mapPage(pageOf(0x4000_0000n, Size2Mb), frameOf(0x40_0000n, Size2Mb), machine.alloc).commit();
+  });
+
   test('many small pages under a large one are looked at one by one, or all of them, whichever is less', () => {
     const inner = new Watched<AnySize>();
     const map = new GuardedMap(inner);
@@ -251,6 +260,17 @@ describe('over PageCtrl', () => {
     const alias = map.mapPage(page(0x1000n), frame(0x7000n), machine.alloc);
     expect(machine.peek(0x1_2008n)).toBe(0x8000_0000_0000_7001n);
     refused(() => alias.commit(), 'UNSAFE_MAPPING', 'VAddr(0x2000)');
+  });
+
+  test('a page that was new and is not present is not mapped after a commit that is refused', () => {
+    const machine = new Machine();
+    const map = new GuardedMap(machine.ctrl);
+    const handle = map
+      .mapPage(page(0x1000n), frame(0x5000n), machine.alloc)
+      .setPresent(false)
+      .setWritable(true);
+    refused(() => handle.commit(), 'UNSAFE_MAPPING');
+    expect(machine.peek(0x1_2008n)).toBe(0n);
   });
 
   test('its pages of all sizes count together', () => {

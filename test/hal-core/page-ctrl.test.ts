@@ -612,19 +612,24 @@ describe('through the processor', () => {
     ]);
   });
 
-  test('a frame for a table where no memory is', () => {
-    const machine = new Machine({ policy: { accessedDirty: false } });
-    machine.alloc.next = 0x10_0000n;
-    refusedWhole(
-      machine,
-      () => machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), machine.alloc),
-      'NOT_IN_MEMORY',
-    );
-    machine.alloc.next = F1;
-    machine.alloc.free.length = 0;
-    machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), machine.alloc).commit();
-    expect(machine.peek(at(F3, 1))).toBe(0x5001n);
-  });
+  test.each([1, 2, 3])(
+    'table %s in a frame where no memory is: those linked before it are taken away again',
+    (nth) => {
+      const machine = new Machine({ policy: { accessedDirty: false } });
+      const { alloc } = machine;
+      alloc.free.push(...[F1, F2, F3].with(nth - 1, 0x10_0000n).reverse());
+      // What frames hold besides does not count.
+      const junk = [F1, F2, F3].flatMap((table) => machine.used(table)).slice(0, 512 * (nth - 1));
+      const changed = machine.changedBy(() =>
+        refused(() => machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc), 'NOT_IN_MEMORY'),
+      );
+      expect(changed).toEqual(junk);
+      expect(alloc.used).toBe(0);
+      alloc.free.length = 0;
+      machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc).commit();
+      expect(machine.peek(at(F3, 1))).toBe(0x5001n);
+    },
+  );
 
   test('an instruction that faults is thrown, and a mapping that cannot be flushed is put back', () => {
     const machine = madeWith([PML4, F1 | 5n], [F1, F2 | 7n], [F2, F3 | 7n], [at(F3, 1), 0x5007n]);
@@ -685,7 +690,10 @@ describe('an allocator', () => {
     for (const [given, says] of [
       [page(0n), 'a Page of PAddr'],
       [undefined, 'undefined'],
-      [frameOf(0n, Size2Mb), 'a frame of 4KB'],
+      [
+        frameOf(0n, Size2Mb),
+        'no frame for the PDPT of Page { base: VAddr(0x1000), size: 4KB }: the allocator gave: Page',
+      ],
     ] as const) {
       machine.alloc.alloc = () => given as never;
       refusedWhole(
