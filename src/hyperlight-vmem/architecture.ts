@@ -44,7 +44,7 @@ const COW = 2;
 const EXECUTABLE = 4;
 
 /** What a page can be mapped as, by the bits above; copy-on-write goes before writable. */
-export const PAGE_KINDS: readonly MappingKind[] = Array.from({ length: 8 }, (_, bits) => {
+const KINDS: readonly MappingKind[] = Array.from({ length: 8 }, (_, bits) => {
   const executable = (bits & EXECUTABLE) !== 0;
   return Object.freeze(
     (bits & COW) !== 0
@@ -91,18 +91,18 @@ export class Architecture {
   }
 
   /**
-   * @internal What an entry's bits make of a page: its number among {@link PAGE_KINDS}, in `[0, 8)`.
+   * @internal What an entry's bits make of a page.
    *
    * @param low - bits 31:0
    * @param high - bits 63:32
    */
-  kindOf(low: number, high: number): number {
+  kindOf(low: number, high: number): MappingKind {
     const { facts } = this;
     const isCow = (low & facts.cowMaskLow) === facts.cowLow && (high & facts.cowMaskHigh) === facts.cowHigh;
     // Of `writable` and `readOnly` one has a bit that the other has not.
     const isWritable = ((low ^ facts.readOnly) & (facts.writable ^ facts.readOnly)) !== 0;
     const isExecutable = (high & facts.noExecuteBit) === 0;
-    return (isCow ? COW : isWritable ? WRITABLE : 0) | (isExecutable ? EXECUTABLE : 0);
+    return KINDS[(isCow ? COW : isWritable ? WRITABLE : 0) | (isExecutable ? EXECUTABLE : 0)];
   }
 
   toString(): string {

@@ -1,0 +1,61 @@
+// Bits of a page number in the 48-bit space: 18 in each half, 9 for each of the two depths of a half.
+const HALF_PAGES = 2 ** 18;
+const LAST_IN_TABLE = 511;
+const PAGE_SHIFT = 12;
+
+/**
+ * A page of the 48-bit space on a walk in ascending order, and the deepest table on the path to the page before it that is on the
+ * path to it, too.
+ */
+export class Position {
+  /** Depth of that table; 0 is the root. */
+  depth = 0;
+  /** Bits 35:18 of the page number: indices at depths 0 and 1. */
+  private upper: number;
+  /** Bits 17:0: indices at depths 2 and 3. */
+  private lower: number;
+
+  /** @param page - its number, in `[0, 2^36)` */
+  constructor(page: number) {
+    this.upper = Math.floor(page / HALF_PAGES);
+    this.lower = page - this.upper * HALF_PAGES;
+  }
+
+  /** The index of the page's entry in the table at a depth. */
+  index(depth: number): number {
+    const half = depth < 2 ? this.upper : this.lower;
+    return (depth & 1) === 0 ? half >>> 9 : half & LAST_IN_TABLE;
+  }
+
+  /** Bits 31:0 of the page's address, signed. */
+  get low(): number {
+    return (this.upper << 30) | (this.lower << PAGE_SHIFT);
+  }
+
+  /** Bits 47:32 of the page's address; above them 0, or bit 47 again. */
+  high(extendsSign: boolean): number {
+    const high = this.upper >>> 2;
+    return extendsSign ? (high << 16) >> 16 : high;
+  }
+
+  /**
+   * Goes to the first page below the next entry of the table at a depth; from the end of the space to its beginning.
+   *
+   * @returns how many pages that is
+   */
+  skip(depth: number): number {
+    const { upper, lower } = this;
+    const inRoot = depth === 0 ? upper & LAST_IN_TABLE : 0;
+    const skipped =
+      depth === 2 ? 512 - (lower & LAST_IN_TABLE) : (depth === 0 ? 512 - inRoot : 1) * HALF_PAGES - lower;
+    this.depth = depth;
+    if (depth === 2) {
+      this.lower = (lower | LAST_IN_TABLE) + 1;
+      if (this.lower < HALF_PAGES) return skipped;
+    }
+    this.lower = 0;
+    this.upper = (depth === 0 ? (upper | LAST_IN_TABLE) + 1 : upper + 1) & (HALF_PAGES - 1);
+    this.depth = (this.upper & LAST_IN_TABLE) === 0 ? 0 : 1;
+    return skipped;
+  }
+}
