@@ -145,15 +145,20 @@ export type {
 export {
   ABSENT,
   DEFAULT_MAX_FRAMES,
+  type FixedTableOps,
   type FrameLookup,
   flatMemory,
   type GrowableMemory,
+  type MovableTableOps,
+  memoryOfTables,
   NO_FRAMES,
   OverlayMemory,
   PhysicalMemory,
   type RamBuffer,
   type RamRegion,
   SparseMemory,
+  type TableOps,
+  type TableReadOps,
   type WordChange,
 } from './memory/index.ts';
 export {

@@ -13,6 +13,9 @@ const TABLE_BYTES = 4096n;
  * @property {bigint} frozenBelow - tables below this address move when they are written to
  */
 
+/** Thrown where a call is to end. */
+export class Stopped extends Error {}
+
 /** Operations on tables as the files were recorded with: an address is a physical address, and each call is counted. */
 export class RecordedTables {
   reads = 0;
@@ -24,16 +27,19 @@ export class RecordedTables {
   /** @type {bigint[]} */
   roots = [];
   #memory;
+  #maxWrites;
 
   /**
    * @param {'MayMoveTable' | 'MayNotMoveTable'} tableMovability
    * @param {import('./memory.mjs').WordMemory} memory
    * @param {State} state
+   * @param {number} [maxWrites] - the next write is refused with {@link Stopped}
    */
-  constructor(tableMovability, memory, state) {
+  constructor(tableMovability, memory, state, maxWrites = Infinity) {
     this.tableMovability = tableMovability;
     this.#memory = memory;
     this.state = state;
+    this.#maxWrites = maxWrites;
   }
 
   /**
@@ -78,6 +84,7 @@ export class RecordedTables {
    * @returns {any} the base of the copy
    */
   writeEntry(address, value) {
+    if (this.writes >= this.#maxWrites) throw new Stopped();
     this.writes += 1;
     const offset = address % TABLE_BYTES;
     const table = address - offset;

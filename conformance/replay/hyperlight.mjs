@@ -12,10 +12,10 @@ import {
   walkVaSpaces,
 } from '../../dist/hyperlight-vmem/index.js';
 import { RecordedAllocator } from './allocator.mjs';
-import { RecordedTables } from './hyperlight-tables.mjs';
+import { RecordedTables, Stopped } from './hyperlight-tables.mjs';
 import { describedMemory } from './memory.mjs';
 import { brief, hex, listOf, MalformedFile, u64 } from './values.mjs';
-import { digestOf } from './words.mjs';
+import { changedMember, digestOf } from './words.mjs';
 
 const TABLE_BYTES = 4096n;
 /** What addresses are smaller than. */
@@ -167,6 +167,12 @@ function system(arch) {
             'root',
           );
         },
+        // Where the original panics on the way, pages were mapped one by one up to there.
+        redo(before, operation) {
+          state.allocator.restore(before.allocator);
+          const tables = new RecordedTables(movability, memory, state, operation.writes);
+          if (operation.op === 'map') mapUntilStopped(arch, tables, argumentsOf(operation));
+        },
         checkpoint: () => ({ ...state.allocator.checkpoint(), root: hex(state.root) }),
         deliberate(recorded, found) {
           const args = { ...argumentsOf(recorded), root: state.root, shared };
@@ -181,6 +187,27 @@ function system(arch) {
       };
     },
   };
+}
+
+/**
+ * Maps page by page, wrapping physical addresses around, until the tables stop it.
+ *
+ * @param {Architecture} arch
+ * @param {RecordedTables} tables
+ * @param {Arguments} args
+ */
+function mapUntilStopped(arch, tables, { physBase, virtBase, len, mapping }) {
+  try {
+    let va = virtBase;
+    while (va < virtBase + len) {
+      const next = (va & ~(TABLE_BYTES - 1n)) + TABLE_BYTES;
+      const phys = BigInt.asUintN(64, physBase + (va - virtBase));
+      map(arch, tables, { physBase: phys, virtBase: va, len: 1n, kind: mapping });
+      va = next;
+    }
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+  }
 }
 
 /**
@@ -225,7 +252,7 @@ function otherwise(memory, allocator, before, first, again) {
     isDeepStrictEqual(first.result, second.result) &&
     isDeepStrictEqual(first.alloc, second.alloc) &&
     isDeepStrictEqual(words, changed);
-  return isSame ? undefined : { ...second, changed: changed.slice(0, MAX_LISTED) };
+  return isSame ? undefined : { ...second, changed: changedMember(changed) };
 }
 
 /**
@@ -297,8 +324,11 @@ function tableOf(arch, entry = 0n) {
  */
 function isShared(arch, memory, { root, ourVa, depth, shared }, found) {
   const entries = entriesTo(arch, memory, root, ourVa, depth);
+  // Where tables lie outside the memory, what is written is lost.
+  const isLost = memory.read(entries[entries.length - 1]) === undefined;
   const target = entries[depth - 1];
-  if (found.result.ok !== true || target === undefined || memory.read(target) !== shared) return false;
+  const isTarget = target !== undefined && memory.read(target) === shared;
+  if (found.result.ok !== true || !(isTarget || isLost)) return false;
   const originals = new Map(
     found.moved.map((/** @type {string[]} */ [old, copy]) => [u64(copy, 'moved'), old]),
   );
@@ -328,11 +358,24 @@ function isUnmapped(arch, memory, { root, mapping, physBase, virtBase, len }, fo
   for (let va = virtBase & ~(TABLE_BYTES - 1n); va < virtBase + len; va += TABLE_BYTES) pages.push(va);
   return (
     found.writes === pages.length + found.alloc.length &&
-    pages.every((va) => memory.read(entriesTo(arch, memory, root, va, 4)[3]) === 0n) &&
+    pages.every((va) => isAbsent(arch, memory, root, va)) &&
     memory
       .changes()
       .every(({ value }) => value === 0n || found.alloc.includes(hex(value & arch.PTE_ADDR_MASK)))
   );
+}
+
+/**
+ * Whether there is no page; where tables lie outside the memory, there is none.
+ *
+ * @param {Architecture} arch
+ * @param {import('./memory.mjs').WordMemory} memory
+ * @param {bigint} root
+ * @param {bigint} va
+ */
+function isAbsent(arch, memory, root, va) {
+  const entry = entriesTo(arch, memory, root, va, 4)[3];
+  return entry === undefined || (memory.read(entry) ?? 0n) === 0n;
 }
 
 /** @param {() => unknown} call */

@@ -1,6 +1,6 @@
 // Replays one recorded sequence: each operation on its system, then everything recorded of it against what is found.
 
-import { compareMembers, compareOutcome } from './compare.mjs';
+import { compareMembers, compareOutcome, isAborted } from './compare.mjs';
 import { atLine } from './files.mjs';
 import { brief, MalformedFile, wordList } from './values.mjs';
 import { changedMember, digestOfWords, listed } from './words.mjs';
@@ -29,6 +29,8 @@ const CHECKPOINT_OPERATIONS = 50;
  * @property {() => any} save - the state beside memory
  * @property {(before: any, operation: Record<string, any>) => void} follow - brings the state beside memory to what is
  *   recorded, from what was saved before the operation
+ * @property {(before: any, operation: Record<string, any>) => void} [redo] - changes memory as the original did before it panicked,
+ *   where that is recorded as a digest only
  * @property {() => Record<string, unknown>} checkpoint - what a checkpoint tells beside the words
  * @property {(operation: Record<string, any>, found: Record<string, any>) => Deliberate | undefined} [deliberate] - asked
  *   about an operation that differs from what is recorded: whether that is meant to be
@@ -137,17 +139,37 @@ class Replay {
     const deliberate = wrong.length > 0 ? this.#deliberate(recorded, found) : undefined;
     if (deliberate === undefined) this.#differs(line, recorded, wrong);
 
-    this.#run.follow(before, recorded);
     const [mismatch] = compareMembers(recorded, found, ['changed']);
     if (mismatch === undefined) {
       memory?.accept(changes);
-    } else if (isListed) {
+    } else {
       memory?.undo(changes);
       for (const word of words) this.#store(word);
-    } else {
-      this.result.ended = `the words that operation ${this.result.operations} changed are recorded as a digest only`;
+      if (!isListed && !this.#redo(before, recorded)) {
+        this.result.ended = `the words that operation ${this.result.operations} changed are recorded as a digest only`;
+      }
     }
+    this.#run.follow(before, recorded);
     if (deliberate?.ends) this.result.ended = `deliberate difference ${deliberate.name}`;
+  }
+
+  /**
+   * Finds the words of which a digest is recorded.
+   *
+   * @param {unknown} before - the state beside memory
+   * @param {Record<string, any>} recorded
+   * @returns {boolean} whether memory has them now
+   */
+  #redo(before, recorded) {
+    const { memory } = this.#run;
+    if (memory === undefined || !isAborted(recorded.result)) return false;
+    this.#run.redo?.(before, recorded);
+    const changes = memory.changes({ everywhere: true });
+    const { count, sha256 } = recorded.changed;
+    const isSame = count === changes.length && sha256 === digestOfWords(changes);
+    if (isSame) memory.accept(changes);
+    else memory.undo(changes);
+    return isSame;
   }
 
   /**

@@ -34,6 +34,7 @@ export function map<A>(architecture: Architecture, op: TableOps<A>, mapping: Map
   const { physBase, virtBase, kind } = mapping;
   const entries = new PageEntries(architecture, kind, physBase, offsetOf(virtBase));
   const position = new Position(range.first);
+  path.expect(range.count);
   for (let left = range.count; left > 0; ) {
     descend(path, architecture, position, LAST_DEPTH);
     const index = position.index(LAST_DEPTH);

@@ -64,36 +64,41 @@ export class MemoryPath implements TablePath {
     this.go(depth + 1, frame);
   }
 
+  expect(pages: number): void {
+    this.ops.expectTables(Math.ceil(pages / 512));
+  }
+
   write(depth: number, index: number, low: number, high: number): void {
     if (this.check(depth)) this.memory.storeEntry(this.places[depth] + (index << 1), low, high);
   }
 
   writeRun(index: number, count: number, entries: PageEntries): void {
-    if (!this.check(LAST_DEPTH)) return;
-    const { memory } = this;
-    const { flagsLow, flagsHigh } = entries;
-    let at = this.places[LAST_DEPTH] + (index << 1);
-    const end = at + (count << 1);
-    if (memory.shared || entries.isInside) {
-      // Entry by entry: at once for other threads, or because the first address lies inside its page.
-      for (; at < end; at += 2) {
-        memory.storeEntry(at, entries.low | flagsLow, entries.high | flagsHigh);
-        entries.advance();
-      }
+    if (!this.check(LAST_DEPTH)) {
+      entries.advance(count);
       return;
     }
-    const { words } = memory;
-    const { step } = entries;
-    let { low, high } = entries;
-    for (; at < end; at += 2) {
-      words[at] = low | flagsLow;
-      words[at + 1] = high | flagsHigh;
-      low = (low + step) | 0;
-      // The address begins anew: its bits 31:12 have gone round.
-      if (step !== 0 && (low & ~0xfff) === 0) high = (high + 1) | 0;
+    const { memory } = this;
+    let at = this.places[LAST_DEPTH] + (index << 1);
+    const end = at + (count << 1);
+    while (at < end) {
+      const { step, flagsHigh } = entries;
+      let low = entries.low | entries.flagsLow;
+      const high = entries.high | flagsHigh;
+      // Entry by entry where other threads look on, and where the first address lies inside its page.
+      const run = memory.shared || entries.isInside ? 1 : entries.runLength((end - at) >> 1);
+      if (run === 1) {
+        memory.storeEntry(at, low, high);
+        at += 2;
+      } else {
+        const { words } = memory;
+        for (const stop = at + (run << 1); at < stop; at += 2) {
+          words[at] = low;
+          words[at + 1] = high;
+          low = (low + step) | 0;
+        }
+      }
+      entries.advance(run);
     }
-    entries.low = low;
-    entries.high = high;
   }
 
   keyOf(depth: number): number {

@@ -103,6 +103,9 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
     return table;
   }
 
+  /** @internal Is told how many tables may be asked for next. */
+  expectTables(_tables: number): void {}
+
   /** A root, which must be there. */
   private present(operation: string, root: bigint): bigint {
     const table = tableAddress(operation, root);
@@ -153,6 +156,8 @@ function tableAddress(operation: string, table: bigint): bigint {
 
 /** Tables that a buffer holds unless its maker says otherwise: 262,144, which is 1 GiB. */
 const MAX_TABLES = 1 << 18;
+/** Tables for which room is made at once, at most: 16 MiB. */
+const MAX_EXPECTED = 4096;
 
 /**
  * Page tables built in a buffer that grows with them, to be put at a physical address afterwards. It begins with a root; tables lie in the
@@ -161,6 +166,7 @@ const MAX_TABLES = 1 << 18;
 export class GuestPageTableBuffer extends MemoryTableOps {
   private readonly physBase: bigint;
   private readonly maxTables: number;
+  private expected = 0;
 
   /**
    * @param physBase - physical byte address at which the buffer will lie, a multiple of 4096
@@ -200,12 +206,18 @@ export class GuestPageTableBuffer extends MemoryTableOps {
       );
     }
     if (memory.words.length <= count * FRAME_WORDS) {
-      const words = new Uint32Array(Math.min(2 * count, this.maxTables) * FRAME_WORDS);
+      const wanted = Math.max(2 * count, count + this.expected);
+      const words = new Uint32Array(Math.min(wanted, this.maxTables) * FRAME_WORDS);
       words.set(memory.words);
       memory.words = words;
     }
     memory.count = count + 1;
     return addressOf(memory.first + count);
+  }
+
+  /** @internal */
+  override expectTables(tables: number): void {
+    this.expected = Math.min(tables, MAX_EXPECTED);
   }
 
   /** The tables as bytes, in the order in which they were made: a copy. */

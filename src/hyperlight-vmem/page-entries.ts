@@ -3,6 +3,8 @@ import type { Architecture } from './architecture.ts';
 import type { MappingKind } from './mapping.ts';
 
 const PAGE_BYTES = 4096;
+const PAGE_SHIFT = 12;
+const PAGES_PER_HIGH = 2 ** 20;
 
 /**
  * The entries of consecutive pages, by halves: a physical address that goes on page by page, joined with bits that stay. Bits of the address
@@ -50,9 +52,14 @@ export class PageEntries {
     return this.firstStep !== this.step;
   }
 
-  /** Goes on to the next page. */
-  advance(): void {
-    const sum = (this.low >>> 0) + this.firstStep;
+  /** How many of the next pages, from 1 to `limit`, have entries that differ in bits 31:12 only. */
+  runLength(limit: number): number {
+    return this.step === 0 ? limit : Math.min(limit, PAGES_PER_HIGH - (this.low >>> PAGE_SHIFT));
+  }
+
+  /** Goes on by some pages, 1 to 512. */
+  advance(pages = 1): void {
+    const sum = (this.low >>> 0) + this.firstStep + (pages - 1) * this.step;
     this.low = sum | 0;
     if (sum > 0xffff_ffff) this.high = (this.high + 1) | 0;
     this.firstStep = this.step;

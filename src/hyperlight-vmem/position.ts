@@ -1,7 +1,9 @@
 // Bits of a page number in the 48-bit space: 18 in each half, 9 for each of the two depths of a half.
 const HALF_PAGES = 2 ** 18;
 const LAST_IN_TABLE = 511;
-const PAGE_SHIFT = 12;
+const SPACE_PAGES = 2 ** 36;
+const UPPER_HALF = SPACE_PAGES / 2;
+const ALL_PAGES = 2 ** 52;
 
 /**
  * A page of the 48-bit space on a walk in ascending order, and the deepest table on the path to the page before it that is on the
@@ -27,15 +29,14 @@ export class Position {
     return (depth & 1) === 0 ? half >>> 9 : half & LAST_IN_TABLE;
   }
 
-  /** Bits 31:0 of the page's address, signed. */
-  get low(): number {
-    return (this.upper << 30) | (this.lower << PAGE_SHIFT);
-  }
-
-  /** Bits 47:32 of the page's address; above them 0, or bit 47 again. */
-  high(extendsSign: boolean): number {
-    const high = this.upper >>> 2;
-    return extendsSign ? (high << 16) >> 16 : high;
+  /**
+   * The number of the page, in `[0, 2^36)`; or in `[0, 2^52)`, where the upper half of the space is at the end of all pages.
+   *
+   * @param extendsSign - whether that
+   */
+  page(extendsSign: boolean): number {
+    const page = this.upper * HALF_PAGES + this.lower;
+    return extendsSign && page >= UPPER_HALF ? page + (ALL_PAGES - SPACE_PAGES) : page;
   }
 
   /**

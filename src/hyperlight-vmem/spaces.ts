@@ -1,4 +1,4 @@
-import { hex, joinHalves, PageTableError } from '../bits/index.ts';
+import { addressOf, hex, PageTableError } from '../bits/index.ts';
 import type { TableOps, TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
 import { descend } from './map.ts';
@@ -7,7 +7,7 @@ import { pathOf } from './path-of.ts';
 import { Position } from './position.ts';
 import { checkU64, pageInSpace, rangeToRead, type SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
-import { TableWalk } from './table-walk.ts';
+import { type TableVisitor, TableWalk } from './table-walk.ts';
 import { MappedPage } from './virt-to-phys.ts';
 
 /** How {@link walkVaSpaces} walks. */
@@ -76,48 +76,42 @@ export function walkVaSpaces<A>(
   };
   return Array.from(roots, (table) => {
     const path = pathOf('walkVaSpaces', architecture, op, { table });
-    return new SpaceWalk(architecture, path, range, op.toPhys(table), survey).run();
+    return new SpaceWalk(architecture, path, op.toPhys(table), survey).run(range);
   });
 }
 
 /** The walk of one space. */
-class SpaceWalk extends TableWalk {
-  private readonly start: Position;
+class SpaceWalk implements TableVisitor {
+  private readonly architecture: Architecture;
+  private readonly path: TablePath;
   private readonly space: SpaceId;
   private readonly survey: Survey;
   private readonly items: SpaceAwareMapping[] = [];
 
-  constructor(
-    architecture: Architecture,
-    path: TablePath,
-    range: SpaceRange,
-    space: SpaceId,
-    survey: Survey,
-  ) {
-    super(architecture, path, range);
-    this.start = new Position(range.first);
+  constructor(architecture: Architecture, path: TablePath, space: SpaceId, survey: Survey) {
+    this.architecture = architecture;
+    this.path = path;
     this.space = space;
     this.survey = survey;
   }
 
-  run(): SpaceMappings {
-    const { space, items } = this;
-    if (this.wants(0, this.start)) {
-      while (this.advance()) {
-        this.add({ kind: 'ThisSpace', mapping: new MappedPage(this) });
-      }
+  run(range: SpaceRange): SpaceMappings {
+    const { architecture, path, space, items } = this;
+    const walk = new TableWalk(architecture, path, range, this);
+    if (this.wants(0, new Position(range.first))) {
+      while (walk.advance()) this.add({ kind: 'ThisSpace', mapping: new MappedPage(walk) });
     }
     return { space, items };
   }
 
-  protected override wants(depth: number, position: Position): boolean {
+  wants(depth: number, position: Position): boolean {
     const { survey, space } = this;
     if (survey.tables >= survey.maxTables) throw tooMany('tables', survey.maxTables);
     survey.tables += 1;
     if (survey.owners === undefined) return true;
     const key = this.path.keyOf(depth);
     const owner = survey.owners.get(key);
-    const virt = joinHalves(position.low, position.high(this.architecture.extendsSign));
+    const virt = addressOf(position.page(this.architecture.extendsSign));
     if (owner === undefined) survey.owners.set(key, { depth, space, virt });
     if (owner?.depth !== depth) return true;
     this.add({

@@ -24,6 +24,8 @@ export interface TablePath {
   enter(depth: number, low: number, high: number): void;
   /** Makes a table, links it from an entry of the one at a depth, and goes down to it. */
   create(depth: number, index: number): void;
+  /** Is told how many pages are about to be mapped. */
+  expect(pages: number): void;
   /** Writes an entry. */
   write(depth: number, index: number, low: number, high: number): void;
   /** Writes entries of the last table, one after the other. */
@@ -76,6 +78,8 @@ export class OperationPath<A> implements TablePath {
     this.write(depth, index, lowHalf(link), highHalf(link));
     this.tables[depth + 1] = table;
   }
+
+  expect(): void {}
 
   write(depth: number, index: number, low: number, high: number): void {
     this.entries[depth] = this.ops.entryAddr(this.tables[depth], OFFSETS[index]);

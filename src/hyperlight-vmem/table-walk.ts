@@ -3,15 +3,21 @@ import { Position } from './position.ts';
 import type { SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
 
-/** Bits of an address that all pages of a table of the last depth have in common. */
-const TABLE_MASK = ~0x1f_ffff;
-
 /** Where the pages of a table of the last depth are. */
 export interface PagesOfTable {
-  readonly architecture: Architecture;
-  /** The address of the page of entry 0, by halves. */
-  readonly virtLow: number;
-  readonly virtHigh: number;
+  /** Number of the page of entry 0, in `[0, 2^52)`. */
+  readonly firstPage: number;
+}
+
+/** Is asked about tables on a walk. */
+export interface TableVisitor {
+  /**
+   * Whether to go through a table to which the path has just led.
+   *
+   * @param depth - of the table
+   * @param position - where its part of the range begins
+   */
+  wants(depth: number, position: Position): boolean;
 }
 
 /**
@@ -25,8 +31,9 @@ export class TableWalk {
   index = 0;
   /** The table that it is in. */
   table: PagesOfTable;
-  protected readonly architecture: Architecture;
-  protected readonly path: TablePath;
+  readonly architecture: Architecture;
+  private readonly path: TablePath;
+  private readonly visitor: TableVisitor | undefined;
   private readonly present: number;
   /** The first page of which no entry has been looked at, and how many there are from it on. */
   private readonly position: Position;
@@ -35,11 +42,12 @@ export class TableWalk {
   private nextIndex = 0;
   private limit = 0;
 
-  constructor(architecture: Architecture, path: TablePath, range: SpaceRange) {
+  constructor(architecture: Architecture, path: TablePath, range: SpaceRange, visitor?: TableVisitor) {
     this.architecture = architecture;
     this.present = architecture.facts.present;
     this.path = path;
-    this.table = { architecture, virtLow: 0, virtHigh: 0 };
+    this.visitor = visitor;
+    this.table = { firstPage: 0 };
     this.position = new Position(range.first);
     this.left = range.count;
   }
@@ -63,25 +71,15 @@ export class TableWalk {
     return false;
   }
 
-  /**
-   * Asked whether to go through a table to which the path has just led.
-   *
-   * @param _depth - of the table
-   * @param _position - where its part of the range begins
-   */
-  protected wants(_depth: number, _position: Position): boolean {
-    return true;
-  }
-
   /** Goes to the next table of the last depth. */
   private nextTable(): boolean {
-    const { path, present, position } = this;
+    const { path, present, position, visitor } = this;
     while (this.left > 0) {
       const { depth } = position;
       const low = path.read(depth, position.index(depth));
       if ((low & present) === present) {
         path.enter(depth, low, path.high);
-        if (this.wants(depth + 1, position)) {
+        if (visitor === undefined || visitor.wants(depth + 1, position)) {
           position.depth = depth + 1;
           if (position.depth < LAST_DEPTH) continue;
           this.startTable();
@@ -99,7 +97,6 @@ export class TableWalk {
     const index = position.index(LAST_DEPTH);
     this.nextIndex = index;
     this.limit = Math.min(512, index + this.left);
-    const virtHigh = position.high(architecture.extendsSign);
-    this.table = { architecture, virtLow: position.low & TABLE_MASK, virtHigh };
+    this.table = { firstPage: position.page(architecture.extendsSign) - index };
   }
 }

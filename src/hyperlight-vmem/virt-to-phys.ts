@@ -1,4 +1,4 @@
-import { joinHalves } from '../bits/index.ts';
+import { addressOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
 import type { TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
@@ -10,47 +10,38 @@ import { type PagesOfTable, TableWalk } from './table-walk.ts';
 const FRAMES_PER_HIGH = 2 ** 20;
 const PAGE_BYTES = 4096n;
 const PAGE_SHIFT = 12;
-const OFFSET_MASK = 0xfff;
 
 /** A page that is mapped. Addresses are worked out when they are asked for: `page` and `frame` cost no `bigint`. */
 export class MappedPage implements Mapping {
+  /** Number of the frame, in `[0, 2^40)`: `physBase` divided by 4096. */
+  readonly frame: number;
+  readonly kind: MappingKind;
   private readonly table: PagesOfTable;
   private readonly index: number;
-  private readonly low: number;
-  private readonly high: number;
 
   /** @internal The page that a walk has found. */
-  constructor(walk: TableWalk) {
-    this.table = walk.table;
-    this.index = walk.index;
-    this.low = walk.low;
-    this.high = walk.high;
+  constructor({ architecture, table, index, low, high }: TableWalk) {
+    this.frame = (high & architecture.facts.addressHigh) * FRAMES_PER_HIGH + (low >>> PAGE_SHIFT);
+    this.kind = architecture.kindOf(low, high);
+    this.table = table;
+    this.index = index;
   }
 
   /** Number of the virtual page, in `[0, 2^52)`: `virtBase` divided by 4096. */
   get page(): number {
-    return (this.table.virtHigh >>> 0) * FRAMES_PER_HIGH + (this.virtLow >>> PAGE_SHIFT);
-  }
-
-  /** Number of the frame, in `[0, 2^40)`: `physBase` divided by 4096. */
-  get frame(): number {
-    return this.frameHigh * FRAMES_PER_HIGH + (this.low >>> PAGE_SHIFT);
+    return this.table.firstPage + this.index;
   }
 
   get physBase(): bigint {
-    return joinHalves(this.low & ~OFFSET_MASK, this.frameHigh);
+    return addressOf(this.frame);
   }
 
   get virtBase(): bigint {
-    return joinHalves(this.virtLow, this.table.virtHigh);
+    return addressOf(this.page);
   }
 
   get len(): bigint {
     return PAGE_BYTES;
-  }
-
-  get kind(): MappingKind {
-    return this.table.architecture.kindOf(this.low, this.high);
   }
 
   /** The same as a plain object. */
@@ -61,16 +52,6 @@ export class MappedPage implements Mapping {
   /** What Node prints. */
   [INSPECT](): Mapping {
     return this.toMapping();
-  }
-
-  /** Bits 31:0 of the virtual address. */
-  private get virtLow(): number {
-    return this.table.virtLow | (this.index << PAGE_SHIFT);
-  }
-
-  /** Bits 63:32 of the physical address. */
-  private get frameHigh(): number {
-    return this.high & this.table.architecture.facts.addressHigh;
   }
 }
 

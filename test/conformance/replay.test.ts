@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -672,6 +673,33 @@ describe('a replay finds what the code under test does beside its results', () =
     expect(replayed.differences.map(({ operation }) => operation)).toEqual([5]);
   });
 
+  test.each([
+    ['other words', (table: bigint, memory: Memory) => memory.write({ address: table + 8n, value: 2n })],
+    ['another error', () => expect.fail('not an error of this package')],
+  ])('%s on the ready-made operations', async (_, meddle) => {
+    const { MemoryTableOps } = await import(join(ROOT, 'dist/hyperlight-vmem/index.js'));
+    let memory: Memory;
+    const { allocTable } = MemoryTableOps.prototype;
+    const spy = vi.spyOn(MemoryTableOps.prototype, 'allocTable').mockImplementation(function (this: unknown) {
+      const table: bigint = allocTable.call(this);
+      meddle(table, memory);
+      return table;
+    });
+    const { differences } = replayText(textOf(STATIC), (system) => ({
+      ...system,
+      open(header) {
+        const run = system.open(header);
+        memory = run.memory;
+        return run;
+      },
+    }));
+    spy.mockRestore();
+    expect(differences.length).toBeGreaterThan(0);
+    expect(new Set(differences.flatMap(({ wrong }) => wrong.map(({ member }) => member)))).toEqual(
+      new Set(['readyMade']),
+    );
+  });
+
   test('an error of the right kind, but of the class of another operation', async () => {
     const { OffsetPageTable } = await import(join(ROOT, 'dist/x86_64/index.js'));
     const unmap = vi.spyOn(OffsetPageTable.prototype, 'unmap');
@@ -699,6 +727,41 @@ describe('a recorded panic', () => {
     const [first] = replayText(text).differences;
     expect(first?.line).toBeGreaterThan(line);
   });
+
+  test('of a range in the middle is done as recorded, where the words after it are a digest only', () => {
+    const { text } = corrupted(textOf(EDGE), isHalfMapped, (recorded) => ({
+      ...recorded,
+      changed: digestMember(recorded['changed'] as readonly (readonly [string, string])[]),
+    }));
+    const { operations, differences, ended } = replayText(text);
+    expect(ended).toBeUndefined();
+    expect(differences).toEqual([]);
+    expect(operations).toBe(300);
+  });
+
+  test('of a range in the middle ends the comparison if the words do not have the digest', () => {
+    const { text } = corrupted(textOf(EDGE), isHalfMapped, (recorded) => ({
+      ...recorded,
+      changed: { count: 20, sha256: '00' },
+    }));
+    expect(replayText(text).ended).toMatch(
+      /^the words that operation \d+ changed are recorded as a digest only$/,
+    );
+  });
+
+  function isHalfMapped({ op, result, changed }: Members): boolean {
+    return op === 'map' && JSON.stringify(result).includes('"panic"') && Array.isArray(changed);
+  }
+
+  /** What a file tells of more than 16 words. */
+  function digestMember(words: readonly (readonly [string, string])[]): Members {
+    const bytes = Buffer.alloc(words.length * 16);
+    for (const [i, [address, value]] of words.entries()) {
+      bytes.writeBigUInt64LE(BigInt(address), i * 16);
+      bytes.writeBigUInt64LE(BigInt(value), i * 16 + 8);
+    }
+    return { count: words.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  }
 
   test('ends the comparison of a file that tells the words after it as a digest only', () => {
     const isPanic = ({ result, changed }: Members) =>
@@ -915,6 +978,37 @@ describe('what cannot be replayed', () => {
     ],
   ])('%s is told with its line', (_, from, to, message) => {
     const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync(text.replace(from, to)) }));
+    expect(err).toMatch(/^a\.jsonl\.gz: line \d+: /);
+    expect(err).toMatch(message);
+    expect(err).not.toContain('    at ');
+    expect(exit).toBe(3);
+  });
+
+  test.each([
+    [
+      STATIC,
+      'tables that move or not',
+      '"MayNotMoveTable"',
+      '"MayMove"',
+      /movability: expected MayMoveTable/,
+    ],
+    [STATIC, 'a mapping of no kind', '"kind":"Basic"', '"kind":"Huge"', /mapping: expected a kind/],
+    [SPACES, 'roots that are no list', /"roots":\[[^\]]*\]/, '"roots":1', /roots: expected a list, found 1/],
+    [PAGE, 'a space of no name', '"space":"VAddr"', '"space":"Addr"', /space: expected VAddr or PAddr/],
+    [PAGE, 'a page of no size', '"size":"2MB"', '"size":"3MB"', /size: expected one of 4KB, 2MB, 1GB/],
+    [PAGE, 'a difference that is none', /"offset":"/, '"offset":"0x', /offset: expected a decimal number/],
+    [MAP, 'a flag that is none', '"setWritable":true', '"setWritable":1', /setWritable: expected true or/],
+    [
+      MAP,
+      'a page that is none',
+      /"virt":\["0x[0-9a-f]*"/,
+      '"virt":["0x800"',
+      /virt: .*expected the start of a page/,
+    ],
+    [PAGE_CTRL, 'another processor', '"cr0wp":false', '"cr0wp":true', /CR0\.WP = 0/],
+    [PAGE_CTRL, 'a frame that is none', /"frame":"0x[0-9a-f]*"/, '"frame":"0x8"', /frame: /],
+  ])('%s: %s', (file, _, from, to, message) => {
+    const { exit, err } = run(folderOf({ 'a.jsonl.gz': gzipSync(textOf(file).replace(from, to)) }));
     expect(err).toMatch(/^a\.jsonl\.gz: line \d+: /);
     expect(err).toMatch(message);
     expect(err).not.toContain('    at ');

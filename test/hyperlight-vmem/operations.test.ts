@@ -138,6 +138,45 @@ describe('MemoryTableOps', () => {
     expect(ignoring.readEntry(tooHigh)).toBe(0n);
   });
 
+  test('what is ignored outside takes its part of the physical addresses', () => {
+    const memory = flatMemory(new ArrayBuffer(2 << 20));
+    const ops = new MemoryTableOps(memory, { root: 0n, outside: 'ignore', allocTable: () => 0x4000n });
+    // The first of two tables is outside.
+    for (const [at, entry] of [
+      [0n, 0x1023n],
+      [0x1000n, 0x2023n],
+      [0x2000n, 0x7fff_f023n],
+      [0x2008n, 0x3023n],
+    ]) {
+      ops.writeEntry(at, entry);
+    }
+    put(amd64, ops, 0x1f_e800n, 0x10_0000n, 0x3000n);
+    expect(pages(amd64, ops)).toEqual([
+      [0x20_0000n, 0x10_1000n, 'rw-'],
+      [0x20_1000n, 0x10_2000n, 'rw-'],
+    ]);
+  });
+
+  test('physical addresses go on beyond 4 GiB, in every way to map them', () => {
+    const { ops } = ramStore();
+    const own = new MapOps();
+    for (const [virt, phys, len] of [
+      [0x1000n, 0xffff_e000n, 0x4000n],
+      [0x10_0000n, 0x1_ffff_f800n, 0x3000n],
+      [0x20_0800n, 0x2_fffe_f000n, 0x20_1000n],
+    ]) {
+      put(amd64, ops, virt, phys, len);
+      put(amd64, own, virt, phys, len);
+    }
+    expect(pages(amd64, ops)).toEqual(pages(amd64, own));
+    expect(pages(amd64, ops, 0x1000n, 0x4000n).map(([, phys]) => phys)).toEqual([
+      0xffff_e000n,
+      0xffff_f000n,
+      0x1_0000_0000n,
+      0x1_0000_1000n,
+    ]);
+  });
+
   test.each<[root: unknown, expected: string]>([
     [0x1001n, 'MISALIGNED'],
     [4096, 'BAD_ARGUMENT'],
