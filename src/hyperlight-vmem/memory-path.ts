@@ -13,12 +13,10 @@ export class MemoryPath implements TablePath {
   high = 0;
   private readonly architecture: Architecture;
   private readonly ops: MemoryTableOps;
-  private readonly memory: PhysicalMemory;
+  readonly memory: PhysicalMemory;
   /** Where the tables lie in the memory's words, by depth. Frames stay where they are when memory grows. */
   private readonly places: number[];
   private readonly frames: number[];
-  /** Where the last table that was entered lies. */
-  private last: number = ABSENT;
 
   /** @param root - physical byte address of a table; the operations' own unless given */
   constructor(architecture: Architecture, ops: MemoryTableOps, root: bigint = ops.rootTable()) {
@@ -44,13 +42,8 @@ export class MemoryPath implements TablePath {
     return low;
   }
 
-  readLast(index: number): number {
-    const { memory, last } = this;
-    if (last < 0 || memory.shared || memory.words.length === 0) return this.read(LAST_DEPTH, index);
-    const { words } = memory;
-    const at = last + (index << 1);
-    this.high = words[at + 1] | 0;
-    return words[at] | 0;
+  lastPlace(): number {
+    return this.memory.shared ? ABSENT : this.places[LAST_DEPTH];
   }
 
   enter(depth: number, low: number, high: number): void {
@@ -107,9 +100,7 @@ export class MemoryPath implements TablePath {
 
   private go(depth: number, frame: number): void {
     this.frames[depth] = frame;
-    const place = this.memory.locate(frame);
-    this.places[depth] = place;
-    this.last = place;
+    this.places[depth] = this.memory.locate(frame);
   }
 
   /** Whether the table at a depth is there to be written to. */

@@ -1,10 +1,12 @@
 import { highHalf, joinHalves, lowHalf, PageTableError } from '../bits/index.ts';
-import type { TableOps, TableReadOps } from '../memory/index.ts';
+import { ABSENT, PhysicalMemory, type TableOps, type TableReadOps } from '../memory/index.ts';
 import type { Architecture } from './architecture.ts';
 import type { PageEntries } from './page-entries.ts';
 
 /** Bytes from a table's base to each of its entries. */
 const OFFSETS: readonly bigint[] = Array.from({ length: 512 }, (_, index) => BigInt(8 * index));
+
+const NO_MEMORY = new PhysicalMemory(new Uint32Array(0), 0, 0);
 
 /** The depth of the last tables; the root's is 0. */
 export const LAST_DEPTH = 3;
@@ -18,8 +20,10 @@ export interface TablePath {
   high: number;
   /** Reads an entry of the table at a depth. */
   read(depth: number, index: number): number;
-  /** The same of the last table. */
-  readLast(index: number): number;
+  /** The memory of which the last table entered is a part, where its entries may be read without {@link read}. */
+  readonly memory: PhysicalMemory;
+  /** Where that table is in the memory's words, or a negative number: then its entries are to be read with {@link read}. */
+  lastPlace(): number;
   /** Goes down to the table to which an entry leads. */
   enter(depth: number, low: number, high: number): void;
   /** Makes a table, links it from an entry of the one at a depth, and goes down to it. */
@@ -37,6 +41,7 @@ export interface TablePath {
 /** A path through a user's operations. */
 export class OperationPath<A> implements TablePath {
   high = 0;
+  readonly memory: PhysicalMemory = NO_MEMORY;
   private readonly architecture: Architecture;
   private readonly ops: TableReadOps<A> | TableOps<A>;
   /** The tables, by depth. */
@@ -63,8 +68,8 @@ export class OperationPath<A> implements TablePath {
     return lowHalf(entry);
   }
 
-  readLast(index: number): number {
-    return this.read(LAST_DEPTH, index);
+  lastPlace(): number {
+    return ABSENT;
   }
 
   enter(depth: number, low: number, high: number): void {

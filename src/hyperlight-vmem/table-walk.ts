@@ -1,7 +1,11 @@
+import type { PhysicalMemory } from '../memory/index.ts';
 import type { Architecture } from './architecture.ts';
 import { Position } from './position.ts';
 import type { SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
+
+/** So far below 0 that no entry of a table there is above it. */
+const NOWHERE = -4096;
 
 /** Where the pages of a table of the last depth are. */
 export interface PagesOfTable {
@@ -33,11 +37,14 @@ export class TableWalk {
   table: PagesOfTable;
   readonly architecture: Architecture;
   private readonly path: TablePath;
+  private readonly memory: PhysicalMemory;
   private readonly visitor: TableVisitor | undefined;
   private readonly present: number;
   /** The first page of which no entry has been looked at, and how many there are from it on. */
   private readonly position: Position;
   private left: number;
+  /** Where the table is in the memory's words, if that is known; far below 0 otherwise. */
+  private place = NOWHERE;
   /** In the table: the next entry, and the one at which to stop. */
   private nextIndex = 0;
   private limit = 0;
@@ -46,6 +53,7 @@ export class TableWalk {
     this.architecture = architecture;
     this.present = architecture.facts.present;
     this.path = path;
+    this.memory = path.memory;
     this.visitor = visitor;
     this.table = { firstPage: 0 };
     this.position = new Position(range.first);
@@ -54,15 +62,26 @@ export class TableWalk {
 
   /** Goes to the next present page. Returns whether there was one; afterwards there is none. */
   advance(): boolean {
-    const { path, present } = this;
+    const { path, memory, present } = this;
     do {
       while (this.nextIndex < this.limit) {
         const index = this.nextIndex;
         this.nextIndex = index + 1;
-        const low = path.readLast(index);
+        const at = this.place + (index << 1);
+        const { words } = memory;
+        let low: number;
+        let high: number;
+        // Memory that was detached has no words; reading through the path takes it up again.
+        if (at >= 0 && at < words.length) {
+          low = words[at] | 0;
+          high = words[at + 1] | 0;
+        } else {
+          low = path.read(LAST_DEPTH, index);
+          high = path.high;
+        }
         if ((low & present) === present) {
           this.low = low;
-          this.high = path.high;
+          this.high = high;
           this.index = index;
           return true;
         }
@@ -95,6 +114,8 @@ export class TableWalk {
   private startTable(): void {
     const { architecture, position } = this;
     const index = position.index(LAST_DEPTH);
+    const place = this.path.lastPlace();
+    this.place = place < 0 ? NOWHERE : place;
     this.nextIndex = index;
     this.limit = Math.min(512, index + this.left);
     this.table = { firstPage: position.page(architecture.extendsSign) - index };

@@ -76,7 +76,7 @@ class MappedPages implements IterableIterator<MappedPage, undefined> {
 
 /**
  * The same for loops, which do not look at the value of the last step: it is a page, too. So there is one way to make a step, and V8
- * makes neither its object nor the page where it can see all of a loop. Measured: 8 instead of 13 nanoseconds for a page.
+ * makes neither its object nor the page where it can see all of a loop. Measured: 9 instead of 13 nanoseconds for a page.
  */
 class LoopedPages {
   private readonly walk: TableWalk;
