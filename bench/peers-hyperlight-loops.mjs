@@ -63,7 +63,8 @@ export function sumWalk(spaces, virt) {
   for (const { items } of spaces) {
     for (const item of items) {
       if (item.kind !== 'ThisSpace') throw new Error('a reference to another space; expected none on x86-64');
-      sum += item.mapping.frame + (item.mapping.page - first) + flagsOf(item.mapping.kind);
+      const { physBase, virtBase, kind } = item.mapping;
+      sum += Number(physBase >> 12n) + (Number(virtBase >> 12n) - first) + flagsOf(kind);
     }
   }
   return sum;
