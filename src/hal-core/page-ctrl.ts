@@ -20,6 +20,8 @@ const SIZES: readonly (StaticSize | undefined)[] = [undefined, Size4Kb, Size2Mb,
  * The active page tables of a processor, with pages of 4 KiB, 2 MiB and 1 GiB. The PML4 is seen in the window of physical memory, all
  * other tables through its entry 511, which `Mm.initPaging` sets.
  *
+ * All calls throw `NOT_ACTIVE` while CR3 names another PML4 than when `Mm.current` was called: what is seen then are other tables.
+ *
  * A call that throws has changed nothing, and has given back all frames that it took. Bit 7 of an entry above pages of 4 KiB
  * means a page: nothing below it is ever taken for a table.
  */
@@ -51,7 +53,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   ): Handle<S, Entry> {
     const { address, size } = this.checked('mapPage', virt);
     const target = physical('mapPage', phys, size);
-    return this.reentry.run('mapPage', () => {
+    return this.run('mapPage', () => {
       const missing = this.missing(virt, address, size.level);
       const frames = this.take(missing, size.level, virt, frameAlloc);
       try {
@@ -80,7 +82,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   override flagsMut<S extends StaticSize>(virt: Page<VAddr, S>): Handle<S, Entry> {
     const { address, size } = this.checked('flagsMut', virt);
     refuseLoop('flagsMut', virt, address);
-    return this.reentry.run('flagsMut', () => {
+    return this.run('flagsMut', () => {
       const leaf = this.find('flagsMut', virt, address, size);
       return Edit.run((edit) => {
         this.openTables(edit, address, size.level);
@@ -99,7 +101,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   override unmap<S extends StaticSize>(virt: Page<VAddr, S>): Page<PAddr, S> {
     const { address, size } = this.checked('unmap', virt);
     refuseLoop('unmap', virt, address);
-    return this.reentry.run('unmap', () => {
+    return this.run('unmap', () => {
       const leaf = this.find('unmap', virt, address, size);
       const phys = pageOfEntry('unmap', leaf, virt.size());
       return Edit.run((edit) => {
@@ -120,7 +122,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
    */
   translatePage<S extends StaticSize>(virt: Page<VAddr, S>): Page<PAddr, S> {
     const { address, size } = this.checked('translatePage', virt);
-    return this.reentry.run('translatePage', () =>
+    return this.run('translatePage', () =>
       pageOfEntry('translatePage', this.find('translatePage', virt, address, size), virt.size()),
     );
   }
@@ -133,7 +135,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   translateAddr(addr: VAddr): PAddr | undefined {
     if (!(addr instanceof VAddr)) throw wrongKind('translateAddr', addr, 'a VAddr');
     const address = VAddr.fromUsize(addr.asUsize()).asUsize();
-    return this.reentry.run('translateAddr', () => {
+    return this.run('translateAddr', () => {
       for (let level = 4; level > 0; level -= 1) {
         const entry = this.tables.entry(level, address);
         if (!entry.isPresent()) return undefined;
@@ -144,6 +146,14 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
           .add(address & (size.SIZE - 1n));
       }
       return undefined;
+    });
+  }
+
+  /** Makes a call, if these are the active tables. */
+  private run<T>(operation: string, call: () => T): T {
+    return this.reentry.run(operation, () => {
+      this.tables.expectActive(operation);
+      return call();
     });
   }
 

@@ -651,6 +651,68 @@ describe('through the processor', () => {
   });
 });
 
+describe('a root that is no longer active', () => {
+  const OTHER = 0x6000n;
+
+  /** A machine with two roots, a mapper for each, and a page in each; the second root is active. */
+  function twoRoots(window: 'tables' | 'beside' = 'beside') {
+    const machine = new Machine({ window });
+    const one = machine.ctrl;
+    const handle = one.mapPage(page(0x1000n), frame(0x5000n), machine.alloc);
+    // The window of physical memory is in both.
+    if (window === 'tables') machine.poke(at(OTHER, 256), 0x2003n);
+    machine.cpu.writeCr3(OTHER);
+    machine.mm.initPaging(machine.mm.vmOffset());
+    const two = machine.ctrl;
+    two.mapPage(page(0x1000n), frame(0x7000n), machine.alloc).commit();
+    return { machine, one, two, handle };
+  }
+
+  test.each(['tables', 'beside'] as const)(
+    'is refused by every call, before anything is read or written (window %s)',
+    (window) => {
+      const { machine, one, two, handle } = twoRoots(window);
+      const calls: Readonly<Record<string, () => unknown>> = {
+        mapPage: () => one.mapPage(page(0x2000n), frame(0x8000n), machine.alloc),
+        flagsMut: () => one.flagsMut(page(0x1000n)),
+        unmap: () => one.unmap(page(0x1000n)),
+        translatePage: () => one.translatePage(page(0x1000n)),
+        translateAddr: () => one.translateAddr(virt(0x1000n)),
+        'entry 1 of the PT seen at 0xffffff8000000000': () => handle.setWritable(true),
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        const error = refusedWhole(machine, call, 'NOT_ACTIVE', 'CR3 is 0x6000; expected 0x1000');
+        expect([error.message.startsWith(`${name}: `), error.detail]).toEqual([
+          true,
+          { cr3: OTHER, root: PML4 },
+        ]);
+      }
+      refused(() => handle.isWritable(), 'NOT_ACTIVE');
+      expect(base(two.translatePage(page(0x1000n)))).toBe(0x7000n);
+      machine.cpu.writeCr3(PML4);
+      expect([base(one.translatePage(page(0x1000n))), handle.isWritable()]).toEqual([0x5000n, false]);
+      refused(() => two.unmap(page(0x1000n)), 'NOT_ACTIVE');
+    },
+  );
+
+  test('is refused where CR3 changes inside a call', () => {
+    const machine = new Machine();
+    const { alloc, ctrl } = machine;
+    const allocRange = alloc.allocRange.bind(alloc);
+    alloc.allocRange = (size, len) => {
+      machine.cpu.writeCr3(OTHER);
+      return allocRange(size, len);
+    };
+    refusedWhole(machine, () => ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc), 'NOT_ACTIVE');
+  });
+
+  test('paging that is off is refused too', () => {
+    const { machine, two } = twoRoots();
+    Object.defineProperty(machine.processor, 'levels', { value: 0 });
+    refused(() => two.translateAddr(virt(0x1000n)), 'PAGING_DISABLED', 'translateAddr: ');
+  });
+});
+
 describe('an allocator', () => {
   test('that calls the mapper is refused, and its frames go back', () => {
     const machine = new Machine();
