@@ -17,7 +17,7 @@ import type { TableMemory } from '../memory/table-memory.ts';
 import { PAddr, type VAddr } from './addr.ts';
 import type { PageFlags } from './handle.ts';
 import type { Page } from './page.ts';
-import { invalidate, type Processor } from './processor.ts';
+import { expectActive, invalidate, type Processor } from './processor.ts';
 
 /** Names of the tables, by level; level 0 has none. */
 export const TABLE_NAMES = ['page', 'PT', 'PD', 'PDPT', 'PML4'] as const;
@@ -43,7 +43,10 @@ const SHOWN: readonly (readonly [string, bigint])[] = [
   ['GLOBAL', bit(GLOBAL)],
 ];
 
-/** An entry of a table, in place: it shows what is there when asked, and a setter changes one bit of it. */
+/**
+ * An entry of a table, in place: it shows what is there when asked, and a setter changes one bit of it. While CR3 names another PML4 than
+ * when it was made, it throws a `PageTableError` `NOT_ACTIVE`.
+ */
 export class Entry implements PageFlags {
   /** Level of its table, 4 (PML4) to 1 (PT). */
   readonly level: number;
@@ -51,14 +54,23 @@ export class Entry implements PageFlags {
   private readonly page: number;
   private readonly index: number;
   private readonly processor: Processor;
+  private readonly root: bigint;
 
   /** @internal */
-  constructor(memory: TableMemory, page: number, index: number, level: number, processor: Processor) {
+  constructor(
+    memory: TableMemory,
+    page: number,
+    index: number,
+    level: number,
+    processor: Processor,
+    root: bigint,
+  ) {
     this.memory = memory;
     this.page = page;
     this.index = index;
     this.level = level;
     this.processor = processor;
+    this.root = root;
   }
 
   /** All 64 bits. */
@@ -119,15 +131,20 @@ export class Entry implements PageFlags {
     this.store(value ? bits | mask : bits & ~mask);
   }
 
-  /** Reads or writes; a fault says which entry it was. */
+  /** Reads or writes; a fault says which entry it was. Under another root, another table would be there. */
   private access<T>(call: () => T): T {
+    const { processor, root } = this;
+    if (processor.cr3 !== root) expectActive(this.where(), processor, root);
     try {
       return call();
     } catch (error) {
       if (!(error instanceof ProcessorFault)) throw error;
-      const where = `entry ${this.index} of the ${TABLE_NAMES[this.level]} seen at ${hex(addressOf(this.page))}`;
-      throw new ProcessorFault(error.fault, `${where}: `, { cause: error });
+      throw new ProcessorFault(error.fault, `${this.where()}: `, { cause: error });
     }
+  }
+
+  private where(): string {
+    return `entry ${this.index} of the ${TABLE_NAMES[this.level]} seen at ${hex(addressOf(this.page))}`;
   }
 
   /** The original's debug text. */

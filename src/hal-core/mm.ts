@@ -1,11 +1,11 @@
-import { hex, PageTableError, pageOf } from '../bits/index.ts';
+import { PageTableError, pageOf } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import type { TableMemory } from '../memory/table-memory.ts';
 import { PAddr, VAddr } from './addr.ts';
 import { Edit } from './edit.ts';
 import { linked } from './entry.ts';
 import { PageCtrl } from './page-ctrl.ts';
-import { type Processor, reloadCr3 } from './processor.ts';
+import { type Processor, reloadCr3, rootOf } from './processor.ts';
 import { Reentry } from './reentry.ts';
 import { RECURSIVE_INDEX, Tables } from './tables.ts';
 
@@ -68,7 +68,7 @@ export class Mm {
   }
 
   /**
-   * The active page tables.
+   * The active page tables. Once CR3 names others, all calls are refused until it names these again.
    *
    * @throws {@link PageTableError} `NOT_RECURSIVE` before {@link initPaging}; `MISALIGNED` as there
    */
@@ -110,26 +110,11 @@ export class Mm {
   /** The tables that CR3 names, and the address of the PML4. */
   private active(operation: string, vmOffset: VAddr): { tables: Tables; root: PAddr } {
     const { processor, physicalMemory } = this;
-    const { cr3, levels = 4 } = processor;
-    if (levels !== 4) {
-      throw new PageTableError(
-        levels === 0 ? 'PAGING_DISABLED' : 'BAD_ARGUMENT',
-        `${operation}: the processor has ${levels} levels of page tables; expected 4`,
-        { levels },
-      );
-    }
-    if ((cr3 & 0xfffn) !== 0n) {
-      throw new PageTableError(
-        'MISALIGNED',
-        `${operation}: CR3 is ${hex(cr3)}; expected the address of the PML4, without flags or a PCID`,
-        { cr3 },
-      );
-    }
-    const root = PAddr.fromUsize(cr3);
+    const root = rootOf(operation, processor);
     const top =
       physicalMemory === undefined
-        ? { memory: processor, page: pageOf(vmOffset.add(cr3).asUsize()) }
-        : { memory: physicalMemory, page: pageOf(cr3) };
-    return { tables: new Tables(processor, top), root };
+        ? { memory: processor, page: pageOf(vmOffset.add(root.asUsize()).asUsize()) }
+        : { memory: physicalMemory, page: pageOf(root.asUsize()) };
+    return { tables: new Tables(processor, top, root.asUsize()), root };
   }
 }

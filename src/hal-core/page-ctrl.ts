@@ -20,7 +20,10 @@ const SIZES: readonly (StaticSize | undefined)[] = [undefined, Size4Kb, Size2Mb,
  * The active page tables of a processor, with pages of 4 KiB, 2 MiB and 1 GiB. The PML4 is seen in the window of physical memory, all
  * other tables through its entry 511, which `Mm.initPaging` sets.
  *
- * A call that throws has changed nothing, and has given back all frames that it took. Bit 7 of an entry above pages of 4 KiB
+ * All calls throw `NOT_ACTIVE` while CR3 names another PML4 than when `Mm.current` was called: what is seen then are other tables.
+ *
+ * A call that throws has changed nothing, and has given back all frames that it took. Where the processor fails again while entries are
+ * put back, the others still are; frames that may be linked then are kept. Bit 7 of an entry above pages of 4 KiB
  * means a page: nothing below it is ever taken for a table.
  */
 export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
@@ -42,7 +45,8 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
    * @param frameAlloc - gives frames for missing tables, first that of the highest one; all are taken before anything is written
    * @returns the page's entry; its `commit` executes INVLPG
    * @throws {@link PageTableError} `ALREADY_MAPPED`; `HUGE_PAGE` where a larger page is mapped, or bit 7 is left in an entry that
-   *   is not present; `OUT_OF_FRAMES`; `BAD_ARGUMENT` for other sizes; {@link ProcessorFault} if a table cannot be reached
+   *   is not present; `OUT_OF_FRAMES`; `BAD_ARGUMENT` for other sizes, and if the allocator gives what is no frame, a table on the
+   *   way to the page, or a frame twice; {@link ProcessorFault} if a table cannot be reached
    */
   override mapPage<S extends StaticSize>(
     virt: Page<VAddr, S>,
@@ -51,11 +55,11 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   ): Handle<S, Entry> {
     const { address, size } = this.checked('mapPage', virt);
     const target = physical('mapPage', phys, size);
-    return this.reentry.run('mapPage', () => {
+    return this.run('mapPage', () => {
       const missing = this.missing(virt, address, size.level);
-      const frames = this.take(missing, size.level, virt, frameAlloc);
-      try {
-        return Edit.run((edit) => {
+      const frames = this.take(missing, address, size.level, virt, frameAlloc);
+      return Edit.run(
+        (edit) => {
           this.openTables(edit, address, size.level + missing);
           frames.forEach((frame, i) => {
             this.link(edit, address, size.level + missing - i, frame);
@@ -64,10 +68,9 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
           const bits = linked(leaf.bits(), target, size === Size4Kb ? 'page' : 'huge page');
           edit.store(leaf, bits, () => this.flush(address));
           return new Handle(virt, leaf);
-        });
-      } catch (error) {
-        throw withFramesBack(error, frames, frameAlloc);
-      }
+        },
+        (error) => withFramesBack(error, frames, frameAlloc),
+      );
     });
   }
 
@@ -80,7 +83,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   override flagsMut<S extends StaticSize>(virt: Page<VAddr, S>): Handle<S, Entry> {
     const { address, size } = this.checked('flagsMut', virt);
     refuseLoop('flagsMut', virt, address);
-    return this.reentry.run('flagsMut', () => {
+    return this.run('flagsMut', () => {
       const leaf = this.find('flagsMut', virt, address, size);
       return Edit.run((edit) => {
         this.openTables(edit, address, size.level);
@@ -99,7 +102,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   override unmap<S extends StaticSize>(virt: Page<VAddr, S>): Page<PAddr, S> {
     const { address, size } = this.checked('unmap', virt);
     refuseLoop('unmap', virt, address);
-    return this.reentry.run('unmap', () => {
+    return this.run('unmap', () => {
       const leaf = this.find('unmap', virt, address, size);
       const phys = pageOfEntry('unmap', leaf, virt.size());
       return Edit.run((edit) => {
@@ -120,7 +123,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
    */
   translatePage<S extends StaticSize>(virt: Page<VAddr, S>): Page<PAddr, S> {
     const { address, size } = this.checked('translatePage', virt);
-    return this.reentry.run('translatePage', () =>
+    return this.run('translatePage', () =>
       pageOfEntry('translatePage', this.find('translatePage', virt, address, size), virt.size()),
     );
   }
@@ -133,7 +136,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   translateAddr(addr: VAddr): PAddr | undefined {
     if (!(addr instanceof VAddr)) throw wrongKind('translateAddr', addr, 'a VAddr');
     const address = VAddr.fromUsize(addr.asUsize()).asUsize();
-    return this.reentry.run('translateAddr', () => {
+    return this.run('translateAddr', () => {
       for (let level = 4; level > 0; level -= 1) {
         const entry = this.tables.entry(level, address);
         if (!entry.isPresent()) return undefined;
@@ -144,6 +147,14 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
           .add(address & (size.SIZE - 1n));
       }
       return undefined;
+    });
+  }
+
+  /** Makes a call, if these are the active tables. */
+  private run<T>(operation: string, call: () => T): T {
+    return this.reentry.run(operation, () => {
+      this.tables.expectActive(operation);
+      return call();
     });
   }
 
@@ -216,20 +227,35 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
     return 0;
   }
 
-  /** Takes the frames for missing tables, or none. */
+  /** Takes the frames for missing tables, or none. None may be a table on the way: that would be cleared. */
   private take(
     missing: number,
+    address: bigint,
     leaf: number,
     virt: Page<VAddr>,
     frameAlloc: Alloc<Size4Kb>,
   ): Page<PAddr, Size4Kb>[] {
     const frames: Page<PAddr, Size4Kb>[] = [];
+    const tables = [this.tables.root];
+    for (let level = 4; missing > 0 && level > leaf + missing; level -= 1) {
+      tables.push(this.tables.entry(level, address).physAddr().asUsize());
+    }
     while (frames.length < missing) {
       const table = TABLE_NAMES[leaf + missing - 1 - frames.length];
       try {
         const frame = frameAlloc.alloc(Size4Kb);
-        physical('the allocator gave', frame, Size4Kb);
+        const gave = 'the allocator gave';
+        const start = physical(gave, frame, Size4Kb).asUsize();
+        const inUse = tables.indexOf(start);
         frames.push(frame);
+        tables.push(start);
+        if (inUse >= 0) {
+          throw wrongKind(
+            gave,
+            frame,
+            `a frame that is not in use: this one is the ${TABLE_NAMES[4 - inUse]}`,
+          );
+        }
       } catch (error) {
         const failed =
           error instanceof PageTableError

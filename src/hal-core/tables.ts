@@ -1,7 +1,7 @@
 import { pageOf } from '../bits/index.ts';
 import type { TableMemory } from '../memory/table-memory.ts';
 import { Entry } from './entry.ts';
-import type { Processor } from './processor.ts';
+import { expectActive, type Processor, rootOf } from './processor.ts';
 
 /** Entries in a table. */
 const ENTRIES = 512;
@@ -23,10 +23,19 @@ export interface TopTable {
 export class Tables {
   readonly processor: Processor;
   private readonly top: TopTable;
+  /** Physical address of the PML4. */
+  readonly root: bigint;
 
-  constructor(processor: Processor, top: TopTable) {
+  constructor(processor: Processor, top: TopTable, root: bigint) {
     this.processor = processor;
     this.top = top;
+    this.root = root;
+  }
+
+  /** Refuses unless the processor has paging with 4 levels, and these tables. */
+  expectActive(operation: string): void {
+    rootOf(operation, this.processor);
+    expectActive(operation, this.processor, this.root);
   }
 
   /** The entry of a linear address in the table of a level, 4 (PML4) to 1 (PT). */
@@ -35,7 +44,7 @@ export class Tables {
     const index = Number((address >> shiftOf(level)) & 511n);
     const { memory, page } =
       level === 4 ? this.top : { memory: this.processor, page: pageOf(windowOf(level, address)) };
-    return new Entry(memory, page, index, level, this.processor);
+    return new Entry(memory, page, index, level, this.processor, this.root);
   }
 
   /** The entry of the PML4 that points back to it. */

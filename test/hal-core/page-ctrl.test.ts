@@ -2,7 +2,15 @@
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode, PageTableError } from '../../src/bits/index.ts';
 import { ProcessorFault } from '../../src/cpu/index.ts';
-import { EmptyAlloc, PAddr, Size1Gb, Size2Mb, Size4Kb, TranslateError } from '../../src/hal-core/index.ts';
+import {
+  AllocError,
+  EmptyAlloc,
+  PAddr,
+  Size1Gb,
+  Size2Mb,
+  Size4Kb,
+  TranslateError,
+} from '../../src/hal-core/index.ts';
 import { windowOf } from '../../src/hal-core/tables.ts';
 import { base, CR0_WP, frame, frameOf, hex, Machine, page, pageOf, virt, WINDOW } from './machine.ts';
 import { refused } from './thrown.ts';
@@ -643,11 +651,104 @@ describe('through the processor', () => {
     );
   });
 
+  test.each(['PageTableError', 'Error'])(
+    'an undo that fails keeps no other from being made, and no frame that may be linked goes back (%s)',
+    (kind) => {
+      const machine = new Machine();
+      const { processor, alloc } = machine;
+      const { clearFrame, invlpg } = processor;
+      const mine = kind === 'Error' ? new Error('device lost') : AllocError.oom();
+      const tables: number[] = [];
+      processor.clearFrame = (table) => {
+        if (tables.push(table) === 3) throw mine;
+        clearFrame?.(table);
+      };
+      let flushes = 0;
+      processor.invlpg = (address) => {
+        flushes += 1;
+        if (flushes === 1) throw new Error('INVLPG failed');
+        return invlpg(address);
+      };
+      const call = () => machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc);
+      if (kind === 'Error') expect(call).toThrow(mine);
+      else {
+        const says =
+          'no frames left; 1 entries could not be put back, or not be flushed: Error: INVLPG failed';
+        expect(refused(call, 'OUT_OF_FRAMES', says)).toMatchObject({ cause: mine, detail: { stuck: 1 } });
+      }
+      expect([machine.peek(PML4), flushes, alloc.used]).toEqual([0n, 3, 3]);
+      machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc).commit();
+      expect(machine.peek(PML4)).toBe(F4 | 3n);
+    },
+  );
+
   test('paging that is off, or of 5 levels, is refused', () => {
     const off = new Machine({ registers: { cr0: 0n }, initialised: false });
     refused(() => off.mm.initPaging(virt(0n)), 'PAGING_DISABLED', 'has 0 levels');
     const five = new Machine({ registers: { cr4: 0x10a0n, efer: 0x500n }, initialised: false });
     refused(() => five.mm.initPaging(virt(0n)), 'BAD_ARGUMENT', 'has 5 levels');
+  });
+});
+
+describe('a root that is no longer active', () => {
+  const OTHER = 0x6000n;
+
+  /** A machine with two roots, a mapper for each, and a page in each; the second root is active. */
+  function twoRoots(window: 'tables' | 'beside' = 'beside') {
+    const machine = new Machine({ window });
+    const one = machine.ctrl;
+    const handle = one.mapPage(page(0x1000n), frame(0x5000n), machine.alloc);
+    // The window of physical memory is in both.
+    if (window === 'tables') machine.poke(at(OTHER, 256), 0x2003n);
+    machine.cpu.writeCr3(OTHER);
+    machine.mm.initPaging(machine.mm.vmOffset());
+    const two = machine.ctrl;
+    two.mapPage(page(0x1000n), frame(0x7000n), machine.alloc).commit();
+    return { machine, one, two, handle };
+  }
+
+  test.each(['tables', 'beside'] as const)(
+    'is refused by every call, before anything is read or written (window %s)',
+    (window) => {
+      const { machine, one, two, handle } = twoRoots(window);
+      const calls: Readonly<Record<string, () => unknown>> = {
+        mapPage: () => one.mapPage(page(0x2000n), frame(0x8000n), machine.alloc),
+        flagsMut: () => one.flagsMut(page(0x1000n)),
+        unmap: () => one.unmap(page(0x1000n)),
+        translatePage: () => one.translatePage(page(0x1000n)),
+        translateAddr: () => one.translateAddr(virt(0x1000n)),
+        'entry 1 of the PT seen at 0xffffff8000000000': () => handle.setWritable(true),
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        const error = refusedWhole(machine, call, 'NOT_ACTIVE', 'CR3 is 0x6000; expected 0x1000');
+        expect([error.message.startsWith(`${name}: `), error.detail]).toEqual([
+          true,
+          { cr3: OTHER, root: PML4 },
+        ]);
+      }
+      refused(() => handle.isWritable(), 'NOT_ACTIVE');
+      expect(base(two.translatePage(page(0x1000n)))).toBe(0x7000n);
+      machine.cpu.writeCr3(PML4);
+      expect([base(one.translatePage(page(0x1000n))), handle.isWritable()]).toEqual([0x5000n, false]);
+      refused(() => two.unmap(page(0x1000n)), 'NOT_ACTIVE');
+    },
+  );
+
+  test('is refused where CR3 changes inside a call', () => {
+    const machine = new Machine();
+    const { alloc, ctrl } = machine;
+    const allocRange = alloc.allocRange.bind(alloc);
+    alloc.allocRange = (size, len) => {
+      machine.cpu.writeCr3(OTHER);
+      return allocRange(size, len);
+    };
+    refusedWhole(machine, () => ctrl.mapPage(page(0x1000n), frame(0x5000n), alloc), 'NOT_ACTIVE');
+  });
+
+  test('paging that is off is refused too', () => {
+    const { machine, two } = twoRoots();
+    Object.defineProperty(machine.processor, 'levels', { value: 0 });
+    refused(() => two.translateAddr(virt(0x1000n)), 'PAGING_DISABLED', 'translateAddr: ');
   });
 });
 
@@ -683,6 +784,41 @@ describe('an allocator', () => {
       '2 frames were not taken back: Error: never',
     );
     expect(error.detail).toEqual({ lost: 2 });
+  });
+
+  test.each([
+    [
+      'the PML4',
+      [PML4],
+      'no frame for the PT of',
+      'PAddr(0x1000), size: 4KB }; expected a frame that is not in use: this one is the PML4',
+    ],
+    ['a table on the way', [F1], 'no frame for the PT of', 'this one is the PDPT'],
+    ['the last table on the way', [F2], 'no frame for the PT of', 'this one is the PD'],
+  ])('that gives %s is refused before anything is written', (_, frames, ...says) => {
+    const machine = madeWith([F2, 0n]);
+    machine.alloc.free.push(...frames);
+    for (const text of says) {
+      refusedWhole(
+        machine,
+        () => machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), machine.alloc),
+        'BAD_ARGUMENT',
+        text,
+      );
+    }
+    expect(machine.log.slice(0, 2)).toEqual([`alloc ${hex(frames[0])}`, `dealloc ${hex(frames[0])}`]);
+  });
+
+  test('that gives a frame twice in a call is refused, and both go back', () => {
+    const machine = new Machine();
+    machine.alloc.free.push(F3, F1, F3);
+    refusedWhole(
+      machine,
+      () => machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), machine.alloc),
+      'BAD_ARGUMENT',
+      /no frame for the PT of .*PAddr\(0x12000\).*this one is the PDPT/,
+    );
+    expect(machine.alloc.free).toEqual([F3, F1, F3]);
   });
 
   test('that gives what is no frame is refused', () => {
