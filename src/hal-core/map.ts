@@ -4,7 +4,7 @@ import { PAddr, VAddr } from './addr.ts';
 import type { Alloc } from './alloc.ts';
 import { Handle, type PageFlags } from './handle.ts';
 import { checkPage, checkRange, Page, type PageRange } from './page.ts';
-import { Reentry } from './reentry.ts';
+import { REENTRY, Reentry } from './reentry.ts';
 import type { Size } from './size.ts';
 
 /**
@@ -16,13 +16,13 @@ import type { Size } from './size.ts';
  */
 export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFlags<S> = PageFlags<S>> {
   /** @internal Of this mapper, and of all that edit the same tables. */
-  readonly reentry: Reentry;
+  readonly [REENTRY]: Reentry;
 
   constructor();
   /** @internal */
   constructor(reentry: Reentry);
   constructor(reentry = new Reentry()) {
-    this.reentry = reentry;
+    this[REENTRY] = reentry;
   }
 
   /**
@@ -84,7 +84,7 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
     checkRange('mapRange', virt, VAddr);
     checkRange('mapRange', phys, PAddr);
     if (typeof setFlags !== 'function') throw wrongKind('mapRange', setFlags, 'a function that sets flags');
-    this.reentry.refuse('mapRange');
+    this[REENTRY].refuse('mapRange');
     expectSame('pages', virt, virt.len(), phys, phys.len());
     expectSame('bytes', virt, virt.size(), phys, phys.size());
     const progress = new Progress('mapRange', 'mapped', virt);
@@ -92,7 +92,7 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
     for (const page of virt) {
       const handle = progress.step(() => this.mapPage(page, start.add(progress.done), frameAlloc));
       if (!(handle instanceof Handle)) throw wrongKind('mapRange: mapPage returned', handle, 'a Handle');
-      this.reentry.run('the callback of mapRange', () => handle.lendTo(setFlags));
+      this[REENTRY].run('the callback of mapRange', () => handle.lendTo(setFlags));
       progress.step(() => handle.commit());
       progress.done += 1;
     }
@@ -107,7 +107,7 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
    */
   unmapRange(virt: PageRange<VAddr, S>): void {
     checkRange('unmapRange', virt, VAddr);
-    this.reentry.refuse('unmapRange');
+    this[REENTRY].refuse('unmapRange');
     const progress = new Progress('unmapRange', 'unmapped', virt);
     const pages = virt[Symbol.iterator]();
     for (;;) {

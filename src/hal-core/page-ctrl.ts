@@ -9,7 +9,7 @@ import { Handle } from './handle.ts';
 import { Map } from './map.ts';
 import { checkPage, Page } from './page.ts';
 import { invalidate } from './processor.ts';
-import type { Reentry } from './reentry.ts';
+import { REENTRY, type Reentry } from './reentry.ts';
 import { Size1Gb, Size2Mb, Size4Kb, type StaticSize } from './size.ts';
 import { PML4_WINDOW, type Tables, windowOf } from './tables.ts';
 
@@ -152,7 +152,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
 
   /** Makes a call, if these are the active tables. */
   private run<T>(operation: string, call: () => T): T {
-    return this.reentry.run(operation, () => {
+    return this[REENTRY].run(operation, () => {
       this.tables.expectActive(operation);
       return call();
     });

@@ -5,6 +5,7 @@ import { PageTableError } from '../../src/bits/index.ts';
 import {
   AnySize,
   EmptyAlloc,
+  GuardedMap,
   Handle,
   InvalidAddress,
   PAddr,
@@ -332,6 +333,17 @@ describe('a call from inside the callback', () => {
     expect(errors).toEqual(['REENTERED', 'REENTERED']);
     expect(mapper.mappings.size).toBe(2);
   });
+});
+
+test('a mapper may have a field of whatever name', () => {
+  class Mine extends DictionaryMapper<Size4Kb> {
+    readonly reentry = 'mine';
+  }
+  const mapper = new Mine();
+  const one = pages(0x1000n, 0x1000n);
+  mapper.mapRange(one, frames(0x5000n, 0x5000n), () => {}, NONE);
+  new GuardedMap<Size4Kb>(mapper).unmapRange(one);
+  expect([mapper.mappings.size, mapper.reentry]).toEqual([0, 'mine']);
 });
 
 describe('what is none is refused', () => {
