@@ -2,7 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, type VAddr } from './addr.ts';
 import type { Alloc } from './alloc.ts';
-import { Handle, type PageFlags } from './handle.ts';
+import { checkHandle, Handle, type PageFlags } from './handle.ts';
 import { Map } from './map.ts';
 import { checkPage, type Page } from './page.ts';
 import { type KnownMapping, PhysicalIndex } from './physical-index.ts';
@@ -74,7 +74,7 @@ export class GuardedMap<
     const least = { writable: false, executable: false, present: true };
     const refused = unsafeAlias('mapPage', virt, phys, least, this.known);
     if (refused !== undefined) throw refused;
-    const handle = this.inner.mapPage(virt, phys, frameAlloc);
+    const handle = checkHandle('mapPage', this.inner.mapPage(virt, phys, frameAlloc));
     const mapping = { virt, phys, ...flagsOf(handle) };
     this.known.add(mapping);
     const undo = () => void this.unmap(virt);
@@ -82,7 +82,7 @@ export class GuardedMap<
   }
 
   override flagsMut(virt: Page<VAddr, S>): Handle<S, PageFlags<S>> {
-    const handle = this.inner.flagsMut(virt);
+    const handle = checkHandle('flagsMut', this.inner.flagsMut(virt));
     return new Handle(virt, new GuardedEntry(handle, this.known.get(virt), this.known, this.open));
   }
 

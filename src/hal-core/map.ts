@@ -2,7 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, VAddr } from './addr.ts';
 import type { Alloc } from './alloc.ts';
-import { Handle, type PageFlags } from './handle.ts';
+import { checkHandle, type Handle, type PageFlags } from './handle.ts';
 import { checkPage, checkRange, Page, type PageRange } from './page.ts';
 import { REENTRY, Reentry } from './reentry.ts';
 import type { Size } from './size.ts';
@@ -90,8 +90,9 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
     const progress = new Progress('mapRange', 'mapped', virt);
     const start = phys.start();
     for (const page of virt) {
-      const handle = progress.step(() => this.mapPage(page, start.add(progress.done), frameAlloc));
-      if (!(handle instanceof Handle)) throw wrongKind('mapRange: mapPage returned', handle, 'a Handle');
+      const handle = progress.step(() => {
+        return checkHandle('mapPage', this.mapPage(page, start.add(progress.done), frameAlloc));
+      });
       this[REENTRY].run('the callback of mapRange', () => handle.lendTo(setFlags));
       progress.step(() => handle.commit());
       progress.done += 1;

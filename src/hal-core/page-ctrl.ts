@@ -1,7 +1,7 @@
 import { hex, PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, VAddr } from './addr.ts';
-import type { Alloc } from './alloc.ts';
+import { type Alloc, checkAlloc } from './alloc.ts';
 import { Edit } from './edit.ts';
 import { type Entry, linked, TABLE_NAMES } from './entry.ts';
 import { TranslateError } from './errors.ts';
@@ -55,6 +55,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   ): Handle<S, Entry> {
     const { address, size } = this.checked('mapPage', virt);
     const target = physical('mapPage', phys, size);
+    checkAlloc('mapPage', frameAlloc);
     return this.run('mapPage', () => {
       const missing = this.missing(virt, address, size.level);
       const frames = this.take(missing, address, size.level, virt, frameAlloc);
@@ -170,9 +171,12 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
       if (entry.isHuge() !== expected) {
         const mappedSize = expected ? undefined : this.sizeAt(operation, virt, entry);
         const found = expected ? 'leads to a table' : `has bit 7, as a page of ${mappedSize} has`;
+        const wanted = expected
+          ? `one that maps a page of ${size}`
+          : `no such bit on the way to a page of ${size}`;
         throw new TranslateError(
           'WrongSize',
-          `${operation}: ${virt}: ${entry} ${found}; expected ${expected ? 'a page' : 'no such bit'} on the way to a page of ${size}`,
+          `${operation}: ${virt}: ${entry} ${found}; expected ${wanted}`,
           { size, mappedSize },
         );
       }
