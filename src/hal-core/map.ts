@@ -8,7 +8,8 @@ import { REENTRY, Reentry } from './reentry.ts';
 import type { Size } from './size.ts';
 
 /**
- * Maps pages of linear addresses to physical pages. To make a mapper, extend this with the three methods for single
+ * Maps pages of linear addresses to physical pages. The name hides JavaScript's own `Map` where it is imported: write
+ * `import { Map as PageMap }`, or `globalThis.Map`. To make a mapper, extend this with the three methods for single
  * pages; `mapContract` of `tablewalk/hal-core/contract` then tells whether they keep what is promised here.
  *
  * `S` is the size of the pages, or all sizes that it takes; `A` the allocator that gives frames for tables (never for
@@ -26,13 +27,14 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
   }
 
   /**
-   * Maps a page. Nothing is flushed before the handle is committed.
+   * Maps a page. It is mapped, and present, at once; nothing is flushed before the handle is committed. Whether it may be written or
+   * executed is up to the mapper until the handle is told. A call that throws has mapped nothing.
    *
    * @param virt - a page that is not mapped
-   * @param phys - what it is to be mapped to
+   * @param phys - what it is to be mapped to; pages that are read-only may share it
    * @param frameAlloc - gives frames for tables that are missing
    * @returns the page's entry
-   * @throws {@link PageTableError} `ALREADY_MAPPED`, whatever it is mapped to
+   * @throws {@link PageTableError} `ALREADY_MAPPED`, whatever it is mapped to, committed or not
    */
   abstract mapPage(virt: Page<VAddr, S>, phys: Page<PAddr, S>, frameAlloc: A): Handle<S, E>;
 
