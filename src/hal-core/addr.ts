@@ -80,9 +80,16 @@ export abstract class Address {
 
   private sum(sign: '+' | '-', bytes: bigint | this): bigint {
     const operation = `${this} ${sign}`;
-    const count = typeof bytes === 'bigint' ? bytes : this.same(operation, bytes).bits;
+    const count = bytes instanceof Address ? this.same(operation, bytes).bits : bigintOf(operation, bytes);
+    if (count < 0n || count > MAX_64) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${operation} ${hex(count)}: expected an unsigned 64-bit number of bytes`,
+        { count },
+      );
+    }
     const result = sign === '+' ? this.bits + count : this.bits - count;
-    if (count >= 0n && count <= MAX_64 && result >= 0n && result <= MAX_64) return result;
+    if (result >= 0n && result <= MAX_64) return result;
     throw overflow(`${operation} ${hex(count)}`, result);
   }
 
@@ -188,7 +195,7 @@ export class VAddr extends Address {
     throw new InvalidAddress(
       'VAddr',
       address,
-      'is not canonical',
+      wrongWith(address, 'is not canonical'),
       'an unsigned 64-bit address with bits 63:47 all equal',
     );
   }
@@ -210,7 +217,7 @@ export class VAddr extends Address {
    */
   static fromUsizeUnchecked(address: bigint): VAddr {
     if (BigInt.asUintN(64, bigintOf('VAddr', address)) === address) return new VAddr(address);
-    throw new InvalidAddress('VAddr', address, 'has more than 64 bits', 'an unsigned 64-bit value');
+    throw new InvalidAddress('VAddr', address, wrongWith(address), 'an unsigned 64-bit value');
   }
 
   /** Address 0. */
@@ -242,7 +249,12 @@ export class PAddr extends Address {
    */
   static fromUsize(address: bigint): PAddr {
     if (BigInt.asUintN(52, bigintOf('PAddr', address)) === address) return new PAddr(address);
-    throw new InvalidAddress('PAddr', address, 'has one of its top 12 bits set', 'an address in [0, 2^52)');
+    throw new InvalidAddress(
+      'PAddr',
+      address,
+      wrongWith(address, 'has one of its top 12 bits set'),
+      'an address in [0, 2^52)',
+    );
   }
 
   /** The same as {@link fromUsize}. */
@@ -279,6 +291,12 @@ export function bigintOf(operation: string, value: bigint): bigint {
   if (typeof value === 'bigint') return value;
   const hint = Number.isInteger(value) ? `: ${value}n` : '';
   throw wrongKind(operation, value, `a bigint${hint}`);
+}
+
+/** What is wrong with an address: the sign, the length, or else what is said. */
+function wrongWith(address: bigint, otherwise = ''): string {
+  if (address < 0n) return 'is negative';
+  return address > MAX_64 ? 'has more than 64 bits' : otherwise;
 }
 
 /** The bits below a power of two. */

@@ -1,7 +1,8 @@
 import { PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { bigintOf, PAddr } from './addr.ts';
 import { AllocError } from './errors.ts';
-import { checkRange, Page, type PageRange } from './page.ts';
+import { checkPage, checkRange, Page, type PageRange } from './page.ts';
 import { bytesOf, type Size, type Size4Kb } from './size.ts';
 
 /**
@@ -31,7 +32,7 @@ export abstract class Alloc<S extends Size = Size> {
    * @throws {@link AllocError}
    */
   alloc(size: S): Page<PAddr, S> {
-    return this.allocRange(size, 1n).start();
+    return checkRange('allocRange returned', this.allocRange(size, 1n), PAddr).start();
   }
 
   /**
@@ -40,7 +41,7 @@ export abstract class Alloc<S extends Size = Size> {
    * @throws {@link AllocError}
    */
   dealloc(page: Page<PAddr, S>): void {
-    this.deallocRange(page.rangeInclusive(page));
+    this.deallocRange(checkPage('dealloc', page, PAddr).rangeInclusive(page));
   }
 }
 
@@ -80,6 +81,9 @@ export class BumpAlloc<S extends Size = Size4Kb> extends Alloc<S> {
    */
   constructor(ranges: Iterable<PageRange<PAddr, S>>) {
     super();
+    if (typeof ranges?.[Symbol.iterator] !== 'function') {
+      throw wrongKind('BumpAlloc', ranges, 'PageRanges of PAddr, in an array');
+    }
     const list = Array.from(ranges, (range) => checkRange('BumpAlloc', range, PAddr));
     this.pageBytes = list[0]?.pageSize().asUsize();
     this.fresh = list.map((range) => {
@@ -153,6 +157,12 @@ export class BumpAlloc<S extends Size = Size4Kb> extends Alloc<S> {
     from.next += bytes;
     return from.next - bytes;
   }
+}
+
+/** Refuses what is no allocator; what it gives is looked at when it gives it. */
+export function checkAlloc(operation: string, alloc: Alloc<Size4Kb>): void {
+  if (typeof alloc?.alloc === 'function' && typeof alloc.dealloc === 'function') return;
+  throw wrongKind(operation, alloc, 'an allocator for tables (Alloc), such as a BumpAlloc');
 }
 
 function checkSame(bytes: bigint | undefined, size: Size): void {

@@ -2,10 +2,11 @@ import { PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, type VAddr } from './addr.ts';
 import type { Alloc } from './alloc.ts';
-import { Handle, type PageFlags } from './handle.ts';
+import { checkHandle, Handle, type PageFlags } from './handle.ts';
 import { Map } from './map.ts';
 import { checkPage, type Page } from './page.ts';
 import { type KnownMapping, PhysicalIndex } from './physical-index.ts';
+import { REENTRY } from './reentry.ts';
 import type { Size } from './size.ts';
 
 /** A mapping that a {@link GuardedMap} does not allow. */
@@ -41,8 +42,9 @@ type Flags = Pick<KnownMapping, 'writable' | 'executable' | 'present'>;
  * twice, with pages of whatever sizes, if one of the two is writable.
  *
  * A setter that would break a rule is held back: the entry stays as it is until other setters make it safe. A commit of
- * what is not safe is refused; a page that was new is then not mapped, and another one has the flags it had before. Pages that are not
- * present are no aliases. What was mapped without it is not known to it: of such pages only the first rule is checked.
+ * what is not safe is refused; a page that was new is then not mapped, and another one has the flags it had before, unless another mapping
+ * forbids these by now. `mapPage`, `flagsMut` and `unmap` of a page end its older handles: all their methods are refused
+ * (`BAD_ARGUMENT`). Pages that are not present are no aliases. What was mapped without it is not known to it: of such pages only the first rule is checked.
  */
 export class GuardedMap<
   S extends Size = Size,
@@ -51,11 +53,13 @@ export class GuardedMap<
 > extends Map<S, A, PageFlags<S>> {
   private readonly inner: Map<S, A, E>;
   private readonly known = new PhysicalIndex();
+  /** The entry of the latest handle, if it was not committed, by the text of the page. */
+  private readonly open: OpenEntries<S> = new globalThis.Map();
 
   /** @param inner - does the mapping; nobody else should use it */
   constructor(inner: Map<S, A, E>) {
     if (!(inner instanceof Map)) throw wrongKind('GuardedMap', inner, 'a Map');
-    super(inner.reentry);
+    super(inner[REENTRY]);
     this.inner = inner;
   }
 
@@ -70,24 +74,27 @@ export class GuardedMap<
     const least = { writable: false, executable: false, present: true };
     const refused = unsafeAlias('mapPage', virt, phys, least, this.known);
     if (refused !== undefined) throw refused;
-    const handle = this.inner.mapPage(virt, phys, frameAlloc);
+    const handle = checkHandle('mapPage', this.inner.mapPage(virt, phys, frameAlloc));
     const mapping = { virt, phys, ...flagsOf(handle) };
     this.known.add(mapping);
     const undo = () => void this.unmap(virt);
-    return new Handle(virt, new GuardedEntry(handle, mapping, this.known, undo));
+    return new Handle(virt, new GuardedEntry(handle, mapping, this.known, this.open, undo));
   }
 
   override flagsMut(virt: Page<VAddr, S>): Handle<S, PageFlags<S>> {
-    const handle = this.inner.flagsMut(virt);
-    return new Handle(virt, new GuardedEntry(handle, this.known.get(virt), this.known, undefined));
+    const handle = checkHandle('flagsMut', this.inner.flagsMut(virt));
+    return new Handle(virt, new GuardedEntry(handle, this.known.get(virt), this.known, this.open));
   }
 
   override unmap(virt: Page<VAddr, S>): Page<PAddr, S> {
     const phys = this.inner.unmap(virt);
     this.known.delete(virt);
+    this.open.delete(String(virt));
     return phys;
   }
 }
+
+type OpenEntries<S extends Size> = globalThis.Map<string, GuardedEntry<S>>;
 
 /** An entry that is never set to what is not safe. */
 class GuardedEntry<S extends Size> implements PageFlags<S> {
@@ -95,6 +102,7 @@ class GuardedEntry<S extends Size> implements PageFlags<S> {
   /** `undefined` for a page that was mapped without the guard. */
   private readonly mapping: KnownMapping | undefined;
   private readonly known: PhysicalIndex;
+  private readonly open: OpenEntries<S>;
   /** Takes a mapping that is new back. */
   private readonly undo: (() => void) | undefined;
   private readonly before: Flags;
@@ -104,11 +112,13 @@ class GuardedEntry<S extends Size> implements PageFlags<S> {
     handle: Handle<S, PageFlags<S>>,
     mapping: KnownMapping | undefined,
     known: PhysicalIndex,
-    undo: (() => void) | undefined,
+    open: OpenEntries<S>,
+    undo?: () => void,
   ) {
     this.handle = handle;
     this.mapping = mapping;
     this.known = known;
+    this.open = open;
     this.undo = undo;
     this.before = flagsOf(handle);
     this.asked = this.before;
@@ -116,43 +126,55 @@ class GuardedEntry<S extends Size> implements PageFlags<S> {
     if (undo !== undefined && this.unsafe('mapPage') !== undefined) {
       this.set({ ...this.asked, writable: false });
     }
+    open.set(String(handle.virtPage()), this);
   }
 
   isWritable(): boolean {
-    return this.asked.writable;
+    return this.latest('isWritable').asked.writable;
   }
 
   isExecutable(): boolean {
-    return this.asked.executable;
+    return this.latest('isExecutable').asked.executable;
   }
 
   isPresent(): boolean {
-    return this.asked.present;
+    return this.latest('isPresent').asked.present;
   }
 
   setWritable(writable: boolean): void {
-    this.ask({ ...this.asked, writable });
+    this.latest('setWritable').ask({ ...this.asked, writable });
   }
 
   setExecutable(executable: boolean): void {
-    this.ask({ ...this.asked, executable });
+    this.latest('setExecutable').ask({ ...this.asked, executable });
   }
 
   setPresent(present: boolean): void {
-    this.ask({ ...this.asked, present });
+    this.latest('setPresent').ask({ ...this.asked, present });
   }
 
   commit(): void {
-    const unsafe = this.unsafe('commit');
+    const unsafe = this.latest('commit').unsafe('commit');
+    this.open.delete(String(this.handle.virtPage()));
     if (unsafe !== undefined && this.undo !== undefined) {
       // A page that is not present cannot be unmapped.
       this.set({ writable: false, executable: false, present: true });
       this.undo();
       throw unsafe;
     }
-    this.set(unsafe === undefined ? this.asked : this.before);
+    this.ask(unsafe === undefined ? this.asked : this.before);
     this.handle.commit();
     if (unsafe !== undefined) throw unsafe;
+  }
+
+  /** Refuses if the handle is not the latest one of its page: what it knows of the entry may be no longer so. */
+  private latest(operation: string): this {
+    const virt = this.handle.virtPage();
+    if (this.open.get(String(virt)) === this) return this;
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${operation}: mapPage, flagsMut or unmap of ${virt} came after this handle of it; expected the latest one`,
+    );
   }
 
   private ask(flags: Flags): void {

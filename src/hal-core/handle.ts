@@ -23,6 +23,16 @@ export interface PageFlags<S extends Size = Size> {
   commit(page: Page<VAddr, S>): void;
 }
 
+const METHODS = [
+  'setWritable',
+  'setExecutable',
+  'setPresent',
+  'isWritable',
+  'isExecutable',
+  'isPresent',
+  'commit',
+] as const satisfies readonly (keyof PageFlags)[];
+
 /**
  * The entry of a page that was mapped, or is to be changed. Setters act on the table at once and return the handle;
  * {@link commit} makes the processor notice, and ends the handle. Without it, mapping and flags stay, and are not flushed.
@@ -39,7 +49,11 @@ export class Handle<S extends Size = Size, E extends PageFlags<S> = PageFlags<S>
   constructor(page: Page<VAddr, S>, entry: E) {
     this.page = checkPage('Handle', page, VAddr);
     this.entry = entry;
-    if (typeof entry?.commit !== 'function') throw wrongKind('Handle', entry, 'an entry (PageFlags)');
+    for (const method of METHODS) {
+      if (typeof entry?.[method] !== 'function') {
+        throw wrongKind('Handle', entry, `an entry (PageFlags), which has ${method}`);
+      }
+    }
   }
 
   /** The page that was mapped, or is to be changed. */
@@ -131,6 +145,12 @@ export class Handle<S extends Size = Size, E extends PageFlags<S> = PageFlags<S>
   [INSPECT](): string {
     return this.toString();
   }
+}
+
+/** Refuses what a mapper returned if that is no handle. */
+export function checkHandle<H extends Handle>(operation: string, handle: H): H {
+  if (handle instanceof Handle) return handle;
+  throw wrongKind(`${operation} returned`, handle, 'a Handle');
 }
 
 function booleanOf(operation: string, value: boolean): boolean {

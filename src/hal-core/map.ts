@@ -2,13 +2,14 @@ import { PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, VAddr } from './addr.ts';
 import type { Alloc } from './alloc.ts';
-import { Handle, type PageFlags } from './handle.ts';
+import { checkHandle, type Handle, type PageFlags } from './handle.ts';
 import { checkPage, checkRange, Page, type PageRange } from './page.ts';
-import { Reentry } from './reentry.ts';
+import { REENTRY, Reentry } from './reentry.ts';
 import type { Size } from './size.ts';
 
 /**
- * Maps pages of linear addresses to physical pages. To make a mapper, extend this with the three methods for single
+ * Maps pages of linear addresses to physical pages. The name hides JavaScript's own `Map` where it is imported: write
+ * `import { Map as PageMap }`, or `globalThis.Map`. To make a mapper, extend this with the three methods for single
  * pages; `mapContract` of `tablewalk/hal-core/contract` then tells whether they keep what is promised here.
  *
  * `S` is the size of the pages, or all sizes that it takes; `A` the allocator that gives frames for tables (never for
@@ -16,23 +17,24 @@ import type { Size } from './size.ts';
  */
 export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFlags<S> = PageFlags<S>> {
   /** @internal Of this mapper, and of all that edit the same tables. */
-  readonly reentry: Reentry;
+  readonly [REENTRY]: Reentry;
 
   constructor();
   /** @internal */
   constructor(reentry: Reentry);
   constructor(reentry = new Reentry()) {
-    this.reentry = reentry;
+    this[REENTRY] = reentry;
   }
 
   /**
-   * Maps a page. Nothing is flushed before the handle is committed.
+   * Maps a page. It is mapped, and present, at once; nothing is flushed before the handle is committed. Whether it may be written or
+   * executed is up to the mapper until the handle is told. A call that throws has mapped nothing.
    *
    * @param virt - a page that is not mapped
-   * @param phys - what it is to be mapped to
+   * @param phys - what it is to be mapped to; pages that are read-only may share it
    * @param frameAlloc - gives frames for tables that are missing
    * @returns the page's entry
-   * @throws {@link PageTableError} `ALREADY_MAPPED`, whatever it is mapped to
+   * @throws {@link PageTableError} `ALREADY_MAPPED`, whatever it is mapped to, committed or not
    */
   abstract mapPage(virt: Page<VAddr, S>, phys: Page<PAddr, S>, frameAlloc: A): Handle<S, E>;
 
@@ -84,15 +86,16 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
     checkRange('mapRange', virt, VAddr);
     checkRange('mapRange', phys, PAddr);
     if (typeof setFlags !== 'function') throw wrongKind('mapRange', setFlags, 'a function that sets flags');
-    this.reentry.refuse('mapRange');
+    this[REENTRY].refuse('mapRange');
     expectSame('pages', virt, virt.len(), phys, phys.len());
     expectSame('bytes', virt, virt.size(), phys, phys.size());
     const progress = new Progress('mapRange', 'mapped', virt);
     const start = phys.start();
     for (const page of virt) {
-      const handle = progress.step(() => this.mapPage(page, start.add(progress.done), frameAlloc));
-      if (!(handle instanceof Handle)) throw wrongKind('mapRange: mapPage returned', handle, 'a Handle');
-      this.reentry.run('the callback of mapRange', () => handle.lendTo(setFlags));
+      const handle = progress.step(() => {
+        return checkHandle('mapPage', this.mapPage(page, start.add(progress.done), frameAlloc));
+      });
+      this[REENTRY].run('the callback of mapRange', () => handle.lendTo(setFlags));
       progress.step(() => handle.commit());
       progress.done += 1;
     }
@@ -107,7 +110,7 @@ export abstract class Map<S extends Size = Size, A = Alloc<S>, E extends PageFla
    */
   unmapRange(virt: PageRange<VAddr, S>): void {
     checkRange('unmapRange', virt, VAddr);
-    this.reentry.refuse('unmapRange');
+    this[REENTRY].refuse('unmapRange');
     const progress = new Progress('unmapRange', 'unmapped', virt);
     const pages = virt[Symbol.iterator]();
     for (;;) {

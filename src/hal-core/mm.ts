@@ -27,11 +27,16 @@ export class Mm {
    * @param options - where the PML4 is, if not in the processor's window of physical memory
    */
   constructor(processor: Processor, options: MmOptions = {}) {
-    if (typeof processor?.readEntry !== 'function' || typeof processor.invlpg !== 'function') {
+    if (!isTableMemory(processor) || [processor.invlpg, processor.writeCr3].some(isNoFunction)) {
       throw wrongKind('Mm', processor, 'a processor, such as an X86Cpu');
     }
+    if (typeof options !== 'object' || options === null) throw wrongKind('Mm', options, 'options');
+    const { physicalMemory } = options;
+    if (physicalMemory !== undefined && !isTableMemory(physicalMemory)) {
+      throw wrongKind('Mm', physicalMemory, 'memory with readEntry and writeEntry, such as a PhysicalMemory');
+    }
     this.processor = processor;
-    this.physicalMemory = options.physicalMemory;
+    this.physicalMemory = physicalMemory;
   }
 
   /**
@@ -96,7 +101,14 @@ export class Mm {
   /** The physical address that is seen at an address of the window. Throws as {@link kernelVaddrOf}. */
   kernelPaddrOf(va: VAddr): PAddr {
     if (!(va instanceof VAddr)) throw wrongKind('kernelPaddrOf', va, 'a VAddr');
-    return PAddr.fromUsize(va.asUsize() - this.initialised('kernelPaddrOf').asUsize());
+    const window = this.initialised('kernelPaddrOf');
+    const distance = va.asUsize() - window.asUsize();
+    if (distance >= 0n) return PAddr.fromUsize(distance);
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `kernelPaddrOf: ${va} is below the window; expected an address from ${window} on`,
+      { va: va.asUsize(), window: window.asUsize() },
+    );
   }
 
   private initialised(operation: string): VAddr {
@@ -117,4 +129,12 @@ export class Mm {
         : { memory: physicalMemory, page: pageOf(root.asUsize()) };
     return { tables: new Tables(processor, top, root.asUsize()), root };
   }
+}
+
+function isTableMemory(memory: TableMemory): boolean {
+  return ![memory?.readEntry, memory?.writeEntry].some(isNoFunction);
+}
+
+function isNoFunction(value: unknown): boolean {
+  return typeof value !== 'function';
 }

@@ -1,7 +1,7 @@
 import { hex, PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { PAddr, VAddr } from './addr.ts';
-import type { Alloc } from './alloc.ts';
+import { type Alloc, checkAlloc } from './alloc.ts';
 import { Edit } from './edit.ts';
 import { type Entry, linked, TABLE_NAMES } from './entry.ts';
 import { TranslateError } from './errors.ts';
@@ -9,7 +9,7 @@ import { Handle } from './handle.ts';
 import { Map } from './map.ts';
 import { checkPage, Page } from './page.ts';
 import { invalidate } from './processor.ts';
-import type { Reentry } from './reentry.ts';
+import { REENTRY, type Reentry } from './reentry.ts';
 import { Size1Gb, Size2Mb, Size4Kb, type StaticSize } from './size.ts';
 import { PML4_WINDOW, type Tables, windowOf } from './tables.ts';
 
@@ -55,6 +55,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
   ): Handle<S, Entry> {
     const { address, size } = this.checked('mapPage', virt);
     const target = physical('mapPage', phys, size);
+    checkAlloc('mapPage', frameAlloc);
     return this.run('mapPage', () => {
       const missing = this.missing(virt, address, size.level);
       const frames = this.take(missing, address, size.level, virt, frameAlloc);
@@ -152,7 +153,7 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
 
   /** Makes a call, if these are the active tables. */
   private run<T>(operation: string, call: () => T): T {
-    return this.reentry.run(operation, () => {
+    return this[REENTRY].run(operation, () => {
       this.tables.expectActive(operation);
       return call();
     });
@@ -170,9 +171,12 @@ export class PageCtrl extends Map<StaticSize, Alloc<Size4Kb>, Entry> {
       if (entry.isHuge() !== expected) {
         const mappedSize = expected ? undefined : this.sizeAt(operation, virt, entry);
         const found = expected ? 'leads to a table' : `has bit 7, as a page of ${mappedSize} has`;
+        const wanted = expected
+          ? `one that maps a page of ${size}`
+          : `no such bit on the way to a page of ${size}`;
         throw new TranslateError(
           'WrongSize',
-          `${operation}: ${virt}: ${entry} ${found}; expected ${expected ? 'a page' : 'no such bit'} on the way to a page of ${size}`,
+          `${operation}: ${virt}: ${entry} ${found}; expected ${wanted}`,
           { size, mappedSize },
         );
       }

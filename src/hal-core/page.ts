@@ -89,6 +89,15 @@ export class Page<A extends Address = Address, S extends Size = Size> {
     if (typeof count !== 'bigint' && !Number.isInteger(count)) {
       throw wrongKind(`${this} ${sign}`, count, 'a whole number of pages');
     }
+    if (count < 0) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${this} ${sign} ${count}: expected a number that is not negative`,
+        {
+          count,
+        },
+      );
+    }
     return BigInt(count) * this.of.asUsize();
   }
 

@@ -1,4 +1,5 @@
 import { hex, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { type Fault, ProcessorFault } from '../cpu/index.ts';
 import type { TableMemory } from '../memory/table-memory.ts';
 import { bigintOf, PAddr } from './addr.ts';
@@ -67,5 +68,7 @@ export function reloadCr3(processor: Processor): void {
 }
 
 function refuse(instruction: string, fault: Fault | undefined): void {
-  if (fault !== undefined) throw new ProcessorFault(fault, `${instruction}: `);
+  if (fault === undefined) return;
+  if (fault?.kind !== 'fault') throw wrongKind(`${instruction} returned`, fault, 'a fault, or nothing');
+  throw new ProcessorFault(fault, `${instruction}: `);
 }

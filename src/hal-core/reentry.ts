@@ -1,5 +1,8 @@
 import { PageTableError } from '../bits/index.ts';
 
+/** What a mapper has its {@link Reentry} by: a symbol, so that no field of a mapper of one's own can take its place. */
+export const REENTRY: unique symbol = Symbol('reentry');
+
 /** Refuses calls of a mapper from inside its own calls: from a callback, an allocator, a processor. */
 export class Reentry {
   private running: string | undefined;

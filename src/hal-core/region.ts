@@ -1,6 +1,7 @@
 import { hex, PageTableError } from '../bits/index.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { bigintOf, PAddr } from './addr.ts';
+import { NotAligned } from './errors.ts';
 import { checkRange, Page, type PageRange } from './page.ts';
 import type { Size } from './size.ts';
 
@@ -40,12 +41,16 @@ export class Region<Kind = string> {
   }
 
   /**
-   * Its pages.
+   * Its pages. For an empty region, a range that yields nothing.
    *
-   * @throws {@link NotAligned} unless it starts and ends on a boundary of the size
+   * @throws {@link NotAligned} unless it starts and ends on a boundary of the size; {@link InvalidAddress} if it goes on past the end of
+   *   physical memory; {@link PageTableError} `OUT_OF_RANGE` if it is empty and starts at 0: no page lies before that
    */
   pageRange<S extends Size>(size: S): PageRange<PAddr, S> {
     const start = Page.startingAt(this.baseAddr, size);
-    return start.rangeTo(Page.startingAt(this.baseAddr.add(this.byteSize), size));
+    const end = this.baseAddr.addUnchecked(this.byteSize);
+    if (!end.isAligned(size.asUsize())) throw new NotAligned(size, end);
+    if (this.byteSize === 0n) return start.rangeTo(start);
+    return start.rangeInclusive(Page.startingAt(end.sub(size.asUsize()), size));
   }
 }

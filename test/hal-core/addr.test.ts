@@ -38,8 +38,10 @@ describe('which addresses there are', () => {
     ['the original’s test', 'PAddr', 0xfff0_0000_0000_0000n | 123n, 'top 12 bits'],
     ['the original’s test', 'PAddr', (1n << 60n) | 123n, 'top 12 bits'],
     ['the original’s test', 'PAddr', (1n << 52n) | 123n, 'top 12 bits'],
-    ['65 bits', 'VAddr', 1n << 64n, 'not canonical'],
-    ['a negative one', 'PAddr', -1n, 'top 12 bits'],
+    ['65 bits', 'VAddr', 1n << 64n, 'more than 64 bits'],
+    ['65 bits', 'PAddr', 1n << 64n, 'more than 64 bits'],
+    ['a negative one', 'PAddr', -1n, 'is negative'],
+    ['a negative one', 'VAddr', -1n, 'is negative'],
   ] as const)('%s: no %s, %s', (_, kind, address, msg) => {
     for (const make of ['fromUsize', 'fromU64', 'fromUsizeChecked'] as const) {
       const error = refused(() => KINDS[kind][make](address), 'OUT_OF_RANGE', msg);
@@ -55,6 +57,7 @@ describe('which addresses there are', () => {
   test('unchecked, 64 bits are an address, and no more', () => {
     expect(VAddr.fromUsizeUnchecked(0x8000_0000_0000n).asUsize()).toBe(0x8000_0000_0000n);
     refused(() => VAddr.fromUsizeUnchecked(1n << 64n), 'OUT_OF_RANGE', 'more than 64 bits');
+    refused(() => VAddr.fromUsizeUnchecked(-1n), 'OUT_OF_RANGE', 'is negative');
     expect([VAddr.zero().asUsize(), PAddr.zero().asUsize()]).toEqual([0n, 0n]);
   });
 });
@@ -136,7 +139,11 @@ describe('arithmetic', () => {
     expect(virt(0x3000n).add(virt(0x1000n)).asUsize()).toBe(0x4000n);
     expect(virt(0x3000n).sub(virt(0x1000n)).equals(virt(0x2000n))).toBe(true);
     refused(() => virt(0x1000n).sub(virt(0x3000n)), 'OUT_OF_RANGE', '-0x2000');
-    refused(() => virt(0x1000n).add(-1n), 'OUT_OF_RANGE');
+    refused(
+      () => virt(0x1000n).add(-1n),
+      'OUT_OF_RANGE',
+      'VAddr(0x1000) + -0x1: expected an unsigned 64-bit number of bytes',
+    );
     refused(() => virt(0n).sub(-1n), 'OUT_OF_RANGE');
   });
 });
@@ -158,7 +165,8 @@ describe('comparing and text', () => {
   test.each([
     ['a number', () => VAddr.fromUsize(4096 as never), 'the number 4096; expected a bigint: 4096n'],
     ['nothing', () => PAddr.fromUsize(undefined as never), 'undefined; expected a bigint'],
-    ['a number to add', () => virt(0n).add(1 as never), 'the number 1; expected a VAddr'],
+    ['a number to add', () => virt(0n).add(1 as never), 'the number 1; expected a bigint: 1n'],
+    ['nothing to add', () => virt(0n).add(undefined as never), 'undefined; expected a bigint'],
     [
       'an address of the other kind to add',
       () => virt(0n).add(phys(1n) as never),
@@ -170,7 +178,7 @@ describe('comparing and text', () => {
     ['one for difference', () => virt(1n).difference(undefined as never), 'undefined; expected a VAddr'],
     ['a number as alignment', () => virt(1n).alignUp(4096 as never), 'expected a bigint: 4096n'],
     ['a number as offset', () => virt(1n).offset(-1 as never), 'expected a bigint: -1n'],
-    ['a positive one', () => virt(1n).offset(1 as never), 'the number 1; expected'],
+    ['a positive one', () => virt(1n).offset(1 as never), 'the number 1; expected a bigint: 1n'],
   ])('%s is refused', (_, call, says) => {
     expect(refused(call, 'BAD_ARGUMENT').message).toContain(says);
   });

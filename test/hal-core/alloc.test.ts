@@ -116,7 +116,18 @@ describe('BumpAlloc', () => {
     [
       'a linear page',
       (alloc) => alloc.dealloc(Page.startingAt(VAddr.zero(), Size4Kb) as never),
-      'expected a PageRange of PAddr',
+      'expected a Page of PAddr',
+    ],
+    ['no page', (alloc) => alloc.dealloc(undefined as never), 'dealloc: undefined; expected a Page of PAddr'],
+    [
+      'no ranges',
+      () => new BumpAlloc(undefined as never),
+      'BumpAlloc: undefined; expected PageRanges of PAddr',
+    ],
+    [
+      'what its own allocRange gives, if that is no range',
+      (alloc) => Object.assign(alloc, { allocRange: () => undefined }).alloc(Size4Kb),
+      'allocRange returned: undefined; expected a PageRange of PAddr',
     ],
   ])('refuses %s', (_, call, says) => {
     expect(refused(() => call(new BumpAlloc([frames(0x8000n, 0x9000n)])), 'BAD_ARGUMENT').message).toContain(

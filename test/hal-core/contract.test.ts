@@ -9,6 +9,7 @@ import {
 import {
   type Alloc,
   EmptyAlloc,
+  GuardedMap,
   Handle,
   type PAddr,
   Page,
@@ -93,6 +94,33 @@ test('a dictionary passes too where nothing can be seen, and with no frames at a
   expect(broken(mapContract(make))).toEqual([]);
 });
 
+/** A dictionary whose new pages have rights of its own choice. */
+function withRights(writable: boolean, executable: boolean): DictionaryMapper<Size4Kb> {
+  return withMethods((mapper) => ({
+    mapPage: (virt, phys, alloc) =>
+      original.mapPage
+        .call(mapper, virt, phys, alloc)
+        .setWritable(writable)
+        .setExecutable(executable) as never,
+  }));
+}
+
+test.each([
+  [true, true],
+  [true, false],
+  [false, false],
+])('new pages may be writable: %s, and executable: %s', (writable, executable) => {
+  expect(broken(mapContract(() => ofDictionary(withRights(writable, executable))))).toEqual([]);
+});
+
+test('new pages may be writable where a guard refuses writable aliases', () => {
+  const make = () => {
+    const inner = withRights(true, false);
+    return { ...ofDictionary(inner), mapper: new GuardedMap<Size4Kb>(inner) };
+  };
+  expect(broken(mapContract(make))).toEqual([]);
+});
+
 type Virt = Page<VAddr, Size4Kb>;
 type Phys = Page<PAddr, Size4Kb>;
 type SetFlags = (handle: Handle<Size4Kb, Mapping>) => void;
@@ -164,6 +192,41 @@ const MUTANTS: readonly (readonly [string, () => DictionaryMapper<Size4Kb>, stri
         },
       })),
     'cannot be mapped again',
+  ],
+  [
+    'maps over a page whose handle was not committed',
+    () =>
+      withMethods((mapper) => ({
+        mapPage: (virt, phys, alloc) => {
+          if (mapper.mappings.get(key(virt))?.commits === 0) mapper.mappings.delete(key(virt));
+          return original.mapPage.call(mapper, virt, phys, alloc) as never;
+        },
+      })),
+    'cannot be mapped again',
+  ],
+  [
+    'cannot make a page not present',
+    () =>
+      withMethods((mapper) => ({
+        mapPage: (virt, phys, alloc) => {
+          const handle = original.mapPage.call(mapper, virt, phys, alloc);
+          (mapper.mappings.get(key(virt)) as Mapping).setPresent = () => {};
+          return handle as never;
+        },
+      })),
+    'setters of a handle count at once',
+  ],
+  [
+    'flagsMut makes other pages writable',
+    () =>
+      withMethods((mapper) => ({
+        flagsMut: (virt) => {
+          for (const [address, mapping] of mapper.mappings)
+            if (address !== key(virt)) mapping.writable = true;
+          return original.flagsMut.call(mapper, virt) as never;
+        },
+      })),
+    'changes nothing else',
   ],
   [
     'maps the next page',

@@ -13,6 +13,7 @@ import {
   type Size,
   type VAddr,
 } from '../../src/hal-core/index.ts';
+import { REENTRY } from '../../src/hal-core/reentry.ts';
 
 /** What the dictionary holds for a page. */
 export class Mapping implements PageFlags {
@@ -67,7 +68,7 @@ export class DictionaryMapper<S extends Size = Size> extends Map<S, Alloc<S>, Ma
   readonly log: string[] = [];
 
   mapPage(virt: Page<VAddr, S>, phys: Page<PAddr, S>, _frameAlloc: Alloc<S>): Handle<S, Mapping> {
-    this.reentry.refuse('mapPage');
+    this[REENTRY].refuse('mapPage');
     if (this.mappings.has(key(virt)))
       throw new PageTableError('ALREADY_MAPPED', `mapPage: ${virt} is mapped`);
     const mapping = new Mapping(phys, this.log);
@@ -88,7 +89,7 @@ export class DictionaryMapper<S extends Size = Size> extends Map<S, Alloc<S>, Ma
   }
 
   private find(operation: string, virt: Page<VAddr, S>): Mapping {
-    this.reentry.refuse(operation);
+    this[REENTRY].refuse(operation);
     const mapping = this.mappings.get(key(virt));
     if (mapping !== undefined) return mapping;
     throw new PageTableError('NOT_MAPPED', `${operation}: ${virt} is not mapped`);

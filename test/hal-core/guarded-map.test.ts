@@ -232,6 +232,73 @@ describe('a second mapping of the same memory', () => {
   });
 });
 
+describe('a handle of a page ends', () => {
+  const says =
+    'of Page { base: VAddr(0x1000), size: 4KB } came after this handle of it; expected the latest one';
+  const METHODS: readonly (readonly [string, (handle: Handle<Size4Kb>) => unknown])[] = [
+    ['setWritable', (handle) => handle.setWritable(false)],
+    ['setExecutable', (handle) => handle.setExecutable(false)],
+    ['setPresent', (handle) => handle.setPresent(true)],
+    ['isWritable', (handle) => handle.isWritable()],
+    ['isExecutable', (handle) => handle.isExecutable()],
+    ['isPresent', (handle) => handle.isPresent()],
+    ['commit', (handle) => handle.commit()],
+  ];
+
+  test.each(METHODS)('with its unmap: %s of it is refused, and maps nothing', (name, call) => {
+    const machine = new Machine();
+    const map = new GuardedMap(machine.ctrl);
+    const handle = map.mapPage(page(0x1000n), frame(0x5000n), machine.alloc);
+    map.unmap(page(0x1000n));
+    expect(machine.changedBy(() => refused(() => call(handle as never), 'BAD_ARGUMENT', says))).toEqual([]);
+    expect(refused(() => call(handle as never), 'BAD_ARGUMENT').message).toMatch(new RegExp(`^${name}: `));
+  });
+
+  test('with its unmap: it is no way to an alias', () => {
+    const { inner, map, at } = made();
+    const stale = at(0x1000n, 0x5000n).setExecutable(false);
+    map.unmap(page(0x1000n));
+    at(0x2000n, 0x6000n).setExecutable(false).commit();
+    at(0x1000n, 0x6000n).setExecutable(false).commit();
+    refused(() => stale.setWritable(true), 'BAD_ARGUMENT', says);
+    refused(() => stale.commit(), 'BAD_ARGUMENT', says);
+    expect([inner.flags(0x1000n), inner.flags(0x2000n)]).toEqual(['--', '--']);
+  });
+
+  test('with flagsMut: two of them do not undo each other', () => {
+    const { inner, map, at } = made();
+    const first = at(0x1000n, 0x5000n).setExecutable(false);
+    const second = map.flagsMut(page(0x1000n)).setWritable(true);
+    for (const [, call] of METHODS) refused(() => call(first as never), 'BAD_ARGUMENT', says);
+    second.commit();
+    expect(inner.flags(0x1000n)).toBe('w-');
+    // One that was refused ends nothing.
+    const third = map.flagsMut(page(0x1000n));
+    refused(() => at(0x1000n, 0x6000n), 'ALREADY_MAPPED');
+    third.setWritable(false).commit();
+    expect(inner.flags(0x1000n)).toBe('--');
+  });
+
+  test('but not with those of other pages', () => {
+    const { inner, map, at } = made();
+    const handle = at(0x1000n, 0x5000n);
+    at(0x2000n, 0x6000n).commit();
+    map.flagsMut(page(0x2000n));
+    map.unmap(page(0x2000n));
+    handle.setExecutable(false).setWritable(true).commit();
+    expect(inner.flags(0x1000n)).toBe('w-');
+  });
+});
+
+test('a commit that is refused gives no right back that another mapping forbids by now', () => {
+  const { inner, map, at } = made();
+  at(0x1000n, 0x5000n).setExecutable(false).setWritable(true).commit();
+  const handle = map.flagsMut(page(0x1000n)).setWritable(false);
+  at(0x2000n, 0x5000n).commit();
+  refused(() => handle.setWritable(true).commit(), 'UNSAFE_MAPPING', 'VAddr(0x2000)');
+  expect([inner.flags(0x1000n), inner.flags(0x2000n)]).toEqual(['--', '-x']);
+});
+
 describe('over PageCtrl', () => {
   test('an entry that comes with rights of an earlier mapping is made safe, or refused', () => {
     const machine = new Machine();
@@ -329,7 +396,8 @@ test('GuardedMap takes a Map', () => {
 // ---- random calls
 
 const operation = fc.record({
-  kind: fc.constantFrom('map', 'map', 'unmap', 'flags'),
+  kind: fc.constantFrom('map', 'map', 'unmap', 'flags', 'earlier'),
+  commit: fc.constantFrom(true, true, false),
   size: fc.constantFrom(...SIZES),
   virt: fc.nat({ max: 2 }),
   phys: fc.nat({ max: 2 }),
@@ -343,18 +411,25 @@ test('whatever is asked for, no entry has both rights, and no writable page shar
     fc.property(fc.array(operation, { maxLength: 25 }), (operations) => {
       const inner = new Watched<StaticSize>();
       const map = new GuardedMap(inner);
-      for (const { kind, size, virt, phys, writable, executable, present } of operations) {
+      const handles: Handle<StaticSize>[] = [];
+      for (const { kind, size, virt, phys, writable, executable, present, commit } of operations) {
         // Each size has linear pages of its own, and all sizes share the first 3 GiB of memory.
         const linear: Page<VAddr, StaticSize> = pageOf((size.SIZE << 12n) + BigInt(virt) * size.SIZE, size);
         const target: Page<PAddr, StaticSize> = frameOf(BigInt(phys) * size.SIZE, size);
         try {
           if (kind === 'unmap') map.unmap(linear);
           else {
-            const handle = kind === 'map' ? map.mapPage(linear, target, NONE) : map.flagsMut(linear);
-            handle.setPresent(present).setWritable(writable).setExecutable(executable).commit();
+            const earlier =
+              kind === 'earlier' ? handles[(3 * virt + phys) % (handles.length || 1)] : undefined;
+            const handle =
+              earlier ?? (kind === 'map' ? map.mapPage(linear, target, NONE) : map.flagsMut(linear));
+            handles.push(handle);
+            handle.setPresent(present).setWritable(writable).setExecutable(executable);
+            if (commit) handle.commit();
           }
         } catch (error) {
-          expect(['UNSAFE_MAPPING', 'ALREADY_MAPPED', 'NOT_MAPPED']).toContain((error as UnsafeMapping).code);
+          const codes = ['UNSAFE_MAPPING', 'ALREADY_MAPPED', 'NOT_MAPPED', 'BAD_ARGUMENT'];
+          expect(codes).toContain((error as UnsafeMapping).code);
         }
         expect(inner.unsafe).toEqual([]);
         const there = [...inner.mappings.values()].filter((each) => each.present);

@@ -5,6 +5,7 @@ import { PageTableError } from '../../src/bits/index.ts';
 import {
   AnySize,
   EmptyAlloc,
+  GuardedMap,
   Handle,
   InvalidAddress,
   PAddr,
@@ -301,13 +302,7 @@ describe('handles', () => {
 
   test('have a debug text', () => {
     expect(
-      inspect(
-        new Handle(page(0x1000n), {
-          ...new Mapping(frame(0n), []),
-          commit: () => {},
-          toString: () => 'E',
-        } as never),
-      ),
+      inspect(new Handle(page(0x1000n), Object.assign(new Mapping(frame(0n), []), { toString: () => 'E' }))),
     ).toBe('Handle { page: Page { base: VAddr(0x1000), size: 4KB }, entry: E }');
   });
 });
@@ -332,6 +327,17 @@ describe('a call from inside the callback', () => {
     expect(errors).toEqual(['REENTERED', 'REENTERED']);
     expect(mapper.mappings.size).toBe(2);
   });
+});
+
+test('a mapper may have a field of whatever name', () => {
+  class Mine extends DictionaryMapper<Size4Kb> {
+    readonly reentry = 'mine';
+  }
+  const mapper = new Mine();
+  const one = pages(0x1000n, 0x1000n);
+  mapper.mapRange(one, frames(0x5000n, 0x5000n), () => {}, NONE);
+  new GuardedMap<Size4Kb>(mapper).unmapRange(one);
+  expect([mapper.mappings.size, mapper.reentry]).toEqual([0, 'mine']);
 });
 
 describe('what is none is refused', () => {
@@ -380,6 +386,11 @@ describe('what is none is refused', () => {
       'undefined; expected an entry',
     ],
     [
+      'a handle with an entry that lacks a method',
+      () => new Handle(page(0n), Object.assign(new Mapping(frame(0n), []), { isPresent: 1 }) as never),
+      'expected an entry (PageFlags), which has isPresent',
+    ],
+    [
       'a number for a flag',
       () => new Handle(page(0n), new Mapping(frame(0n), [])).setWritable(1 as never),
       'the number 1; expected true or false',
@@ -392,5 +403,9 @@ describe('what is none is refused', () => {
     const { mapper: broken } = made();
     broken.mapPage = () => undefined as never;
     refused(() => broken.mapRange(virt, phys, looking, NONE), 'BAD_ARGUMENT', 'undefined; expected a Handle');
+    broken.flagsMut = () => undefined as never;
+    const guarded = new GuardedMap(broken);
+    refused(() => guarded.mapPage(page(0n), frame(0n), NONE), 'BAD_ARGUMENT', 'mapPage returned: undefined');
+    refused(() => guarded.flagsMut(page(0n)), 'BAD_ARGUMENT', 'flagsMut returned: undefined');
   });
 });

@@ -54,6 +54,19 @@ describe('mapPage refuses', () => {
     refused(() => ctrl.mapPage(page(0x1000n), given as never, alloc), 'BAD_ARGUMENT', says);
   });
 
+  test.each([
+    ['no allocator', undefined],
+    ['what is none', {}],
+    ['one that takes nothing back', { alloc: () => frame(0n) }],
+  ])('%s, whether or not a table is missing', (_, none) => {
+    const machine = new Machine();
+    for (const address of [0x1000n, 0x2000n]) {
+      const call = () => machine.ctrl.mapPage(page(address), frame(0x5000n), none as never);
+      refused(call, 'BAD_ARGUMENT', /^mapPage: .*; expected an allocator for tables/);
+      machine.ctrl.mapPage(page(0x1000n + address), frame(0x5000n), machine.alloc);
+    }
+  });
+
   test('a physical page at an address that there is not', () => {
     const beyond = Page.startingAt(PAddr.fromUsize(0x000f_ffff_ffff_f000n).addUnchecked(0x1000n), Size4Kb);
     refused(() => ctrl.mapPage(page(0x1000n), beyond, alloc), 'OUT_OF_RANGE', 'top 12 bits');
@@ -87,6 +100,26 @@ test('Mm takes a processor, and addresses', () => {
     'MISALIGNED',
     'window at VAddr(0x1001); expected a multiple of 4096',
   );
+  const { cpu, memory } = new Machine();
+  refused(() => new Mm(new Uint8Array(1 << 20) as never), 'BAD_ARGUMENT', 'Mm: Uint8Array of 1048576 bytes;');
+  refused(() => new Mm(cpu, null as never), 'BAD_ARGUMENT', 'Mm: null; expected options');
+  for (const physicalMemory of [new Uint8Array(5), null, {}] as never[]) {
+    refused(() => new Mm(cpu, { physicalMemory }), 'BAD_ARGUMENT', 'expected memory with readEntry');
+  }
+  new Mm(cpu, { physicalMemory: memory });
   refused(() => mm.kernelVaddrOf(0n as never), 'BAD_ARGUMENT', 'expected a PAddr');
   refused(() => mm.kernelPaddrOf(0n as never), 'BAD_ARGUMENT', 'expected a VAddr');
+});
+
+test('a processor that gives what is none is refused', () => {
+  const machine = new Machine();
+  machine.processor.invlpg = () => null as never;
+  const handle = machine.ctrl.mapPage(page(0x1000n), frame(0x5000n), machine.alloc);
+  refused(() => handle.commit(), 'BAD_ARGUMENT', 'INVLPG returned: null; expected a fault, or nothing');
+  Object.defineProperty(machine.processor, 'cr3', { value: 0x1000 });
+  refused(
+    () => machine.mm.current(),
+    'BAD_ARGUMENT',
+    'current: CR3: the number 4096; expected a bigint: 4096n',
+  );
 });

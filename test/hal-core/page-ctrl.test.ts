@@ -104,7 +104,11 @@ describe('initPaging and current', () => {
     const { mm } = new Machine();
     expect(mm.kernelVaddrOf(PAddr.fromUsize(0xb8000n)).asUsize()).toBe(0x1000_000b_8000n);
     expect(mm.kernelPaddrOf(virt(0x1000_000b_8000n)).asUsize()).toBe(0xb8000n);
-    refused(() => mm.kernelPaddrOf(virt(0xb8000n)), 'OUT_OF_RANGE');
+    refused(
+      () => mm.kernelPaddrOf(virt(0xb8000n)),
+      'OUT_OF_RANGE',
+      'kernelPaddrOf: VAddr(0xb8000) is below the window; expected an address from VAddr(0x100000000000) on',
+    );
     refused(() => mm.kernelVaddrOf(PAddr.fromUsize(0x000f_ffff_ffff_f000n)), 'OUT_OF_RANGE');
   });
 
@@ -347,6 +351,11 @@ describe('translatePage', () => {
       Size2Mb,
       undefined,
     ]);
+    refused(
+      () => machine.ctrl.translatePage(pageOf(0n, Size1Gb)),
+      'HUGE_PAGE',
+      'leads to a table; expected one that maps a page of 1GB',
+    );
     expect(wrongSize(machine, () => machine.ctrl.translatePage(pageOf(0n, Size1Gb)))).toEqual([
       'WrongSize',
       Size1Gb,

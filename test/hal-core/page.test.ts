@@ -223,10 +223,25 @@ describe('regions', () => {
     expect(refused(() => region(0x3000n).pageRange(Size2Mb), 'MISALIGNED', '2MB')).toBeInstanceOf(NotAligned);
   });
 
-  test('one of 0 bytes gives a range that yields nothing', () => {
+  test('one that ends with physical memory gives its last page too; one that ends behind it, none', () => {
+    const last = (bytes: bigint) => new Region(PAddr.fromUsize(0x000f_ffff_ffff_f000n), bytes, 'free');
+    expect(bases(last(0x1000n).pageRange(Size4Kb))).toEqual([0x000f_ffff_ffff_f000n]);
+    refused(() => last(0x2000n).pageRange(Size4Kb), 'OUT_OF_RANGE', 'PAddr: 0x10000000000000');
+  });
+
+  test('one of 0 bytes gives a range that yields nothing, but at address 0 none', () => {
     expect(bases(region(0n).pageRange(Size4Kb))).toEqual([]);
+    refused(() => new Region(PAddr.zero(), 0n, 'free').pageRange(Size4Kb), 'OUT_OF_RANGE');
     refused(() => region(-1n), 'OUT_OF_RANGE', 'not negative');
   });
+});
+
+test('a number of pages is not negative', () => {
+  for (const count of [-1, -1n]) {
+    const says = 'Page { base: VAddr(0x5000), size: 4KB } + -1: expected a number that is not negative';
+    refused(() => page(0x5000n).add(count), 'OUT_OF_RANGE', says);
+    refused(() => page(0x5000n).sub(count), 'OUT_OF_RANGE', '- -1: expected');
+  }
 });
 
 describe('what is none is refused', () => {
