@@ -60,9 +60,28 @@ export function smallWorkloads() {
 
 /** Runs a row to warm up and then for each round, and prints what the driver reads. */
 export function row(run, name, kind, count, pass) {
+  report(run, name, kind, count, times(count, pass));
+}
+
+/** As {@link row}, for passes that return their time and a checksum of what they did: the same each time, and in Rust. */
+export function rowWithSum(run, name, kind, count, pass) {
+  const [, sum] = pass();
+  const ns = times(count, () => {
+    const [time, found] = pass();
+    expect(found, sum, name);
+    return time;
+  });
+  report(run, name, kind, count, ns, sum);
+}
+
+/** Nanoseconds per operation, by round. */
+function times(count, pass) {
   for (const end = process.hrtime.bigint() + WARM_UP; process.hrtime.bigint() < end; ) pass(0);
-  const ns = Array.from({ length: ROUNDS }, (_, round) => pass(round + 1) / count);
-  console.log(JSON.stringify({ peer: 'tablewalk', row: name, interface: kind, run, count, ns }));
+  return Array.from({ length: ROUNDS }, (_, round) => pass(round + 1) / count);
+}
+
+function report(run, name, kind, count, ns, sum) {
+  console.log(JSON.stringify({ peer: 'tablewalk', row: name, interface: kind, run, count, ns, sum }));
 }
 
 /** Nanoseconds that a function takes for all pages of a workload, 1,024 at a time, and the sum of what it returns. */

@@ -425,7 +425,7 @@ function itemNumbers(item) {
 
 /**
  * A mapping's kind as the files write it, or a number that none has if it is not what every item must be: one readable
- * page, whose page and frame numbers are those of its addresses.
+ * page, whose page and frame numbers, where it tells them, are those of its addresses.
  *
  * @param {any} mapping
  */
@@ -433,8 +433,8 @@ function kindNumber({ physBase, virtBase, len, kind, page, frame }) {
   const isPage =
     len === TABLE_BYTES &&
     kind.readable === true &&
-    BigInt(frame) * TABLE_BYTES === physBase &&
-    BigInt(page) * TABLE_BYTES === virtBase;
+    (frame === undefined || BigInt(frame) * TABLE_BYTES === physBase) &&
+    (page === undefined || BigInt(page) * TABLE_BYTES === virtBase);
   if (!isPage) return 255;
   return (kind.kind === 'Cow' ? 4 : Number(kind.writable)) + 2 * Number(kind.executable);
 }

@@ -1,9 +1,10 @@
 import { joinHalves, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { MappingKind } from './mapping.ts';
 
 /** Entries by halves, and what bits of them mean: all in which the architectures differ. */
 interface EntryFacts {
-  /** Bits of an entry that leads to a table; all of them set make one, of those in `present`. */
+  /** Bits that are joined with a table's address in the entry that leads to it. */
   readonly table: number;
   /** Bits 31:0 that are all set in an entry that leads to a table, or, at the last level, maps a page. */
   readonly present: number;
@@ -177,11 +178,13 @@ export const aarch64 = new Architecture(
 
 /** First physical byte of a scratch region of so many bytes. */
 export function scratchBaseGpa(architecture: Architecture, bytes: bigint): bigint {
+  checkArchitecture('scratchBaseGpa', architecture);
   return belowTop(architecture.layout.SCRATCH_TOP_GPA, bytes);
 }
 
 /** First virtual byte of a scratch region of so many bytes. */
 export function scratchBaseGva(architecture: Architecture, bytes: bigint): bigint {
+  checkArchitecture('scratchBaseGva', architecture);
   return belowTop(architecture.layout.SCRATCH_TOP_GVA, bytes);
 }
 
@@ -198,9 +201,6 @@ function belowTop(top: bigint, bytes: bigint): bigint {
 /** Refuses anything but an architecture: the first argument is easily forgotten. */
 export function checkArchitecture(operation: string, given: unknown): asserts given is Architecture {
   if (!(given instanceof Architecture)) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `${operation}: architecture ${String(given)}; expected amd64 or aarch64 as first argument`,
-    );
+    throw wrongKind(`${operation}: architecture`, given, 'amd64 or aarch64 as first argument');
   }
 }

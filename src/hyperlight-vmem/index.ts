@@ -28,4 +28,4 @@ export {
 } from './mapping.ts';
 export { GuestPageTableBuffer, MemoryTableOps, type MemoryTableOptions } from './memory-table-ops.ts';
 export { type SpaceMappings, spaceAwareMap, type WalkOptions, walkVaSpaces } from './spaces.ts';
-export { type MappedPage, virtToPhys } from './virt-to-phys.ts';
+export { type MappedPage, type MappedPages, type TranslateOptions, virtToPhys } from './virt-to-phys.ts';

@@ -2,14 +2,15 @@ import { addressOf, pageOf } from '../bits/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import type { Architecture } from './architecture.ts';
 import { MemoryTableOps, outside } from './memory-table-ops.ts';
+import { unlinkable } from './operation-path.ts';
 import type { PageEntries } from './page-entries.ts';
-import { LAST_DEPTH, type TablePath } from './table-path.ts';
+import { LAST_DEPTH, type WritablePath } from './table-path.ts';
 
 const HIGH_OF_FRAME = 2 ** -20;
 const FRAMES_PER_HIGH = 2 ** 20;
 
 /** A path through tables in a memory, by frame numbers and halves. It makes no `bigint`. */
-export class MemoryPath implements TablePath {
+export class MemoryPath implements WritablePath {
   high = 0;
   private readonly architecture: Architecture;
   private readonly ops: MemoryTableOps;
@@ -18,8 +19,8 @@ export class MemoryPath implements TablePath {
   private readonly places: number[];
   private readonly frames: number[];
 
-  /** @param root - physical byte address of a table; the operations' own unless given */
-  constructor(architecture: Architecture, ops: MemoryTableOps, root: bigint = ops.rootTable()) {
+  /** @param root - physical byte address of the table where the path begins */
+  constructor(architecture: Architecture, ops: MemoryTableOps, root: bigint) {
     const frame = pageOf(root);
     const place = ops.memory.locate(frame);
     this.architecture = architecture;
@@ -51,8 +52,12 @@ export class MemoryPath implements TablePath {
   }
 
   create(depth: number, index: number): void {
-    this.check(depth);
-    const frame = pageOf(this.ops.allocTable());
+    this.isThere(depth);
+    const table = this.ops.allocTable();
+    const { PTE_ADDR_MASK } = this.architecture;
+    if (BigInt.asUintN(64, table & ~PTE_ADDR_MASK) !== 0n)
+      throw unlinkable('allocTable', table, this.architecture);
+    const frame = pageOf(table);
     this.write(depth, index, (frame << 12) | this.architecture.facts.table, frame * HIGH_OF_FRAME);
     this.go(depth + 1, frame);
   }
@@ -62,11 +67,11 @@ export class MemoryPath implements TablePath {
   }
 
   write(depth: number, index: number, low: number, high: number): void {
-    if (this.check(depth)) this.memory.storeEntry(this.places[depth] + (index << 1), low, high);
+    if (this.isThere(depth)) this.memory.storeEntry(this.places[depth] + (index << 1), low, high);
   }
 
   writeRun(index: number, count: number, entries: PageEntries): void {
-    if (!this.check(LAST_DEPTH)) {
+    if (!this.isThere(LAST_DEPTH)) {
       entries.advance(count);
       return;
     }
@@ -103,8 +108,8 @@ export class MemoryPath implements TablePath {
     this.places[depth] = this.memory.locate(frame);
   }
 
-  /** Whether the table at a depth is there to be written to. */
-  private check(depth: number): boolean {
+  /** Whether the table at a depth is there to be written to. Throws if it is not, and that is no case to ignore. */
+  private isThere(depth: number): boolean {
     this.memory.current();
     if (this.places[depth] !== ABSENT) return true;
     if (this.ops.ignoresOutside) return false;
@@ -114,14 +119,14 @@ export class MemoryPath implements TablePath {
 
 const PLAIN = MemoryTableOps.prototype;
 
-/** Whether operations are those of a memory as they stand: whoever overrides one wants it to be called. */
-export function isPlainMemory(ops: object): ops is MemoryTableOps {
-  return (
-    ops instanceof MemoryTableOps &&
+/** Operations of a memory, if they stand as they are: whoever overrides one wants it to be called. */
+export function plainMemory(ops: object): MemoryTableOps | undefined {
+  return ops instanceof MemoryTableOps &&
     ops.entryAddr === PLAIN.entryAddr &&
     ops.readEntry === PLAIN.readEntry &&
     ops.writeEntry === PLAIN.writeEntry &&
     ops.toPhys === PLAIN.toPhys &&
     ops.fromPhys === PLAIN.fromPhys
-  );
+    ? ops
+    : undefined;
 }

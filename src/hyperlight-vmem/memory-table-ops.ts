@@ -10,6 +10,7 @@ import {
   PageTableError,
   pageOf,
 } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { ABSENT, type FixedTableOps, PhysicalMemory } from '../memory/index.ts';
 
 /** What operations on a memory need to know. */
@@ -35,6 +36,7 @@ export interface MemoryTableOptions {
 export class MemoryTableOps implements FixedTableOps<bigint> {
   readonly tableMovability = 'MayNotMoveTable';
   readonly memory: PhysicalMemory;
+  /** @internal */
   readonly ignoresOutside: boolean;
   private root: bigint;
   private readonly allocate: (() => bigint) | undefined;
@@ -45,15 +47,15 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
    */
   constructor(memory: PhysicalMemory, options: MemoryTableOptions) {
     if (!(memory instanceof PhysicalMemory)) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `MemoryTableOps: memory ${String(memory)}; expected a PhysicalMemory`,
-      );
+      throw wrongKind('MemoryTableOps', memory, 'a PhysicalMemory, such as flatMemory makes');
+    }
+    if (typeof options !== 'object' || options === null) {
+      throw wrongKind('MemoryTableOps', options, 'options with the root');
     }
     this.memory = memory;
     this.allocate = options.allocTable;
     this.ignoresOutside = options.outside === 'ignore';
-    this.root = this.present('root', options.root);
+    this.root = this.rootAt('MemoryTableOps', options.root);
   }
 
   entryAddr(addr: bigint, entryOffset: bigint): bigint {
@@ -87,7 +89,7 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
 
   /** Makes another table the root. Throws as the constructor does. */
   setRoot(table: bigint): void {
-    this.root = this.present('setRoot', table);
+    this.root = this.rootAt('setRoot', table);
   }
 
   allocTable(): bigint {
@@ -98,6 +100,13 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
       );
     }
     const table = tableAddress('allocTable', this.allocate());
+    if (table === this.root) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `allocTable: was given the root, at ${hex(table)}, as a new table; expected a frame that nobody uses`,
+        { table },
+      );
+    }
     if (this.memory.locate(pageOf(table)) === ABSENT) throw outside('allocTable', table);
     this.memory.clearFrame(pageOf(table));
     return table;
@@ -106,19 +115,19 @@ export class MemoryTableOps implements FixedTableOps<bigint> {
   /** @internal Is told how many tables may be asked for next. */
   expectTables(_tables: number): void {}
 
-  /** A root, which must be there. */
-  private present(operation: string, root: bigint): bigint {
+  /** The address of a root, which must be in memory. */
+  private rootAt(operation: string, root: bigint): bigint {
     const table = tableAddress(operation, root);
     if (!this.ignoresOutside && this.memory.locate(pageOf(table)) === ABSENT) throw outside(operation, table);
     return table;
   }
 
   private placeOf(operation: string, addr: bigint): number {
-    if (typeof addr !== 'bigint' || (lowHalf(addr) & 7) !== 0) {
-      throw new PageTableError(
-        'MISALIGNED',
-        `${operation}: address ${typeof addr === 'bigint' ? hex(addr) : String(addr)}; expected a bigint that is a multiple of 8`,
-      );
+    if (typeof addr !== 'bigint') throw wrongKind(operation, addr, 'a bigint address');
+    if ((lowHalf(addr) & 7) !== 0) {
+      throw new PageTableError('MISALIGNED', `${operation}: address ${hex(addr)}; expected a multiple of 8`, {
+        addr,
+      });
     }
     const { memory } = this;
     memory.current();
@@ -136,12 +145,7 @@ export function outside(operation: string, table: bigint): PageTableError {
 
 /** A byte address as one of a table. */
 function tableAddress(operation: string, table: bigint): bigint {
-  if (typeof table !== 'bigint') {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `${operation}: ${String(table)}; expected the bigint address of a table`,
-    );
-  }
+  if (typeof table !== 'bigint') throw wrongKind(operation, table, 'the bigint address of a table');
   // Refuses what is wider than 64 bits.
   pageOf(table);
   if (offsetOf(table) !== 0) {
@@ -177,9 +181,16 @@ export class GuestPageTableBuffer extends MemoryTableOps {
     options: { readonly maxTables?: number; readonly outside?: 'refuse' | 'ignore' } = {},
   ) {
     const first = pageOf(tableAddress('GuestPageTableBuffer', physBase));
+    if (typeof options !== 'object' || options === null) {
+      throw wrongKind('GuestPageTableBuffer', options, 'options, or none');
+    }
+    const { maxTables = MAX_TABLES } = options;
+    if (!Number.isInteger(maxTables) || maxTables < 1) {
+      throw wrongKind('GuestPageTableBuffer: maxTables', maxTables, 'a whole number from 1');
+    }
     super(new PhysicalMemory(new Uint32Array(16 * FRAME_WORDS), first, 1), { ...options, root: physBase });
     this.physBase = physBase;
-    this.maxTables = options.maxTables ?? MAX_TABLES;
+    this.maxTables = maxTables;
   }
 
   /** Tables in it. */

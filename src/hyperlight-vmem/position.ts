@@ -30,9 +30,9 @@ export class Position {
   }
 
   /**
-   * The number of the page, in `[0, 2^36)`; or in `[0, 2^52)`, where the upper half of the space is at the end of all pages.
+   * The number of the page.
    *
-   * @param extendsSign - whether that
+   * @param extendsSign - whether bit 47 of addresses is repeated in bits 63:48. The number is then in `[0, 2^52)`, otherwise in `[0, 2^36)`
    */
   page(extendsSign: boolean): number {
     const page = this.upper * HALF_PAGES + this.lower;

@@ -1,4 +1,5 @@
 import { hex, highHalf, lowHalf, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 
 // Numbers of pages, and bytes in a page, for addresses of 64 bits and of 48. A `bigint` is taken apart once: sums of them cost tens of nanoseconds.
@@ -10,9 +11,7 @@ const PAGE_BYTES = 4096;
 
 /** Refuses what is no unsigned 64-bit number. */
 export function checkU64(operation: string, name: string, value: bigint): void {
-  if (typeof value !== 'bigint') {
-    throw new PageTableError('BAD_ARGUMENT', `${operation}: ${name} is ${kindOf(value)}; expected a bigint`);
-  }
+  if (typeof value !== 'bigint') throw wrongKind(`${operation}: ${name}`, value, 'a bigint');
   if (BigInt.asUintN(64, value) !== value) {
     throw new PageTableError(
       'OUT_OF_RANGE',
@@ -22,10 +21,6 @@ export function checkU64(operation: string, name: string, value: bigint): void {
       },
     );
   }
-}
-
-function kindOf(value: unknown): string {
-  return value === null || typeof value !== 'object' ? `${typeof value} ${String(value)}` : 'an object';
 }
 
 /** The page of an address of 64 bits, in `[0, 2^52)`. */
@@ -71,7 +66,9 @@ export function rangeToRead(operation: string, address: bigint, len: bigint): Sp
  * @throws {@link PageTableError} `OUT_OF_RANGE` if it leaves 64 bits, virtually or physically, or goes round the 48-bit space
  *   more than once; `BAD_ARGUMENT`
  */
-export function rangeToMap(operation: string, { physBase, virtBase, len, kind }: Mapping): SpaceRange {
+export function rangeToMap(operation: string, mapping: Mapping): SpaceRange {
+  if (typeof mapping !== 'object' || mapping === null) throw wrongKind(operation, mapping, 'a mapping');
+  const { physBase, virtBase, len, kind } = mapping;
   checkKind(operation, kind);
   checkU64(operation, 'physBase', physBase);
   checkU64(operation, 'virtBase', virtBase);
@@ -82,12 +79,14 @@ export function rangeToMap(operation: string, { physBase, virtBase, len, kind }:
   if (pageAt(virtBase) + lenPages + Math.floor(inPages / PAGE_BYTES) >= ALL_PAGES) {
     throw tooLong(operation, 'virtBase', virtBase, len);
   }
-  if (lenPages >= SPACE_PAGES && len > 1n << 48n) {
-    throw new PageTableError('OUT_OF_RANGE', `${operation}: len is ${hex(len)}; expected at most 2^48`, {
-      len,
-    });
-  }
   const count = len === 0n ? 0 : lenPages + Math.ceil(inPages / PAGE_BYTES);
+  if (count > SPACE_PAGES) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `${operation}: virtBase ${hex(virtBase)} and len ${hex(len)} touch ${count} pages; expected at most 2^36, all there are`,
+      { virtBase, len },
+    );
+  }
   // The second page and all after it have the address inside the first page taken off theirs.
   const before = (lowHalf(physBase) & OFFSET_MASK) < offset ? 1 : 0;
   if (count > 1 && kind.kind !== 'Unmapped' && pageAt(physBase) - before + count - 1 >= ALL_PAGES) {

@@ -1,14 +1,19 @@
 import { addressOf, hex, PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { TableOps, TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
+import { limitOf, tooMany } from './limits.ts';
 import { descend } from './map.ts';
 import type { SpaceAwareMapping, SpaceId, SpaceReferenceMapping } from './mapping.ts';
-import { pathOf } from './path-of.ts';
+import { pathFrom, writablePathOf } from './path-of.ts';
 import { Position } from './position.ts';
 import { checkU64, pageInSpace, rangeToRead, type SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
 import { type TableVisitor, TableWalk } from './table-walk.ts';
 import { MappedPage } from './virt-to-phys.ts';
+
+const MAX_TABLES = 1 << 20;
+const MAX_ITEMS = 1 << 20;
 
 /** How {@link walkVaSpaces} walks. */
 export interface WalkOptions {
@@ -16,7 +21,7 @@ export interface WalkOptions {
   readonly aliases?: boolean;
   /** Tables that may be entered, roots included; 1,048,576 unless given. */
   readonly maxTables?: number;
-  /** Items that may be found in all spaces; 16,777,216 unless given. */
+  /** Items that may be found in all spaces; 1,048,576 unless given: 4 GiB in pages. */
   readonly maxItems?: number;
 }
 
@@ -67,15 +72,16 @@ export function walkVaSpaces<A>(
 ): SpaceMappings[] {
   checkArchitecture('walkVaSpaces', architecture);
   const range = rangeToRead('walkVaSpaces', address, len);
+  if (!Array.isArray(roots)) throw wrongKind('walkVaSpaces', roots, 'an array of roots');
   const survey: Survey = {
-    owners: (options.aliases ?? architecture.findsAliases) ? new Map() : undefined,
-    maxTables: options.maxTables ?? 1 << 20,
-    maxItems: options.maxItems ?? 1 << 24,
+    owners: (options?.aliases ?? architecture.findsAliases) ? new Map() : undefined,
+    maxTables: limitOf('walkVaSpaces', 'maxTables', options?.maxTables, MAX_TABLES),
+    maxItems: limitOf('walkVaSpaces', 'maxItems', options?.maxItems, MAX_ITEMS),
     tables: 0,
     items: 0,
   };
-  return Array.from(roots, (table) => {
-    const path = pathOf('walkVaSpaces', architecture, op, { table });
+  return Array.from<A, SpaceMappings>(roots, (table) => {
+    const path = pathFrom('walkVaSpaces', architecture, op, table);
     return new SpaceWalk(architecture, path, op.toPhys(table), survey).run(range);
   });
 }
@@ -99,14 +105,14 @@ class SpaceWalk implements TableVisitor {
     const { architecture, path, space, items } = this;
     const walk = new TableWalk(architecture, path, range, this);
     if (this.wants(0, new Position(range.first))) {
-      while (walk.advance()) this.add({ kind: 'ThisSpace', mapping: new MappedPage(walk) });
+      while (walk.advance()) this.add({ kind: 'ThisSpace', mapping: new MappedPage(walk).toMapping() });
     }
     return { space, items };
   }
 
   wants(depth: number, position: Position): boolean {
     const { survey, space } = this;
-    if (survey.tables >= survey.maxTables) throw tooMany('tables', survey.maxTables);
+    if (survey.tables >= survey.maxTables) throw tooMany('walkVaSpaces', 'tables', survey.maxTables);
     survey.tables += 1;
     if (survey.owners === undefined) return true;
     const key = this.path.keyOf(depth);
@@ -123,20 +129,10 @@ class SpaceWalk implements TableVisitor {
 
   private add(item: SpaceAwareMapping): void {
     const { survey } = this;
-    if (survey.items >= survey.maxItems) throw tooMany('items', survey.maxItems);
+    if (survey.items >= survey.maxItems) throw tooMany('walkVaSpaces', 'items', survey.maxItems);
     survey.items += 1;
     this.items.push(item);
   }
-}
-
-function tooMany(what: string, limit: number): PageTableError {
-  return new PageTableError(
-    'LIMIT_EXCEEDED',
-    `walkVaSpaces: more than ${limit} ${what}; give a higher limit, or a smaller range`,
-    {
-      limit,
-    },
-  );
 }
 
 /**
@@ -158,6 +154,8 @@ export function spaceAwareMap<A>(
   builtRoots: ReadonlyMap<SpaceId, A>,
 ): void {
   checkArchitecture('spaceAwareMap', architecture);
+  if (typeof refMap !== 'object' || refMap === null) throw wrongKind('spaceAwareMap', refMap, 'a reference');
+  if (!(builtRoots instanceof Map)) throw wrongKind('spaceAwareMap', builtRoots, 'a Map of built roots');
   const { depth, space, ourVa, theirVa } = refMap;
   checkU64('spaceAwareMap', 'ourVa', ourVa);
   checkU64('spaceAwareMap', 'theirVa', theirVa);
@@ -171,47 +169,35 @@ export function spaceAwareMap<A>(
       `spaceAwareMap: space ${typeof space === 'bigint' ? hex(space) : String(space)} is not among the ${builtRoots.size} built roots; expected it to be built before ours`,
     );
   }
-  const theirs = pathOf('spaceAwareMap', architecture, op, { table });
-  if (depth === 0) copyRoot(architecture, op, theirs);
-  else
-    shareTable(
-      architecture,
-      op,
-      theirs,
-      depth,
-      new Position(pageInSpace(ourVa)),
-      new Position(pageInSpace(theirVa)),
-    );
+  const theirs = pathFrom('spaceAwareMap', architecture, op, table);
+  if (depth === 0) {
+    copyRoot(architecture, op, theirs);
+    return;
+  }
+  const low = descendToRead(theirs, architecture, new Position(pageInSpace(theirVa)), depth - 1);
+  const { high } = theirs;
+  const ourPlace = new Position(pageInSpace(ourVa));
+  const ours = writablePathOf('spaceAwareMap', architecture, op);
+  descend(ours, architecture, ourPlace, depth - 1);
+  ours.write(depth - 1, ourPlace.index(depth - 1), low, low === 0 ? 0 : high);
 }
 
 function copyRoot<A>(architecture: Architecture, op: TableOps<A>, theirs: TablePath): void {
   for (let index = 0; index < architecture.PAGE_TABLE_ENTRIES_PER_TABLE; index += 1) {
     // Our root may move with any entry.
-    const ours = pathOf('spaceAwareMap', architecture, op);
+    const ours = writablePathOf('spaceAwareMap', architecture, op);
     if (ours.keyOf(0) === theirs.keyOf(0)) return;
     const low = theirs.read(0, index);
     ours.write(0, index, low, theirs.high);
   }
 }
 
-/** Makes our entry that leads to the table at a depth the same as theirs. */
-function shareTable<A>(
-  architecture: Architecture,
-  op: TableOps<A>,
-  theirs: TablePath,
-  depth: number,
-  ourPlace: Position,
-  theirPlace: Position,
-): void {
-  const { present } = architecture.facts;
-  let low = theirs.read(0, theirPlace.index(0));
-  for (let above = 1; above < depth && (low & present) === present; above += 1) {
-    theirs.enter(above - 1, low, theirs.high);
-    low = theirs.read(above, theirPlace.index(above));
+/** Bits 31:0 of the entry for a page in the table at a depth, bits 63:32 being in `path.high`; 0 if it leads to no table. */
+function descendToRead(path: TablePath, { facts }: Architecture, position: Position, depth: number): number {
+  for (let above = 0; ; above += 1) {
+    const low = path.read(above, position.index(above));
+    if ((low & facts.present) !== facts.present) return 0;
+    if (above === depth) return low;
+    path.enter(above, low, path.high);
   }
-  const isPresent = (low & present) === present;
-  const high = theirs.high;
-  const ours = pathOf('spaceAwareMap', architecture, op);
-  descend(ours, architecture, ourPlace, depth - 1);
-  ours.write(depth - 1, ourPlace.index(depth - 1), isPresent ? low : 0, isPresent ? high : 0);
 }

@@ -2,16 +2,21 @@ import { addressOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
 import type { TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
+import { limitOf, tooMany } from './limits.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 import { pathOf } from './path-of.ts';
 import { rangeToRead } from './range.ts';
-import { type PagesOfTable, TableWalk } from './table-walk.ts';
+import { type PagesOfTable, type TableVisitor, TableWalk } from './table-walk.ts';
 
 const FRAMES_PER_HIGH = 2 ** 20;
 const PAGE_BYTES = 4096n;
 const PAGE_SHIFT = 12;
+const MAX_TABLES = 1 << 22;
 
-/** A page that is mapped. Addresses are worked out when they are asked for: `page` and `frame` cost no `bigint`. */
+/**
+ * A page that is mapped. Addresses are worked out when they are asked for: `page` and `frame` cost no `bigint`. To be copied or spread, it must be made a
+ * plain object first: {@link toMapping}.
+ */
 export class MappedPage implements Mapping {
   /** Number of the frame, in `[0, 2^40)`: `physBase` divided by 4096. */
   readonly frame: number;
@@ -55,8 +60,13 @@ export class MappedPage implements Mapping {
   }
 }
 
-/** The present pages of a range, one at a time. */
-class MappedPages implements IterableIterator<MappedPage, undefined> {
+/** Mapped pages, found one by one. */
+export interface MappedPages extends Iterator<MappedPage, undefined> {
+  /** For loops, spreading and the like, which go on from here. What it gives with `done` means nothing. */
+  [Symbol.iterator](): Iterator<MappedPage, unknown>;
+}
+
+class PageIterator implements MappedPages {
   private readonly walk: TableWalk;
 
   constructor(walk: TableWalk) {
@@ -68,9 +78,8 @@ class MappedPages implements IterableIterator<MappedPage, undefined> {
     return walk.advance() ? { done: false, value: new MappedPage(walk) } : { done: true, value: undefined };
   }
 
-  /** For loops, spreading and the like, which go on from here. */
-  [Symbol.iterator](): IterableIterator<MappedPage, undefined> {
-    return new LoopedPages(this.walk) as Iterable<MappedPage> as IterableIterator<MappedPage, undefined>;
+  [Symbol.iterator](): Iterator<MappedPage, unknown> {
+    return new LoopedPages(this.walk);
   }
 }
 
@@ -90,9 +99,27 @@ class LoopedPages {
     const found = walk.advance();
     return { done: !found, value: new MappedPage(walk) };
   }
+}
 
-  [Symbol.iterator](): this {
-    return this;
+/** How {@link virtToPhys} walks. */
+export interface TranslateOptions {
+  /** Tables below the root that may be entered, a table counted as often as entries lead to it; 4,194,304 unless given. */
+  readonly maxTables?: number;
+}
+
+/** Counts tables. */
+class TableLimit implements TableVisitor {
+  private readonly limit: number;
+  private tables = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  wants(): boolean {
+    this.tables += 1;
+    if (this.tables > this.limit) throw tooMany('virtToPhys', 'tables', this.limit);
+    return true;
   }
 }
 
@@ -107,16 +134,19 @@ class LoopedPages {
  * @param op - of the store
  * @param address - byte address; bits above bit 47 do not count
  * @param len - bytes; the range ends with the 48-bit space at the latest. Without any, an address inside a page still finds that page
- * @throws {@link PageTableError} `OUT_OF_RANGE` if the end is beyond 64 bits; `BAD_ARGUMENT`
+ * @throws {@link PageTableError} `OUT_OF_RANGE` if the end is beyond 64 bits; `BAD_ARGUMENT`. The iterator throws `LIMIT_EXCEEDED` if there
+ *   are more tables than `options` allow
  */
 export function virtToPhys<A>(
   architecture: Architecture,
   op: TableReadOps<A>,
   address: bigint,
   len: bigint,
-): IterableIterator<MappedPage, undefined> {
+  options: TranslateOptions = {},
+): MappedPages {
   checkArchitecture('virtToPhys', architecture);
   const range = rangeToRead('virtToPhys', address, len);
   const path = pathOf('virtToPhys', architecture, op);
-  return new MappedPages(new TableWalk(architecture, path, range));
+  const limit = new TableLimit(limitOf('virtToPhys', 'maxTables', options?.maxTables, MAX_TABLES));
+  return new PageIterator(new TableWalk(architecture, path, range, limit));
 }

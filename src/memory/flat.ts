@@ -77,10 +77,12 @@ export function flatMemory(ram: RamBuffer, regions?: readonly RamRegion[]): Phys
 
 /** The bytes of any kind of RAM, as they are now. */
 function bytesOf(ram: RamBuffer): Uint8Array {
-  if (ArrayBuffer.isView(ram)) return new Uint8Array(ram.buffer, ram.byteOffset, ram.byteLength);
   const buffer = 'buffer' in ram ? ram.buffer : ram;
   // Nothing can be viewed in a buffer that is detached.
-  return buffer.byteLength === 0 ? new Uint8Array(0) : new Uint8Array(buffer);
+  if (buffer.byteLength === 0) return new Uint8Array(0);
+  return ArrayBuffer.isView(ram)
+    ? new Uint8Array(buffer, ram.byteOffset, ram.byteLength)
+    : new Uint8Array(buffer);
 }
 
 /** Makes a check of one region against the buffer's size. */

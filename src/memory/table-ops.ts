@@ -1,4 +1,5 @@
-import { addressOf, FRAME_BYTES, highHalf, lowHalf, PageTableError } from '../bits/index.ts';
+import { addressOf, FRAME_BYTES, highHalf, lowHalf } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { FrameLookup, PhysicalMemory } from './physical-memory.ts';
 import { DEFAULT_MAX_FRAMES, SparseMemory } from './sparse.ts';
 
@@ -35,7 +36,7 @@ interface TableWriteOps<A> extends TableReadOps<A> {
 /** Operations on tables that stay where they are. */
 export interface FixedTableOps<A> extends TableWriteOps<A> {
   readonly tableMovability: 'MayNotMoveTable';
-  /** Stores a 64-bit entry. */
+  /** Stores a 64-bit entry. What it returns is not looked at. */
   writeEntry(addr: A, entry: bigint): void;
 }
 
@@ -53,7 +54,7 @@ export interface MovableTableOps<A> extends TableWriteOps<A> {
   updateRoot(table: A): void;
 }
 
-/** Operations on tables: a store that page tables are built in. */
+/** Operations on tables: a store that page tables are built in. They must not edit the tables themselves while they are called. */
 export type TableOps<A> = FixedTableOps<A> | MovableTableOps<A>;
 
 /**
@@ -66,6 +67,10 @@ export type TableOps<A> = FixedTableOps<A> | MovableTableOps<A>;
  * @param maxFrames - tables that may be touched
  */
 export function memoryOfTables<A>(ops: TableReadOps<A>, maxFrames = DEFAULT_MAX_FRAMES): PhysicalMemory {
+  const methods = [ops?.fromPhys, ops?.entryAddr, ops?.readEntry];
+  if (methods.some((method) => typeof method !== 'function')) {
+    throw wrongKind('memoryOfTables', ops, 'TableReadOps');
+  }
   return new TableCopies(ops, maxFrames).copies.memory;
 }
 
@@ -85,10 +90,8 @@ class TableCopies<A> implements FrameLookup {
     const entries = Array.from({ length: FRAME_BYTES / ENTRY_BYTES }, (_, index) =>
       ops.readEntry(ops.entryAddr(table, BigInt(index * ENTRY_BYTES))),
     );
-    const wrong = entries.find((entry) => typeof entry !== 'bigint');
-    if (wrong !== undefined) {
-      throw new PageTableError('BAD_ARGUMENT', `readEntry: returned ${String(wrong)}; expected a bigint`);
-    }
+    const wrong = entries.findIndex((entry) => typeof entry !== 'bigint');
+    if (wrong >= 0) throw wrongKind('readEntry returned', entries[wrong], 'a bigint');
     const at = this.copies.add(frame);
     const { words } = this.copies.memory;
     for (const [index, entry] of entries.entries()) {

@@ -16,7 +16,7 @@ import {
   virtToPhys,
   walkVaSpaces,
 } from '../../src/hyperlight-vmem/index.ts';
-import { flatMemory } from '../../src/memory/index.ts';
+import { flatMemory, memoryOfTables } from '../../src/memory/index.ts';
 import { copyOnWriteStore, kind, MapOps, PAGE, pages, put, ROOT, ramStore } from './stores.ts';
 
 /** As much of WebAssembly as is needed; its types are only in the DOM library. */
@@ -37,14 +37,14 @@ describe('arguments', () => {
   const good: Mapping = { physBase: 0x5000n, virtBase: 0x1000n, len: PAGE, kind: kind('rw-') };
 
   test.each<[what: string, given: Partial<Record<keyof Mapping, unknown>>, message: string]>([
-    ['a number', { physBase: 5 }, 'map: physBase is number 5; expected a bigint'],
-    ['nothing', { virtBase: undefined }, 'map: virtBase is undefined undefined; expected a bigint'],
+    ['a number', { physBase: 5 }, 'map: physBase: the number 5; expected a bigint'],
+    ['nothing', { virtBase: undefined }, 'map: virtBase: undefined; expected a bigint'],
     ['a negative address', { virtBase: -1n }, 'map: virtBase is -0x1; expected 0 to 2^64 - 1'],
     ['65 bits', { len: 1n << 64n }, 'map: len is 0x10000000000000000; expected 0 to 2^64 - 1'],
     [
       'a range that goes round',
-      { len: (1n << 48n) + 1n },
-      'map: len is 0x1000000000001; expected at most 2^48',
+      { virtBase: 0x800n, len: 1n << 48n },
+      'map: virtBase 0x800 and len 0x1000000000000 touch 68719476737 pages; expected at most 2^36, all there are',
     ],
     ['no kind', { kind: undefined }, 'map: kind is undefined; expected Unmapped, Basic or Cow'],
     ['another kind', { kind: { kind: 'basic' } }, 'map: kind is basic; expected Unmapped, Basic or Cow'],
@@ -57,10 +57,10 @@ describe('arguments', () => {
   test('a forgotten architecture is told', () => {
     const ops = new MapOps();
     expect(() => map(wrong(ops), wrong<MapOps>(good), wrong(undefined))).toThrow(
-      /^map: architecture .*; expected amd64 or aarch64 as first argument$/,
+      /^map: architecture: .*; expected amd64 or aarch64 as first argument$/,
     );
-    expect(() => virtToPhys(wrong(undefined), ops, 0n, 1n)).toThrow(/^virtToPhys: architecture undefined/);
-    expect(() => walkVaSpaces(wrong('amd64'), ops, [], 0n, 1n)).toThrow(/^walkVaSpaces: architecture amd64/);
+    expect(() => virtToPhys(wrong(undefined), ops, 0n, 1n)).toThrow(/^virtToPhys: architecture: undefined/);
+    expect(() => walkVaSpaces(wrong('amd64'), ops, [], 0n, 1n)).toThrow(/^walkVaSpaces: architecture: amd64/);
   });
 
   test('operations that lack a method are told by its name', () => {
@@ -80,18 +80,133 @@ describe('arguments', () => {
       rootTable: () => 0n,
     };
     expect(() => map(amd64, wrong<MapOps>(readOnly), good)).toThrow(
-      'operations without allocTable and writeEntry',
+      'map: operations without allocTable; expected TableOps',
     );
   });
 
-  test('entries that are no bigint, and tables that move without being allowed to', () => {
+  test('entries that are no bigint', () => {
     const ops = new MapOps();
     ops.readEntry = () => wrong(0);
-    expect(() => map(amd64, ops, good)).toThrow('readEntry: returned 0; expected a bigint');
-    const moving = new MapOps();
-    moving.writeEntry = () => wrong(5n);
-    expect(() => map(amd64, moving, good)).toThrow(
-      'writeEntry: returned 5; expected nothing from operations whose tableMovability is MayNotMoveTable',
+    expect(() => map(amd64, ops, good)).toThrow('readEntry returned: the number 0; expected a bigint');
+  });
+
+  test('what fixed tables return for a write is not looked at', () => {
+    const words = new Map<bigint, bigint>();
+    const inner = new MapOps();
+    const ops: FixedTableOps<bigint> = {
+      tableMovability: 'MayNotMoveTable',
+      entryAddr: inner.entryAddr,
+      readEntry: (addr) => words.get(addr) ?? 0n,
+      toPhys: inner.toPhys,
+      fromPhys: inner.fromPhys,
+      rootTable: () => ROOT,
+      allocTable: () => inner.allocTable(),
+      writeEntry: (addr, entry) => words.set(addr, entry),
+    };
+    map(amd64, ops, good);
+    expect(pages(amd64, ops)).toEqual([[0x1000n, 0x5000n, 'rw-']]);
+  });
+
+  test.each<[what: string, methods: object, message: string]>([
+    ['a mapping is forgotten', {}, 'map: undefined; expected a mapping'],
+    [
+      'no movability',
+      { tableMovability: 'Never' },
+      'map: tableMovability of the operations: Never; expected',
+    ],
+    [
+      'a table that moves, and no updateRoot',
+      { tableMovability: 'MayMoveTable' },
+      'map: operations without updateRoot; expected MovableTableOps',
+    ],
+    ['no table', { allocTable: () => undefined }, 'allocTable returned: undefined; expected a table'],
+    ['an address that is none', { toPhys: () => 5 }, 'toPhys returned: the number 5; expected a bigint'],
+    [
+      'a misaligned table',
+      { allocTable: () => 0x2345n },
+      'allocTable: table at physical address 0x2345; expected',
+    ],
+    [
+      'a table too far away',
+      { allocTable: () => 1n << 52n },
+      'allocTable: table at physical address 0x10000000000000',
+    ],
+  ])('%s: refused, and nothing is written', (what, methods, message) => {
+    const ops = Object.assign(new MapOps(), methods);
+    expect(() => map(amd64, ops, what === 'a mapping is forgotten' ? wrong(undefined) : good)).toThrow(
+      expect.objectContaining({ name: 'PageTableError', message: expect.stringContaining(message) }),
+    );
+    expect(ops.words.size).toBe(0);
+  });
+
+  test.each<[what: string, call: (ops: MapOps) => unknown, message: string]>([
+    [
+      'one root instead of a list',
+      (ops) => walkVaSpaces(amd64, ops, wrong(ROOT), 0n, 1n),
+      'expected an array of roots',
+    ],
+    ['a root that is none', (ops) => walkVaSpaces(amd64, ops, [wrong(undefined)], 0n, 1n), 'expected a root'],
+    [
+      'a misaligned root',
+      (ops) => walkVaSpaces(amd64, ops, [0x123n], 0n, 1n),
+      'root at 0x123; expected a multiple',
+    ],
+    [
+      'no limit',
+      (ops) => walkVaSpaces(amd64, ops, [ROOT], 0n, 1n, { maxTables: Number.NaN }),
+      'a number from 0',
+    ],
+    [
+      'no limit of items',
+      (ops) => walkVaSpaces(amd64, ops, [ROOT], 0n, 1n, { maxItems: -1 }),
+      'a number from 0',
+    ],
+    [
+      'no limit either',
+      (ops) => virtToPhys(amd64, ops, 0n, 1n, { maxTables: wrong('9') }),
+      'a number from 0',
+    ],
+    [
+      'a forgotten reference',
+      (ops) => spaceAwareMap(amd64, ops, wrong(undefined), new Map()),
+      'expected a reference',
+    ],
+    [
+      'forgotten roots',
+      (ops) => spaceAwareMap(amd64, ops, { depth: 1, space: ROOT, ourVa: 0n, theirVa: 0n }, wrong({})),
+      'expected a Map of built roots',
+    ],
+    ['no memory', () => new MemoryTableOps(wrong(undefined), { root: 0n }), 'expected a PhysicalMemory'],
+    [
+      'bytes for a memory',
+      () => new MemoryTableOps(wrong(new Uint8Array(9)), { root: 0n }),
+      'expected a PhysicalMemory',
+    ],
+    [
+      'no options',
+      () => new MemoryTableOps(ramStore().memory, wrong(undefined)),
+      'expected options with the root',
+    ],
+    ['null for options', () => new GuestPageTableBuffer(0n, wrong(null)), 'expected options, or none'],
+    [
+      'a limit of tables that is none',
+      () => new GuestPageTableBuffer(0n, { maxTables: 16.5 }),
+      'a whole number from 1',
+    ],
+    [
+      'nothing to copy',
+      () => new CopyOnWriteTableOps(wrong<MapOps>(undefined), () => true),
+      'expected operations on tables',
+    ],
+    ['no store', () => memoryOfTables(wrong<MapOps>(undefined)), 'expected TableReadOps'],
+    [
+      'a scratch region of no architecture',
+      () => scratchBaseGva(wrong(0x4000n), wrong(undefined)),
+      'expected amd64 or',
+    ],
+  ])('%s is refused in words', (_, call, message) => {
+    expect(() => call(new MapOps())).toThrow(
+      expect.objectContaining({ name: 'PageTableError', message: expect.stringContaining(message) }),
     );
   });
 
@@ -204,7 +319,10 @@ describe('MemoryTableOps', () => {
     expect(() => put(amd64, giving(tooHigh), 0n, 0n, 1n)).toThrow(code('NOT_IN_MEMORY'));
     expect(memory.isClear(0)).toBe(true);
     expect(() => giving(0n).readEntry(4n)).toThrow(code('MISALIGNED'));
-    expect(() => giving(0n).readEntry(wrong(8))).toThrow(code('MISALIGNED'));
+    expect(() => giving(0n).readEntry(wrong(8))).toThrow(code('BAD_ARGUMENT'));
+    expect(() => put(amd64, giving(0n), 0n, 0n, 1n)).toThrow(
+      /^allocTable: was given the root, at 0x0, as a new table/,
+    );
   });
 
   test('tables that are handed out are cleared', () => {
@@ -328,6 +446,39 @@ describe('CopyOnWriteTableOps', () => {
     expect(pages(amd64, ops)).toHaveLength(0x101);
   });
 
+  test('a snapshot reads as it was, whoever reads it, also between calls', () => {
+    const buffer = new GuestPageTableBuffer(ROOT);
+    put(amd64, buffer, 0x1000n, 0x5000n, PAGE);
+    const frozen = ROOT + BigInt(buffer.size) * PAGE;
+    const cow = new CopyOnWriteTableOps(buffer, (table) => table < frozen);
+    const before = virtToPhys(amd64, cow, 0n, 0x10_0000n);
+    put(amd64, cow, 0x1000n, 0x9000n, PAGE);
+    const [{ items }] = walkVaSpaces(amd64, cow, [ROOT], 0n, 0x10_0000n);
+    expect(items).toEqual([
+      { kind: 'ThisSpace', mapping: { physBase: 0x5000n, virtBase: 0x1000n, len: PAGE, kind: kind('rw-') } },
+    ]);
+    expect(before.next().value?.physBase).toBe(0x5000n);
+    expect(cow.readEntry(ROOT)).toBe(buffer.readEntry(ROOT));
+    const reference = { depth: 1, space: ROOT, ourVa: 1n << 39n, theirVa: 0n };
+    spaceAwareMap(amd64, cow, reference, new Map([[ROOT, ROOT]]));
+    expect(pages(amd64, cow)).toEqual([
+      [0x1000n, 0x9000n, 'rw-'],
+      [0x80_0000_1000n, 0x5000n, 'rw-'],
+    ]);
+  });
+
+  test('tables that a call has made are not asked about', () => {
+    const asked: bigint[] = [];
+    const isFrozen = (table: bigint) => {
+      asked.push(table);
+      return true;
+    };
+    const inner = new MapOps();
+    put(amd64, new CopyOnWriteTableOps(inner, isFrozen), 0x1000n, 0x5000n, 0x2000n);
+    expect(asked).toEqual([ROOT]);
+    expect(inner.next).toBe(ROOT + 5n * PAGE);
+  });
+
   test('expects tables that do not move, and a function', () => {
     const { ops } = copyOnWriteStore();
     expect(() => new CopyOnWriteTableOps(wrong<FixedTableOps<bigint>>(ops), () => true)).toThrow(
@@ -335,6 +486,26 @@ describe('CopyOnWriteTableOps', () => {
     );
     expect(() => new CopyOnWriteTableOps(new MapOps(), wrong(undefined))).toThrow(code('BAD_ARGUMENT'));
   });
+});
+
+test('tables without pages, hundreds of millions of them, are bounded in one step', () => {
+  const ops = new MapOps();
+  for (let i = 0n; i < 512n; i += 1n) {
+    for (const [table, next] of [
+      [0n, 1n],
+      [1n, 2n],
+      [2n, 3n],
+    ]) {
+      ops.words.set(ROOT + table * PAGE + 8n * i, (ROOT + next * PAGE) | 0x23n);
+    }
+  }
+  const found = virtToPhys(amd64, ops, 0n, 1n << 48n, { maxTables: 1000 });
+  expect(() => found.next()).toThrow(
+    expect.objectContaining({
+      code: 'LIMIT_EXCEEDED',
+      message: 'virtToPhys: more than 1000 tables; give a higher limit, or a smaller range',
+    }),
+  );
 });
 
 describe('walkVaSpaces', () => {

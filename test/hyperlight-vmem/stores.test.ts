@@ -262,7 +262,9 @@ describe('tables of any store as memory', () => {
   test('what is no entry is refused, and so are too many tables', () => {
     const own = new MapOps();
     own.readEntry = () => 5 as unknown as bigint;
-    expect(() => memoryOfTables(own).readEntry(256, 0)).toThrow('readEntry: returned 5; expected a bigint');
+    expect(() => memoryOfTables(own).readEntry(256, 0)).toThrow(
+      'readEntry returned: the number 5; expected a bigint',
+    );
     expect(() => new Walker(memoryOfTables(ops, 2), paging).translate(0x400)).toThrow(
       expect.objectContaining({ code: 'LIMIT_EXCEEDED' }),
     );

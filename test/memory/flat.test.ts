@@ -319,6 +319,13 @@ describe('a typed array is as much of its buffer as it shows', () => {
   });
 });
 
+test('a part of a buffer that was transferred away is DETACHED, too', () => {
+  const buffer = new ArrayBuffer(3 * 4096);
+  const memory = flatMemory(new Uint8Array(buffer, 4096, 2 * 4096));
+  structuredClone(buffer, { transfer: [buffer] });
+  expect(() => memory.current()).toThrow(expect.objectContaining({ code: 'DETACHED' }));
+});
+
 test('a buffer that was transferred away is DETACHED, by name', () => {
   const buffer = new ArrayBuffer(4 * 4096);
   const memory = flatMemory(buffer);

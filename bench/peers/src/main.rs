@@ -1,8 +1,10 @@
-//! The Rust side of `npm run bench:peers`: the same rows as tablewalk's own side, done by the page-table mappers
-//! of the crates `x86_64` and `page_table_multiarch`.
+//! The Rust side of `npm run bench:peers`: the same rows as tablewalk's own side, done by the page-table code of the
+//! crates `x86_64`, `page_table_multiarch` and `hyperlight-common`.
 //!
-//! `peers ROUNDS` prints one JSON line per row and peer. A wrong result ends the program with a panic.
+//! `peers ROUNDS PART` prints one JSON line per row and peer; a part is what one script of tablewalk's side stands
+//! beside. A wrong result ends the program with a panic.
 
+mod hyperlight;
 mod mapper;
 mod multiarch;
 mod offset;
@@ -11,14 +13,25 @@ mod recursive;
 mod rows;
 
 fn main() {
-    let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).filter(|&n| n > 0);
-    let Some(rounds) = rounds else {
-        eprintln!("usage: peers ROUNDS");
-        std::process::exit(2);
-    };
-    let ram = rows::guest_ram();
-    offset::run(ram, rounds);
-    multiarch::run(ram, rounds);
-    #[cfg(target_os = "linux")]
-    recursive::run(rounds);
+    let mut args = std::env::args().skip(1);
+    let rounds = args.next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
+    let (Some(rounds), Some(part), None) = (rounds, args.next(), args.next()) else { usage() };
+    match part.as_str() {
+        "mappers" => {
+            let ram = rows::guest_ram();
+            offset::run(ram, rounds);
+            multiarch::run(ram, rounds);
+        }
+        #[cfg(target_os = "linux")]
+        "recursive" => recursive::run(rounds),
+        #[cfg(not(target_os = "linux"))]
+        "recursive" => {}
+        "hyperlight" => hyperlight::run(rounds),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("usage: peers ROUNDS mappers|recursive|hyperlight");
+    std::process::exit(2);
 }

@@ -13,6 +13,8 @@ pub const RAM_SIZE: u64 = 192 << 20;
 /// Offset in a page of the addresses that are translated.
 pub const OFFSET: u64 = 0x123;
 
+const WARM_UP: Duration = Duration::from_millis(100);
+
 /// Zeroed guest RAM, which lives as long as the program; physical address p is at the returned address + p.
 pub fn guest_ram() -> u64 {
     let layout = Layout::from_size_align(RAM_SIZE as usize, SIZE_4K as usize).unwrap();
@@ -101,11 +103,39 @@ impl Report {
     /// time they took, without whatever it did to set them up.
     pub fn row(&self, row: &str, interface: &str, count: usize, mut pass: impl FnMut(usize) -> Duration) {
         pass(0);
-        let ns: Vec<String> = (1..=self.rounds)
-            .map(|round| format!("{:.3}", pass(round).as_nanos() as f64 / count as f64))
+        let times: Vec<Duration> = (1..=self.rounds).map(pass).collect();
+        self.print(row, interface, count, &times, "");
+    }
+
+    /// As `row`, for passes that also return what says that they were right: the same each time, and for each side.
+    pub fn row_with_sum(
+        &self,
+        row: &str,
+        interface: &str,
+        count: usize,
+        mut pass: impl FnMut() -> (Duration, u64),
+    ) {
+        let (_, expected) = pass();
+        // These passes take half a millisecond: a processor that has rested is slow for longer than that.
+        let start = Instant::now();
+        while start.elapsed() < WARM_UP {
+            pass();
+        }
+        let times: Vec<Duration> = (1..=self.rounds)
+            .map(|_| {
+                let (time, sum) = pass();
+                assert_eq!(sum, expected, "{row}");
+                time
+            })
             .collect();
+        self.print(row, interface, count, &times, &format!(r#","sum":{expected}"#));
+    }
+
+    fn print(&self, row: &str, interface: &str, count: usize, times: &[Duration], rest: &str) {
+        let ns: Vec<String> =
+            times.iter().map(|time| format!("{:.3}", time.as_nanos() as f64 / count as f64)).collect();
         println!(
-            r#"{{"peer":"{}","row":"{row}","interface":"{interface}","count":{count},"ns":[{}]}}"#,
+            r#"{{"peer":"{}","row":"{row}","interface":"{interface}","count":{count},"ns":[{}]{rest}}}"#,
             self.peer,
             ns.join(",")
         );
