@@ -1,8 +1,9 @@
-import { type PAddr, VAddr } from './addr.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
+import { PAddr, VAddr } from './addr.ts';
 import { EmptyAlloc } from './alloc.ts';
 import { Handle, type PageFlags } from './handle.ts';
-import type { Map } from './map.ts';
-import { Page, PageRange } from './page.ts';
+import { Map } from './map.ts';
+import { checkRange, Page, PageRange } from './page.ts';
 import type { Size } from './size.ts';
 
 /** How a page is mapped, as the maker of a mapper reads it back. */
@@ -54,6 +55,7 @@ export class ContractViolation extends Error {
 export function mapContract<S extends Size, A, E extends PageFlags<S>>(
   make: () => ContractSubject<S, A, E>,
 ): ContractRule[] {
+  if (typeof make !== 'function') throw wrongKind('mapContract', make, 'a function that makes a mapper');
   return Object.entries(RULES).map(([name, rule]) => ({ name, run: () => rule(new Trial(make())) }));
 }
 
@@ -70,7 +72,11 @@ class Trial<S extends Size, A, E extends PageFlags<S>> {
   /** What the allocator was given back. */
   readonly freed: string[] = [];
 
-  constructor({ mapper, alloc, pages, frames, look }: ContractSubject<S, A, E>) {
+  constructor(subject: ContractSubject<S, A, E>) {
+    const pages = checkRange('mapContract: pages', subject?.pages, VAddr);
+    const frames = checkRange('mapContract: frames', subject.frames, PAddr);
+    const { mapper, alloc, look } = subject;
+    if (!(mapper instanceof Map)) throw wrongKind('mapContract: mapper', mapper, 'a Map');
     this.mapper = mapper;
     this.alloc = alloc;
     this.virt = [...pages].slice(0, PAGES);

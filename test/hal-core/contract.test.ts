@@ -21,6 +21,7 @@ import {
 import { Walker } from '../../src/walk/index.ts';
 import { DictionaryMapper, key, Mapping } from './dictionary.ts';
 import { base, CountingAlloc, CR0_WP, frame, frameOf, hex, Machine, page, pageOf, SIZES } from './machine.ts';
+import { refused } from './thrown.ts';
 
 const ADDRESS = 0x80_0000_0000n;
 
@@ -646,4 +647,20 @@ test('a subject with too few pages is refused', () => {
     return { ...subject, pages: page(0n).rangeInclusive(page(0x2000n)) };
   };
   expect(() => mapContract(make)[0].run()).toThrow('expected at least 4 of each');
+});
+
+test('what is no subject is refused, and what makes none', () => {
+  refused(
+    () => mapContract(undefined as never),
+    'BAD_ARGUMENT',
+    'mapContract: undefined; expected a function',
+  );
+  const subject = ofDictionary(new DictionaryMapper());
+  for (const [none, says] of [
+    [undefined, 'pages: undefined; expected a PageRange of VAddr'],
+    [{ ...subject, frames: subject.pages }, 'expected a PageRange of PAddr'],
+    [{ ...subject, mapper: new globalThis.Map() }, 'mapper: [object Map]; expected a Map'],
+  ] as const) {
+    refused(() => mapContract(() => none as never)[0].run(), 'BAD_ARGUMENT', says);
+  }
 });
