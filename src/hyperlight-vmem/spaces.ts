@@ -103,7 +103,8 @@ class SpaceWalk implements TableVisitor {
 
   run(range: SpaceRange): SpaceMappings {
     const { architecture, path, space, items } = this;
-    const walk = new TableWalk(architecture, path, range, this);
+    // What all spaces may enter together is counted in `wants`.
+    const walk = new TableWalk(architecture, path, range, Number.POSITIVE_INFINITY, this);
     if (this.wants(0, new Position(range.first))) {
       while (walk.advance()) this.add({ kind: 'ThisSpace', mapping: new MappedPage(walk).toMapping() });
     }

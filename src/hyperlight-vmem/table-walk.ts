@@ -1,5 +1,6 @@
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { Architecture } from './architecture.ts';
+import { tooMany } from './limits.ts';
 import { Position } from './position.ts';
 import type { SpaceRange } from './range.ts';
 import { LAST_DEPTH, type TablePath } from './table-path.ts';
@@ -39,6 +40,9 @@ export class TableWalk {
   private readonly path: TablePath;
   private readonly memory: PhysicalMemory;
   private readonly visitor: TableVisitor | undefined;
+  /** Tables that may be entered, and those that were. */
+  private readonly maxTables: number;
+  private tables = 0;
   private readonly present: number;
   /** The first page of which no entry has been looked at, and how many there are from it on. */
   private readonly position: Position;
@@ -49,12 +53,19 @@ export class TableWalk {
   private nextIndex = 0;
   private limit = 0;
 
-  constructor(architecture: Architecture, path: TablePath, range: SpaceRange, visitor?: TableVisitor) {
+  constructor(
+    architecture: Architecture,
+    path: TablePath,
+    range: SpaceRange,
+    maxTables: number,
+    visitor?: TableVisitor,
+  ) {
     this.architecture = architecture;
     this.present = architecture.facts.present;
     this.path = path;
     this.memory = path.memory;
     this.visitor = visitor;
+    this.maxTables = maxTables;
     this.table = { firstPage: 0 };
     this.position = new Position(range.first);
     this.left = range.count;
@@ -98,6 +109,8 @@ export class TableWalk {
       const low = path.read(depth, position.index(depth));
       if ((low & present) === present) {
         path.enter(depth, low, path.high);
+        this.tables += 1;
+        if (this.tables > this.maxTables) throw tooMany('virtToPhys', 'tables', this.maxTables);
         if (visitor === undefined || visitor.wants(depth + 1, position)) {
           position.depth = depth + 1;
           if (position.depth < LAST_DEPTH) continue;

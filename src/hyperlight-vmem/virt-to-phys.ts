@@ -2,11 +2,11 @@ import { addressOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
 import type { TableReadOps } from '../memory/index.ts';
 import { type Architecture, checkArchitecture } from './architecture.ts';
-import { limitOf, tooMany } from './limits.ts';
+import { limitOf } from './limits.ts';
 import type { Mapping, MappingKind } from './mapping.ts';
 import { pathOf } from './path-of.ts';
 import { rangeToRead } from './range.ts';
-import { type PagesOfTable, type TableVisitor, TableWalk } from './table-walk.ts';
+import { type PagesOfTable, TableWalk } from './table-walk.ts';
 
 const FRAMES_PER_HIGH = 2 ** 20;
 const PAGE_BYTES = 4096n;
@@ -107,22 +107,6 @@ export interface TranslateOptions {
   readonly maxTables?: number;
 }
 
-/** Counts tables. */
-class TableLimit implements TableVisitor {
-  private readonly limit: number;
-  private tables = 0;
-
-  constructor(limit: number) {
-    this.limit = limit;
-  }
-
-  wants(): boolean {
-    this.tables += 1;
-    if (this.tables > this.limit) throw tooMany('virtToPhys', 'tables', this.limit);
-    return true;
-  }
-}
-
 /**
  * The mapped pages that a range of virtual addresses touches, ascending in the 48-bit space, one item for each page; pages that are not
  * mapped are left out. Entries above the last level count as tables if they are present; their rights are not joined with the page's.
@@ -147,6 +131,6 @@ export function virtToPhys<A>(
   checkArchitecture('virtToPhys', architecture);
   const range = rangeToRead('virtToPhys', address, len);
   const path = pathOf('virtToPhys', architecture, op);
-  const limit = new TableLimit(limitOf('virtToPhys', 'maxTables', options?.maxTables, MAX_TABLES));
-  return new PageIterator(new TableWalk(architecture, path, range, limit));
+  const maxTables = limitOf('virtToPhys', 'maxTables', options?.maxTables, MAX_TABLES);
+  return new PageIterator(new TableWalk(architecture, path, range, maxTables));
 }
