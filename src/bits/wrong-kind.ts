@@ -11,22 +11,15 @@ export function wrongKind(operation: string, value: unknown, expected: string): 
   return new PageTableError('BAD_ARGUMENT', `${operation}: ${textOf(value)}; expected ${expected}`);
 }
 
-/** Characters of a text that a message has at most. */
-const LONGEST = 200;
-
 /** What a value is, in few words, whatever it is. */
 function textOf(value: unknown): string {
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
-    return `the ${typeof value} ${value}`;
-  }
+  const kind = typeof value;
+  if (kind === 'number' || kind === 'bigint' || kind === 'boolean') return `the ${kind} ${value}`;
   try {
-    if (Array.isArray(value)) return `an array of ${value.length} elements`;
-    if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
     const text = String(value);
-    if (text === '[object Object]') return `an object of class ${(value as object).constructor.name}`;
-    return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+    if (text.length < 200) return text;
   } catch {
-    // No text of its own: no prototype, or a method that throws.
-    return `an ${typeof value}`;
+    // It has no text: no prototype, or a method that throws.
   }
+  return Object.prototype.toString.call(value);
 }

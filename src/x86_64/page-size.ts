@@ -1,4 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import { PageTableFlags } from './flags.ts';
 
 /** What a page size is: one of {@link Size4KiB}, {@link Size2MiB}, {@link Size1GiB}. `Name` keeps them apart as types. */
@@ -52,10 +53,7 @@ export const Size1GiB: Size1GiB = new SizeOf('1GiB', 3);
 /** Refuses what is none of the three sizes. */
 export function checkSize(size: PageSize): void {
   if (size !== Size4KiB && size !== Size2MiB && size !== Size1GiB) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `page size ${size}; expected one of Size4KiB, Size2MiB and Size1GiB`,
-    );
+    throw wrongKind('page size', size, 'one of Size4KiB, Size2MiB and Size1GiB');
   }
 }
 

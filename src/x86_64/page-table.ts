@@ -148,10 +148,10 @@ export class PageTableEntry extends ReadonlyPageTableEntry {
    */
   setFrame(frame: PhysFrame, flags: PageTableFlags): void {
     if (frame.pageSize !== Size4KiB) {
-      throw new PageTableError('BAD_ARGUMENT', `setFrame: ${frame}; expected a frame of 4 KiB`);
+      throw wrongKind('setFrame', frame, 'a frame of 4 KiB');
     }
     if ((flags.low & HUGE_PAGE) !== 0) {
-      throw new PageTableError('BAD_ARGUMENT', `setFrame: ${flags}; expected flags without HUGE_PAGE`);
+      throw wrongKind('setFrame', flags, 'flags without HUGE_PAGE');
     }
     this.setAddr(frame.startAddress(), flags);
   }

@@ -232,7 +232,7 @@ export class PageRange<S extends PageSize = Size4KiB> extends HalfOpenRange<Page
   /** The same range in pages of 4 KiB. */
   as4kibPageRange(this: PageRange<Size2MiB>): PageRange {
     if (this.start.pageSize !== Size2MiB) {
-      throw new PageTableError('BAD_ARGUMENT', `as4kibPageRange: ${this}; expected a range of 2-MiB pages`);
+      throw wrongKind('as4kibPageRange', this, 'a range of 2-MiB pages');
     }
     return new PageRange(
       Page.fromStartAddressUnchecked(this.start.startAddress()),

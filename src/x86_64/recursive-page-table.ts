@@ -199,11 +199,7 @@ function checkedIndex(table: PageTable): number {
     );
   }
   if (memory.levels !== undefined && memory.levels !== 4) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `RecursivePageTable: the processor's page tables have ${memory.levels} levels; expected 4-level paging`,
-      { levels: memory.levels },
-    );
+    throw wrongKind("RecursivePageTable: levels of the processor's page tables", memory.levels, '4');
   }
   const high = highOfUnit(page);
   const low = page << 12;

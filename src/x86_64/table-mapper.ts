@@ -1,4 +1,3 @@
-import { PageTableError } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
 import { wrongKind } from '../bits/wrong-kind.ts';
 import { isCanonical, type PhysAddr, VirtAddr, VirtAddrNotValid } from './addr.ts';
@@ -129,7 +128,7 @@ export abstract class TableMapper
       throw wrongKind('cleanUpAddrRange', range, 'a PageRangeInclusive');
     }
     if (range.start.pageSize !== Size4KiB) {
-      throw new PageTableError('BAD_ARGUMENT', `cleanUpAddrRange: ${range}; expected a range of 4-KiB pages`);
+      throw wrongKind('cleanUpAddrRange', range, 'a range of 4-KiB pages');
     }
     this.clean(range.start.pageNumber(), range.end.pageNumber(), deallocator);
   }

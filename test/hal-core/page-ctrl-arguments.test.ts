@@ -101,7 +101,7 @@ test('Mm takes a processor, and addresses', () => {
     'window at VAddr(0x1001); expected a multiple of 4096',
   );
   const { cpu, memory } = new Machine();
-  refused(() => new Mm(new Uint8Array(1 << 20) as never), 'BAD_ARGUMENT', 'Mm: Uint8Array of 1048576 bytes;');
+  refused(() => new Mm(new Uint8Array(1 << 20) as never), 'BAD_ARGUMENT', 'Mm: [object Uint8Array];');
   refused(() => new Mm(cpu, null as never), 'BAD_ARGUMENT', 'Mm: null; expected options');
   for (const physicalMemory of [new Uint8Array(5), null, {}] as never[]) {
     refused(() => new Mm(cpu, { physicalMemory }), 'BAD_ARGUMENT', 'expected memory with readEntry');
