@@ -128,7 +128,7 @@ describe.each([amd64, aarch64])('%s', (architecture) => {
         for (const { name, ops } of stores)
           expect([name, pages(architecture, ops)]).toEqual([name, expected]);
       }),
-      { numRuns: LONG ? 400 : 40 },
+      { numRuns: LONG ? 400 : 20 },
     );
   }, 600_000);
 });
@@ -190,7 +190,7 @@ test.each(Object.keys(KINDS))(
         // Accessed and dirty are set from the start, so that the processor never writes to the tables.
         expect(before.every((word, i) => word === tables.words[i])).toBe(true);
       }),
-      { numRuns: LONG ? 200 : 12 },
+      { numRuns: LONG ? 200 : 8 },
     );
     expect(accesses).toBeGreaterThan(1000);
   },

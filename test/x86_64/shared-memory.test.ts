@@ -7,7 +7,7 @@ import { OffsetPageTable, PageTable, VirtAddr } from '../../src/x86_64/index.ts'
 import { LONG } from '../support/long.ts';
 
 /** How long to try: longer in `npm run test:long`. */
-const MILLISECONDS = LONG ? 30_000 : 10_000;
+const MILLISECONDS = LONG ? 30_000 : 4_000;
 const ROOT = 0x1000n;
 // Two pages of one table, and two frames whose numbers differ in both halves of an entry.
 const PAGES = [0x7f_0000_005, 0x7f_0000_006];
