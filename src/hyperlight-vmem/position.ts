@@ -45,18 +45,16 @@ export class Position {
    * @returns how many pages that is
    */
   skip(depth: number): number {
-    const { upper, lower } = this;
-    const inRoot = depth === 0 ? upper & LAST_IN_TABLE : 0;
-    const skipped =
-      depth === 2 ? 512 - (lower & LAST_IN_TABLE) : (depth === 0 ? 512 - inRoot : 1) * HALF_PAGES - lower;
+    const before = this.page(false);
+    if (depth === 0) this.upper |= LAST_IN_TABLE;
+    this.lower = depth === 2 ? (this.lower | LAST_IN_TABLE) + 1 : HALF_PAGES;
     this.depth = depth;
-    if (depth === 2) {
-      this.lower = (lower | LAST_IN_TABLE) + 1;
-      if (this.lower < HALF_PAGES) return skipped;
+    if (this.lower === HALF_PAGES) {
+      this.lower = 0;
+      this.upper = (this.upper + 1) & (HALF_PAGES - 1);
+      this.depth = (this.upper & LAST_IN_TABLE) === 0 ? 0 : 1;
     }
-    this.lower = 0;
-    this.upper = (depth === 0 ? (upper | LAST_IN_TABLE) + 1 : upper + 1) & (HALF_PAGES - 1);
-    this.depth = (this.upper & LAST_IN_TABLE) === 0 ? 0 : 1;
-    return skipped;
+    const skipped = this.page(false) - before;
+    return skipped > 0 ? skipped : skipped + SPACE_PAGES;
   }
 }

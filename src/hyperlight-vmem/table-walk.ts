@@ -8,7 +8,10 @@ import { LAST_DEPTH, type TablePath } from './table-path.ts';
 /** So far below 0 that no entry of a table there is above it. */
 const NOWHERE = -4096;
 
-/** Where the pages of a table of the last depth are. */
+/**
+ * Where the pages of a table of the last depth are. One object for all of them: in each page, a number above 2^31 would be an object of
+ * its own.
+ */
 export interface PagesOfTable {
   /** Number of the page of entry 0, in `[0, 2^52)`. */
   readonly firstPage: number;
