@@ -32,17 +32,38 @@ const PAGE_ORDER = 13;
 // Lowest bit, in the low half, of a second piece of a page's address (PSE-36), and its mask once shifted down.
 const PIECE_SHIFT = 14;
 const PIECE_MASK = 15;
-// Rights bits of the low half that count only if every level has them.
-const RIGHTS_AND = 16;
-// Rights bits of the high half that count if any level has them.
-const RIGHTS_OR = 17;
+// Rights bits of the low half of an entry that leads to a table, which count only if every level has them.
+const TABLE_AND = 16;
+// Rights bits of its high half, which count if any level has them.
+const TABLE_OR = 17;
 // Bits of the low half of an entry that maps a page.
 const ACCESSED = 18;
 const DIRTY = 19;
 const GLOBAL = 20;
 // Bit of the low half of an entry that leads to a table.
 const TABLE_ACCESSED = 21;
-const FACTS = 24;
+// The same as TABLE_AND and TABLE_OR, of an entry that maps a page.
+const PAGE_AND = 22;
+const PAGE_OR = 23;
+// Which of the bits in DIRTY and GLOBAL say it by being clear.
+const DIRTY_FLIP = 24;
+const GLOBAL_FLIP = 25;
+// Bits of the high half without which no page is dirty.
+const DIRTY_NEEDS = 26;
+// The bit of the high half by which a page is one of a contiguous group.
+const CONTIGUOUS = 27;
+const FACTS = 32;
+
+/** Rights that a low half gives or refuses. */
+const LOW_RIGHTS: readonly FieldRole[] = ['write', 'user', 'read-only'];
+/** Rights that a high half takes away, and the bit that gives writes back to hardware. */
+const HIGH_RIGHTS: readonly FieldRole[] = [
+  'execute-disable',
+  'privileged-execute-disable',
+  'user-disable',
+  'write-disable',
+  'dirty-modifier',
+];
 
 /** Frame bit at which a second address piece goes: physical-address bit 32. */
 const PIECE_FRAME = 0x10_0000;
@@ -69,6 +90,8 @@ export interface CompiledFormat {
   readonly lowEnd: number;
   /** See {@link lowEnd}; 2^52 where there is no upper half. */
   readonly highStart: number;
+  /** Whether bits 63:56 of an address are a tag. */
+  readonly tagged: boolean;
 }
 
 /** Turns a format's table of facts into numbers for one machine. */
@@ -89,14 +112,20 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     const table = kinds.find((entry) => entry.leads === 'table');
     const page = kinds.find((entry) => entry.leads === 'page');
     const present = mask(kinds[0], state, 'present');
-    facts[at + RIGHTS_AND] = mask(kinds[0], state, 'write').low | mask(kinds[0], state, 'user').low;
-    facts[at + RIGHTS_OR] = mask(kinds[0], state, 'execute-disable').high;
     facts[at + PRESENT] = present.low;
+    // At a level of one kind both pairs are the same.
+    const above = table ?? kinds[0];
+    facts[at + TABLE_AND] = mask(above, state, ...LOW_RIGHTS).low;
+    facts[at + TABLE_OR] = mask(above, state, ...HIGH_RIGHTS).high;
+    const below = page ?? kinds[0];
+    facts[at + PAGE_AND] = mask(below, state, ...LOW_RIGHTS).low;
+    facts[at + PAGE_OR] = mask(below, state, ...HIGH_RIGHTS).high;
     // Without a kind that leads to a table, the value asked for has a bit that the mask has not.
     facts[at + TABLE_VALUE] = table === undefined ? 1 : present.low;
     if (table !== undefined) {
       const select = page === undefined ? 0 : mask(table, state, 'page-size').low;
       facts[at + TABLE_MASK] = present.low | select;
+      if (table.pageSize === 1) facts[at + TABLE_VALUE] |= select;
       const reserved = mask(table, state, 'reserved');
       const address = mask(table, state, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + TABLE_RESERVED_LOW);
@@ -108,14 +137,20 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       facts.set([reserved.low, reserved.high, address.low, address.high], at + PAGE_RESERVED_LOW);
       facts[at + PAGE_ORDER] = page.pageShift - 12;
       facts[at + ACCESSED] = mask(page, state, 'accessed').low;
-      facts[at + DIRTY] = mask(page, state, 'dirty').low;
-      facts[at + GLOBAL] = mask(page, state, 'global').low;
+      // Where hardware tracks writes by a modifier, a page is dirty once it is no more read-only.
+      facts[at + DIRTY_NEEDS] = mask(page, state, 'dirty-modifier').high;
+      facts[at + DIRTY_FLIP] = facts[at + DIRTY_NEEDS] === 0 ? 0 : mask(page, state, 'read-only').low;
+      facts[at + DIRTY] = mask(page, state, 'dirty').low | facts[at + DIRTY_FLIP];
+      facts[at + GLOBAL_FLIP] = mask(page, state, 'not-global').low;
+      facts[at + GLOBAL] = mask(page, state, 'global').low | facts[at + GLOBAL_FLIP];
+      facts[at + CONTIGUOUS] = mask(page, state, 'contiguous').high;
       const piece = fieldsOf(page, state).find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
     }
   });
-  const lowEnd = 2 ** (fact.vaBits - (fact.signExtended ? 13 : 12));
+  const pages = 2 ** (fact.vaBits - 12);
+  const lowEnd = fact.upper ? 0 : fact.signExtended ? pages / 2 : pages;
   return {
     fact,
     state,
@@ -124,15 +159,17 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     indexScale: Float64Array.from(fact.levels, (level) => 2 ** -(level.indexLow - 12)),
     entryShift: fact.entryBytes === 8 ? 1 : 0,
     lowEnd,
-    highStart: fact.signExtended ? 2 ** 52 - lowEnd : 2 ** 52,
+    tagged: state.tagged ?? false,
+    highStart: fact.upper || fact.signExtended ? 2 ** 52 - (pages - lowEnd) : 2 ** 52,
   };
 }
 
-/** The bits of an entry that have a role, as two halves. */
-function mask(entry: EntryFact, state: FormatState, role: FieldRole): { low: number; high: number } {
+/** The bits of an entry that have one of some roles, as two halves. */
+function mask(entry: EntryFact, state: FormatState, ...roles: FieldRole[]): { low: number; high: number } {
   let bits = 0n;
   for (const field of fieldsOf(entry, state)) {
-    if (field.role === role) bits |= ((1n << BigInt(field.high - field.low + 1)) - 1n) << BigInt(field.low);
+    if (roles.includes(field.role))
+      bits |= ((1n << BigInt(field.high - field.low + 1)) - 1n) << BigInt(field.low);
   }
   return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
 }
@@ -157,6 +194,15 @@ export function indexOf(facts: Int32Array, depth: number, upper: number, lower: 
   const shift = facts[depth * FACTS + INDEX_SHIFT];
   const bits = shift < 26 ? (lower >>> shift) | (upper << (26 - shift)) : upper >>> (shift - 26);
   return bits & facts[depth * FACTS + INDEX_MASK];
+}
+
+/**
+ * Bits 51:26 of a page number without a tag: bits 51:44 become as bit 43.
+ *
+ * @param upper - bits 51:26 of the page number
+ */
+export function untagged(upper: number): number {
+  return ((upper << 14) >> 14) & 0x3ff_ffff;
 }
 
 /** Whether the processor uses an entry at all. */
@@ -226,14 +272,24 @@ export function pageOrder(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + PAGE_ORDER];
 }
 
-/** Rights bits that all levels so far have, with one more entry; -1 to begin with. */
+/** Rights bits that all levels so far have, with one more entry that leads to a table; -1 to begin with. */
 export function andRights(facts: Int32Array, depth: number, and: number, low: number): number {
-  return and & (low | ~facts[depth * FACTS + RIGHTS_AND]);
+  return and & (low | ~facts[depth * FACTS + TABLE_AND]);
 }
 
-/** Execute-disable bits that any level so far has, with one more entry; 0 to begin with. */
+/** Bits that take rights away at any level so far, with one more entry that leads to a table; 0 to begin with. */
 export function orRights(facts: Int32Array, depth: number, or: number, high: number): number {
-  return or | (high & facts[depth * FACTS + RIGHTS_OR]);
+  return or | (high & facts[depth * FACTS + TABLE_OR]);
+}
+
+/** {@link andRights} with the entry that maps the page. */
+export function andPageRights(facts: Int32Array, depth: number, and: number, low: number): number {
+  return and & (low | ~facts[depth * FACTS + PAGE_AND]);
+}
+
+/** {@link orRights} with the entry that maps the page. */
+export function orPageRights(facts: Int32Array, depth: number, or: number, high: number): number {
+  return or | (high & facts[depth * FACTS + PAGE_OR]);
 }
 
 /** The accessed bit in the low half of an entry that leads to a table; 0 where such entries have none. */
@@ -246,9 +302,14 @@ export function pageAccessed(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + ACCESSED];
 }
 
-/** The dirty bit in the low half of an entry that maps a page. */
+/** The dirty bit in the low half of an entry that maps a page: see {@link dirtyFlip}. */
 export function pageDirty(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + DIRTY];
+}
+
+/** {@link pageDirty} where the page is dirty when that bit is clear, and 0 where it is when it is set. */
+export function dirtyFlip(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + DIRTY_FLIP];
 }
 
 /** Whether an entry that maps a page has its accessed bit. */
@@ -256,14 +317,24 @@ export function isAccessed(facts: Int32Array, depth: number, low: number): boole
   return (low & pageAccessed(facts, depth)) !== 0;
 }
 
-/** Whether an entry that maps a page has its dirty bit. */
-export function isDirty(facts: Int32Array, depth: number, low: number): boolean {
-  return (low & pageDirty(facts, depth)) !== 0;
+/** Whether an entry that maps a page says that it was written to. */
+export function isDirty(facts: Int32Array, depth: number, low: number, high: number): boolean {
+  const at = depth * FACTS;
+  return (
+    ((low ^ facts[at + DIRTY_FLIP]) & facts[at + DIRTY]) !== 0 &&
+    (high & facts[at + DIRTY_NEEDS]) === facts[at + DIRTY_NEEDS]
+  );
 }
 
 /** Whether an entry that maps a page is global. */
 export function isGlobal(facts: Int32Array, depth: number, low: number): boolean {
-  return (low & facts[depth * FACTS + GLOBAL]) !== 0;
+  const at = depth * FACTS;
+  return ((low ^ facts[at + GLOBAL_FLIP]) & facts[at + GLOBAL]) !== 0;
+}
+
+/** Whether an entry that maps a page is one of a contiguous group. */
+export function isContiguous(facts: Int32Array, depth: number, high: number): boolean {
+  return (high & facts[depth * FACTS + CONTIGUOUS]) !== 0;
 }
 
 /** A format as a reader takes it that knows no reserved bits. */

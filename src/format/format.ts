@@ -7,15 +7,24 @@
 export type FieldRole =
   | 'present'
   | 'write'
+  | 'read-only'
+  | 'write-disable'
   | 'user'
+  | 'user-disable'
   | 'execute-disable'
+  | 'privileged-execute-disable'
   | 'write-through'
   | 'cache-disable'
   | 'accessed'
   | 'dirty'
+  | 'dirty-modifier'
   | 'page-size'
   | 'pat'
+  | 'attribute-index'
+  | 'shareability'
+  | 'contiguous'
   | 'global'
+  | 'not-global'
   | 'protection-key'
   | 'address'
   | 'address-high'
@@ -37,6 +46,8 @@ export interface FieldFact {
   readonly role: FieldRole;
   /** What it means, in a few words; for a single bit, what the clear and the set bit mean. */
   readonly meaning: string | readonly [clear: string, set: string];
+  /** The value with which a bit takes a right from everything that the entry leads to, and the right, in words. */
+  readonly takes?: readonly [value: 0 | 1, what: string];
   /** Names of the control states under which the field is this; without one of them it is `otherwise`. */
   readonly when?: readonly string[];
   /** What the bits are where no state of `when` holds. */
@@ -49,7 +60,9 @@ export interface EntryFact {
   readonly leads: 'table' | 'page';
   /** For a page: `log2` of its bytes. */
   readonly pageShift?: number;
-  /** Value of the page-size bit that selects this kind, where there is more than one kind. */
+  /** For a page: entries in a contiguous group. */
+  readonly contiguous?: number;
+  /** Value of the bit of role `page-size` that selects this kind, where there is more than one kind. */
   readonly pageSize?: 0 | 1;
   /** Control states of which one must hold for this kind to exist. */
   readonly when?: readonly string[];
@@ -82,6 +95,10 @@ export interface FormatFact {
   readonly vaBits: number;
   /** Whether the bits above `vaBits` repeat its top bit (canonical addresses), or do not exist. */
   readonly signExtended: boolean;
+  /** Whether the bits above `vaBits` are all 1 instead: one of two halves, each with a root of its own. */
+  readonly upper?: boolean;
+  /** The manual's names of the two privileges: of applications, and of the kernel. */
+  readonly privileges: readonly [user: string, supervisor: string];
   /** Root first. */
   readonly levels: readonly LevelFact[];
   readonly source: string;
@@ -94,6 +111,7 @@ export interface Field {
   readonly low: number;
   readonly role: FieldRole;
   readonly meaning: string | readonly [clear: string, set: string];
+  readonly takes?: readonly [value: 0 | 1, what: string];
 }
 
 /** What of a machine decides how entries are read. */
@@ -104,6 +122,8 @@ export interface FormatState {
   readonly P: number;
   /** Control states that hold, by the names used in the tables: `EFER.NXE`. */
   readonly states: ReadonlySet<string>;
+  /** Whether bits 63:56 of an address are a tag, which is passed over: bit 55 stands for them. */
+  readonly tagged?: boolean;
 }
 
 /** The fields of an entry on a given machine, highest bits first. Fields that have no bits there are left out. */
@@ -116,7 +136,14 @@ export function fieldsOf(entry: EntryFact, state: FormatState): Field[] {
     const holds = fact.when === undefined || fact.when.some((name) => state.states.has(name));
     fields.push(
       holds
-        ? { name: fact.name, high, low, role: fact.role, meaning: fact.meaning }
+        ? {
+            name: fact.name,
+            high,
+            low,
+            role: fact.role,
+            meaning: fact.meaning,
+            ...(fact.takes === undefined ? {} : { takes: fact.takes }),
+          }
         : {
             name: fact.name,
             high,

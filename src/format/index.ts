@@ -1,10 +1,59 @@
 export {
+  type Aarch64Assumption,
+  type Aarch64Control,
+  type Half,
+  type HalfControl,
+  halfControl,
+  hasInputBits,
+  type KnownAarch64Control,
+  knownAarch64Control,
+  outputBits,
+  resolveAarch64Control,
+  SCTLR_EPAN,
+  SCTLR_M,
+  SCTLR_WXN,
+  TCR_A1,
+  TCR_AS,
+  TCR_DS,
+  TCR_HA,
+  TCR_HD,
+} from './aarch64/control.ts';
+export {
+  aarch64DenialTexts,
+  abortSyndrome,
+  type DenyingBit,
+  FAULT_STATUS,
+  STATUS_ALIGNMENT,
+  statusText,
+  syndromeBits,
+} from './aarch64/faults.ts';
+export { aarch64Format, GRANULES, type Granule, startLevel } from './aarch64/formats.ts';
+export { type MairType, mairType } from './aarch64/memory-types.ts';
+export {
+  aarch64HalfFormat,
+  aarch64Paging,
+  aarch64Pagings,
+  aarch64RightsControl,
+  aarch64Root,
+  halfOf,
+} from './aarch64/paging.ts';
+export {
+  AARCH64_DENIED_BY,
+  type Aarch64RightsControl,
+  aarch64Denials,
+  aarch64RightsTable,
+  combinedDescriptors,
+} from './aarch64/rights.ts';
+export {
+  andPageRights,
   andRights,
   type CompiledFormat,
   compileFormat,
+  dirtyFlip,
   entryOrder,
   indexOf,
   isAccessed,
+  isContiguous,
   isDirty,
   isFaultyPage,
   isFaultyTable,
@@ -13,6 +62,7 @@ export {
   lastIndex,
   leadsToTable,
   nearTableFrame,
+  orPageRights,
   orRights,
   pageAccessed,
   pageDirty,
@@ -20,6 +70,7 @@ export {
   pageOrder,
   tableAccessed,
   tableFrame,
+  untagged,
 } from './compile.ts';
 export {
   type Bound,

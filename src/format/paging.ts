@@ -26,10 +26,11 @@ export type AccessResult =
   | { readonly kind: 'unknown' }
   | {
       readonly kind: 'fault';
-      /** `#PF` or `#GP`. */
+      /** x86: `#PF` or `#GP`; AArch64: `Data Abort` or `Instruction Abort`. */
       readonly exception: string;
+      /** x86: the error code; AArch64: ESR_EL1. */
       readonly errorCode: number;
-      /** The error-code bits that are set, by name and meaning: `P present`, `W/R write`, … */
+      /** What the error code says, by name and meaning: `P present`, `W/R write`, … */
       readonly errorBits: readonly string[];
       /** What caused it: `R/W = 0 in PTE`, `CR4.SMEP = 1`. */
       readonly because: readonly string[];
@@ -37,10 +38,12 @@ export type AccessResult =
 
 /** A memory type, as the tables choose it. */
 export interface MemoryType {
-  /** Index into the machine's table of types (x86: PAT entry). */
+  /** Index into the machine's table of types (x86: PAT entry; AArch64: AttrIndx). */
   readonly index: number;
   /** The type's name: `WB`. */
   readonly name: string;
+  /** The same in words, where the name does not say all. */
+  readonly text?: string;
 }
 
 /**
@@ -52,8 +55,8 @@ export interface Paging {
   /**
    * Effective rights of a page.
    *
-   * @param and - bitwise AND of the rights bits of the entries that lead to its table
-   * @param or - bitwise OR of their execute-disable bits, high half
+   * @param and - rights bits that all entries that lead to its table have, see `andRights`
+   * @param or - bits of their high halves that take rights away, see `orRights`
    * @param low - low half of its entry
    * @param high - high half
    * @returns the bits of `rights.ts`

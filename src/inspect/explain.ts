@@ -120,13 +120,8 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
   const faulty = isLast && end === 'reserved';
   const shown = absent ? described.fields.filter((field) => field.role === 'present') : described.fields;
   const fields = shown.map((field) => explainField(field, value));
-  const bitOf = (role: string) => fields.find((field) => field.role === role)?.value;
-  const removes: string[] = [];
-  if (!absent && !faulty) {
-    if (bitOf('user') === 0n) removes.push('user access');
-    if (bitOf('write') === 0n) removes.push('writes');
-    if (bitOf('execute-disable') === 1n) removes.push('fetches');
-  }
+  const used = absent || faulty ? [] : fields.toReversed();
+  const removes = used.flatMap(({ takes, value }) => (takes && value === BigInt(takes[0]) ? takes[1] : []));
   let target = 0n;
   for (const field of fields) {
     if (field.role === 'address') target |= field.value << BigInt(field.low);

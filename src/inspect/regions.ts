@@ -192,7 +192,7 @@ class Lister {
         case PAGE: {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
           const memoryType = this.paging.memoryType(depth, low);
-          rows.addPage(page, order, frame, rights, memoryType, low, facts, depth);
+          rows.addPage(page, order, frame, rights, memoryType, low, high, facts, depth);
           const table = open[open.length - 1];
           if (table?.depth === depth) table.pages += 1;
           break;
@@ -287,6 +287,7 @@ class RowList {
     rights: number,
     memoryType: MemoryType,
     low: number,
+    high: number,
     facts: Int32Array,
     depth: number,
   ): void {
@@ -295,7 +296,7 @@ class RowList {
     const start = frame + (first - page);
     const global = isGlobal(facts, depth, low);
     const accessed = isAccessed(facts, depth, low) ? 1 : 0;
-    const dirty = isDirty(facts, depth, low) ? 1 : 0;
+    const dirty = isDirty(facts, depth, low, high) ? 1 : 0;
     this.leaves += 1;
     this.merge({
       kind: 'mapped',

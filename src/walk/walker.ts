@@ -11,6 +11,7 @@ import {
   pageFrame,
   pageOrder,
   tableFrame,
+  untagged,
   type WalkEnd,
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
@@ -168,7 +169,13 @@ export class Walker {
   private slowly(page: number): number {
     if (!(page >= 0 && page < 2 ** 52 && Math.floor(page) === page)) throw notAPage(page);
     // Two small integers: a number above 2^31 would be put on the heap for the call.
-    return this.general((page * (1 / HALF)) | 0, page & (HALF - 1));
+    return this.general(this.upperOf(page), page & (HALF - 1));
+  }
+
+  /** Bits 51:26 of a page number, without a tag. */
+  private upperOf(page: number): number {
+    const upper = (page * (1 / HALF)) | 0;
+    return this.paging.format.tagged ? untagged(upper) : upper;
   }
 
   /**
@@ -220,7 +227,7 @@ export class Walker {
   path(page: number): Path {
     const { facts, levels, entryShift } = this.paging.format;
     const end = this.slowly(page);
-    const upper = Math.floor(page / HALF);
+    const upper = this.upperOf(page);
     const lower = page % HALF;
     const steps: Step[] = [];
     let frame = this.paging.root.frame;

@@ -11,16 +11,20 @@ function field(
   low: Bound,
   role: FieldRole,
   meaning: FieldFact['meaning'],
-  condition?: Pick<FieldFact, 'when' | 'otherwise'>,
+  more?: Pick<FieldFact, 'when' | 'otherwise' | 'takes'>,
 ): FieldFact {
-  return { name, high, low, role, meaning, ...condition };
+  return { name, high, low, role, meaning, ...more };
 }
 
 // Names and meanings: Intel SDM vol. 3A, chapter "Paging", tables of the formats of each entry.
 
 export const PRESENT = field('P', 0, 0, 'present', ['not present', 'present']);
-export const READ_WRITE = field('R/W', 1, 1, 'write', ['read-only', 'writable']);
-export const USER_SUPERVISOR = field('U/S', 2, 2, 'user', ['supervisor only', 'user allowed']);
+export const READ_WRITE = field('R/W', 1, 1, 'write', ['read-only', 'writable'], {
+  takes: [0, 'writes'],
+});
+export const USER_SUPERVISOR = field('U/S', 2, 2, 'user', ['supervisor only', 'user allowed'], {
+  takes: [0, 'user access'],
+});
 export const WRITE_THROUGH = field('PWT', 3, 3, 'write-through', [
   'memory-type bit clear',
   'memory-type bit set',
@@ -40,6 +44,7 @@ export const GLOBAL = field('G', 8, 8, 'global', ['not global', 'global'], {
 export const EXECUTE_DISABLE = field('XD', 63, 63, 'execute-disable', ['fetches allowed', 'no fetches'], {
   when: ['EFER.NXE'],
   otherwise: 'reserved',
+  takes: [1, 'fetches'],
 });
 export const PROTECTION_KEY = field('PK', 62, 59, 'protection-key', 'protection key', {
   when: ['CR4.PKE', 'CR4.PKS'],

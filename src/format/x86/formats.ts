@@ -22,6 +22,9 @@ import {
   WRITE_THROUGH,
 } from './fields.ts';
 
+/** CPL 3, and CPL 0 to 2. */
+const PRIVILEGES = ['user', 'supervisor'] as const;
+
 const SDM = 'Intel SDM vol. 3A (order 253668), chapter "Paging"';
 
 // ---- 32-bit paging: 4-byte entries, 1,024 to a table ----
@@ -35,6 +38,7 @@ export const FORMAT_32_BIT: FormatFact = {
   entryBytes: 4,
   vaBits: 32,
   signExtended: false,
+  privileges: PRIVILEGES,
   source: SDM_32,
   levels: [
     {
@@ -189,6 +193,7 @@ export const FORMAT_PAE: FormatFact = {
   entryBytes: 8,
   vaBits: 32,
   signExtended: false,
+  privileges: PRIVILEGES,
   source: PAE.section,
   levels: [
     {
@@ -257,6 +262,7 @@ export const FORMAT_4_LEVEL: FormatFact = {
   entryBytes: 8,
   vaBits: 48,
   signExtended: true,
+  privileges: PRIVILEGES,
   source: LONG.section,
   levels: FOUR_LEVELS,
 };
@@ -268,6 +274,7 @@ export const FORMAT_5_LEVEL: FormatFact = {
   entryBytes: 8,
   vaBits: 57,
   signExtended: true,
+  privileges: PRIVILEGES,
   source: LONG.section,
   levels: [topLevel('PML5 table', 'PML5E', 56), ...FOUR_LEVELS],
 };
