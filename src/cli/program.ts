@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { type ErrorCode, PageTableError } from '../bits/index.ts';
 import type { Machine } from '../machine/index.ts';
+import type { SourceOptions } from './choice.ts';
 import type { Output } from './output.ts';
-import { choosePaging, openSource, type Session, type SourceOptions } from './session.ts';
+import { choosePaging, openSource, type Session } from './session.ts';
 import { explain } from './verbs/explain.ts';
 import { info } from './verbs/info.ts';
 import { type MapsOptions, maps } from './verbs/maps.ts';
@@ -139,7 +140,16 @@ function withSourceOptions(command: Command): void {
     .option('--base <address>', 'physical address of its first byte (0)')
     .option('--max-unpacked <size>', 'how much a file packed with gzip may unpack to (2G)')
     .optionsGroup('The machine (what the image does not tell; in brackets: what is assumed):')
+    .option(
+      '--registers <file>',
+      'registers of the CPUs: what QEMU or gdb prints for info registers, or JSON',
+    )
     .option('--cpu <number>', 'CPU whose registers count (0)')
+    .option(
+      '--phys-bits <bits>',
+      'physical-address width (what registers say; else 52, 40 in 32-bit mode, 48 on AArch64)',
+    )
+    .optionsGroup('An x86 machine:')
     .option(
       '--root <address>',
       'physical address of the root table (CR3, else the root that the image names)',
@@ -152,10 +162,16 @@ function withSourceOptions(command: Command): void {
     .option('--pat <value>', 'memory types (the value after reset)')
     .option('--pkru <value>', 'protection keys of user pages (0)')
     .option('--pkrs <value>', 'protection keys of supervisor pages (0)')
-    .option('--phys-bits <bits>', 'physical-address width, 32 to 52 (52; 40 in 32-bit mode)')
     .option('--no-page1gb', 'the processor has no 1-GiB pages: PS is reserved in a PDPTE')
     .option('--no-pse36', 'the processor has no 40-bit addresses in 4-MiB pages')
-    .option('--amd', 'the processor is AMD: bit 8 of PML4E and PML5E is reserved');
+    .option('--amd', 'the processor is AMD: bit 8 of PML4E and PML5E is reserved')
+    .optionsGroup('An AArch64 machine (stage 1 of EL1&0):')
+    .option('--ttbr0 <value>', 'TTBR0_EL1: root table of the lower half')
+    .option('--ttbr1 <value>', 'TTBR1_EL1: root table of the upper half (the root that the image names)')
+    .option('--tcr <value>', 'TCR_EL1: sizes, granules (what the image says; else 48 bits, 4K)')
+    .option('--mair <value>', 'MAIR_EL1: memory types (not known: their indices are shown)')
+    .option('--sctlr <value>', 'SCTLR_EL1 (M = 1, WXN = 0)')
+    .option('--pstate <value>', 'PSTATE, or CPSR: PAN (PAN = 0)');
 }
 
 function outputOf(options: CommonOptions, terminal: Terminal): Output {

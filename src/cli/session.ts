@@ -1,51 +1,19 @@
-import { type ErrorCode, hex, hex64, PageTableError } from '../bits/index.ts';
-import {
-  type Assumption,
-  FORMAT_5_LEVEL,
-  FORMAT_PAE,
-  type FormatFact,
-  knownX86Control,
-  type Paging,
-  resolveX86Control,
-  X86_FORMATS,
-  type X86Control,
-  x86Paging,
-} from '../format/index.ts';
-import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type ErrorCode, hex64, PageTableError } from '../bits/index.ts';
+import { halfOf, type Paging } from '../format/index.ts';
+import type { Cpu, Machine } from '../machine/index.ts';
+import { parseRegisters, withRegisters } from '../source/index.ts';
 import { openFile } from '../source/node/index.ts';
 import { tableAddress } from '../walk/index.ts';
+import { AARCH64_OPTIONS, chooseAarch64 } from './aarch64.ts';
+import type { Choice, SourceOptions, Space } from './choice.ts';
 import type { Json, Output } from './output.ts';
 import { parseCount, parseHex, parseSize } from './text.ts';
-
-/** What every verb takes, as commander gives it. */
-export interface SourceOptions {
-  readonly raw?: true;
-  readonly base?: string;
-  readonly maxUnpacked?: string;
-  readonly cpu?: string;
-  readonly root?: string;
-  readonly mode?: string;
-  readonly cr0?: string;
-  readonly cr3?: string;
-  readonly cr4?: string;
-  readonly efer?: string;
-  readonly pat?: string;
-  readonly pkru?: string;
-  readonly pkrs?: string;
-  readonly physBits?: string;
-  readonly page1gb?: boolean;
-  readonly pse36?: boolean;
-  readonly amd?: true;
-}
+import { chooseX86, X86_OPTIONS } from './x86.ts';
 
 /** An open source, and the page tables that were chosen in it. */
-export interface Session {
+export interface Session extends Choice {
   readonly machine: Machine;
-  readonly control: X86Control;
-  readonly paging: Paging;
-  /** Where the root comes from: `CR3 of CPU 0`. */
-  readonly rootFrom: string;
-  readonly assumed: readonly Assumption[];
 }
 
 /** Opens the source of a command; an error names it. */
@@ -56,12 +24,63 @@ export async function openSource(path: string, options: SourceOptions): Promise<
       ? {}
       : // Sizes are below 2^53 in any memory.
         { maxUnpackedBytes: Number(parseSize('--max-unpacked', options.maxUnpacked)) };
+  const registers = options.registers === undefined ? undefined : readRegisters(options.registers);
   try {
-    return await openFile(path, { ...(options.raw ? { format: 'raw' as const } : {}), ...base, ...limit });
+    const machine = await openFile(path, {
+      ...(options.raw ? { format: 'raw' as const } : {}),
+      ...base,
+      ...limit,
+    });
+    return registers === undefined ? machine : withRegisters(machine, registers);
   } catch (error) {
     if (!(error instanceof PageTableError)) throw error;
     const hint = HINTS[error.code] ?? '';
     throw new PageTableError(error.code, `${path}: ${error.message}${hint}`, error.detail, { cause: error });
+  }
+}
+
+/** Bytes that a file of registers has at most; a longer one is refused by its length. */
+const MAX_REGISTER_BYTES = 2 ** 25;
+
+/** A text file, as far as it is read: it may be a device without an end. */
+function readStart(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (let total = 0; total <= MAX_REGISTER_BYTES; ) {
+      const chunk = Buffer.alloc(2 ** 16);
+      const count = readSync(file, chunk);
+      if (count === 0) break;
+      chunks.push(chunk.subarray(0, count));
+      total += count;
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Registers from a file of the user's; an error names it. */
+function readRegisters(path: string): readonly Cpu[] {
+  let text: string;
+  try {
+    text = readStart(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new PageTableError(
+      'READ_FAILED',
+      `--registers ${path}: cannot be read: ${code}`,
+      {},
+      { cause: error },
+    );
+  }
+  try {
+    return parseRegisters(text);
+  } catch (error) {
+    if (!(error instanceof PageTableError)) throw error;
+    throw new PageTableError(error.code, `--registers ${path}: ${error.message}`, error.detail, {
+      cause: error,
+    });
   }
 }
 
@@ -71,58 +90,50 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   LIMIT_EXCEEDED: ' (of a packed file: --max-unpacked)',
 };
 
+/** Options by the architecture that has them. */
+const OWN_OPTIONS = { x86: X86_OPTIONS, aarch64: AARCH64_OPTIONS } as const;
+
 /**
  * Chooses page tables in a machine, from its registers and what the user gives.
  *
  * @throws {@link PageTableError} `NO_ROOT`, `NO_CPU`, `BAD_ARGUMENT`, `PAGING_DISABLED`, `UNSUPPORTED_IMAGE`
  */
 export function choosePaging(machine: Machine, options: SourceOptions): Session {
-  if (machine.architecture !== undefined && machine.architecture !== 'x86') {
+  const architecture = machine.architecture ?? givenArchitecture(options);
+  if (architecture === 'riscv') {
     throw new PageTableError(
       'UNSUPPORTED_IMAGE',
-      `page tables of ${machine.architecture} machines are not read by this version; expected an x86 image, found ${machine.kind} of ${machine.architecture}`,
-      { architecture: machine.architecture },
+      `page tables of ${architecture} machines are not read by this version; expected an image of x86 or aarch64, found ${machine.kind} of ${architecture}`,
+      { architecture },
+    );
+  }
+  const other = architecture === 'x86' ? 'aarch64' : 'x86';
+  const stray = OWN_OPTIONS[other].find((name) => isGiven(options, name));
+  if (stray !== undefined) {
+    const hint = stray === 'root' ? '; its two root tables are given with --ttbr0 and --ttbr1' : '';
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${optionText(stray)} is of ${other} machines; this one is ${architecture}${hint}`,
+      { architecture },
     );
   }
   const cpu = chooseCpu(machine, options.cpu);
-  const known = { ...(cpu === undefined ? {} : knownX86Control(cpu.registers)), ...givenControl(options) };
-  const named = machine.roots[0];
-  const root = rootOption(options) ?? known.cr3 ?? named?.address;
-  if (root === undefined) {
-    throw new PageTableError(
-      'NO_ROOT',
-      `${machine.kind} holds no CR3 and names no root table; give its physical address with --root, as in --root 0x1000`,
-    );
-  }
-  // An image that says how many levels its kernel uses says it of every process.
-  const levels = known.cr4 === undefined && named?.levels === 5 ? FORMAT_5_LEVEL : undefined;
-  const { control, assumed } = resolveX86Control(
-    { ...known, cr3: root },
-    machine.longMode,
-    modeOption(options) ?? levels,
-  );
-  const paging = x86Paging(control);
-  if (options.root !== undefined && rootAddress(paging) !== root) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `--root ${hex(root)}; expected the address of a root table of ${paging.format.fact.title}: a multiple of ` +
-        `${paging.format.fact === FORMAT_PAE ? 32 : 4096}${paging.format.fact.vaBits === 32 ? ', below 4 GiB' : ''}. Give a value of CR3 with --cr3`,
-      { root },
-    );
-  }
-  return { machine, control, paging, rootFrom: rootFromText(options, cpu, known.cr3, named), assumed };
+  const choose = architecture === 'x86' ? chooseX86 : chooseAarch64;
+  return { machine, ...choose(machine, cpu, options) };
 }
 
-function rootFromText(
-  options: SourceOptions,
-  cpu: Cpu | undefined,
-  cr3: bigint | undefined,
-  named: NamedRoot | undefined,
-): string {
-  if (options.root !== undefined) return '--root';
-  if (options.cr3 !== undefined) return '--cr3';
-  if (cr3 !== undefined) return `CR3 of CPU ${cpu?.index ?? 0}`;
-  return `${named?.name} (${named?.source})`;
+/** The architecture of a machine that does not tell: the one whose registers are given, else x86. */
+function givenArchitecture(options: SourceOptions): 'x86' | 'aarch64' {
+  return AARCH64_OPTIONS.some((name) => isGiven(options, name)) ? 'aarch64' : 'x86';
+}
+
+/** Whether a user gave an option; those that begin with `no-` are true where they are not given. */
+function isGiven(options: SourceOptions, name: keyof SourceOptions): boolean {
+  return name === 'page1gb' || name === 'pse36' ? options[name] === false : options[name] !== undefined;
+}
+
+function optionText(name: string): string {
+  return name === 'page1gb' || name === 'pse36' ? `--no-${name}` : `--${name}`;
 }
 
 function chooseCpu(machine: Machine, text: string | undefined): Cpu | undefined {
@@ -135,40 +146,35 @@ function chooseCpu(machine: Machine, text: string | undefined): Cpu | undefined 
   throw new PageTableError('NO_CPU', `--cpu ${index}: the image holds ${found}`, { cpu: index });
 }
 
-function givenControl(options: SourceOptions): Partial<X86Control> {
-  const given: Record<string, bigint | number | boolean> = {};
-  for (const name of ['cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs'] as const) {
-    const text = options[name];
-    if (text !== undefined) given[name] = parseHex(`--${name}`, text);
-  }
-  if (options.physBits !== undefined) given['physBits'] = parseCount('--phys-bits', options.physBits, 32, 52);
-  if (options.page1gb === false) given['page1GB'] = false;
-  if (options.pse36 === false) given['pse36'] = false;
-  if (options.amd === true) given['amd'] = true;
-  return given;
-}
-
-function rootOption(options: SourceOptions): bigint | undefined {
-  return options.root === undefined ? undefined : parseHex('--root', options.root);
-}
-
-function modeOption(options: SourceOptions): FormatFact | undefined {
-  const { mode } = options;
-  if (mode === undefined) return undefined;
-  const fact = X86_FORMATS.find((one) => one.name.toLowerCase() === mode.toLowerCase());
-  if (fact !== undefined) return fact;
-  const names = X86_FORMATS.map((one) => one.name).join(', ');
-  throw new PageTableError('BAD_ARGUMENT', `--mode is '${mode}'; expected one of ${names}`, { mode });
-}
-
 /** Physical byte address of the root table. */
 function rootAddress(paging: Paging): bigint {
   return tableAddress(paging, 0, paging.root.frame);
 }
 
+/**
+ * The page tables that translate an address.
+ *
+ * @throws {@link PageTableError} `NO_ROOT` if it lies in a half that has none here
+ */
+export function spaceAt(session: Session, address: bigint): Space {
+  const half = halfOf(address);
+  const space = session.spaces.find((one) => one.half === undefined || one.half === half);
+  if (space !== undefined) return space;
+  throw new PageTableError(
+    'NO_ROOT',
+    `${hex64(address)} lies in the ${session.unread.find((text) => text.startsWith(half)) ?? half}`,
+    { address },
+  );
+}
+
 /** What a reader must know of a session before its results: `x86-64 4-level paging, root 0x… from CR3 of CPU 0`. */
 export function sessionText(session: Session): string {
-  return `${session.paging.format.fact.title}, root ${hex64(rootAddress(session.paging))} from ${session.rootFrom}`;
+  return [...session.spaces.map(spaceText), ...session.unread].join('; ');
+}
+
+/** The same of one address space, or half of one. */
+export function spaceText({ paging, rootFrom }: Space): string {
+  return `${paging.format.fact.title}, root ${hex64(rootAddress(paging))} from ${rootFrom}`;
 }
 
 /** What was assumed, on one line; `info` says what follows from each. */
@@ -178,10 +184,20 @@ export function assumedText(session: Session): string {
 
 /** The same for JSON. */
 export function sessionJson(session: Session): { readonly [key: string]: Json } {
+  const spaces = session.spaces.map(({ paging, rootFrom, half }) => ({
+    mode: paging.format.fact.name,
+    vaBits: paging.format.fact.vaBits,
+    half: half ?? null,
+    root: hex64(rootAddress(paging)),
+    rootFrom,
+  }));
+  const only = spaces.length === 1 ? spaces[0] : undefined;
   return {
-    mode: session.paging.format.fact.name,
-    root: hex64(rootAddress(session.paging)),
-    rootFrom: session.rootFrom,
+    mode: spaces[0].mode,
+    root: only?.root ?? null,
+    rootFrom: only?.rootFrom ?? null,
+    spaces,
+    unread: session.unread,
     assumed: session.assumed.map((one) => one.text),
   };
 }

@@ -52,6 +52,8 @@ const GLOBAL_FLIP = 25;
 const DIRTY_NEEDS = 26;
 // The bit of the high half by which a page is one of a contiguous group.
 const CONTIGUOUS = 27;
+// `log2` of the 4-KiB pages in such a group.
+const GROUP_ORDER = 28;
 const FACTS = 32;
 
 /** Rights that a low half gives or refuses. */
@@ -144,6 +146,7 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       facts[at + GLOBAL_FLIP] = mask(page, state, 'not-global').low;
       facts[at + GLOBAL] = mask(page, state, 'global').low | facts[at + GLOBAL_FLIP];
       facts[at + CONTIGUOUS] = mask(page, state, 'contiguous').high;
+      facts[at + GROUP_ORDER] = page.pageShift - 12 + Math.log2(page.contiguous ?? 1);
       const piece = fieldsOf(page, state).find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
@@ -332,9 +335,14 @@ export function isGlobal(facts: Int32Array, depth: number, low: number): boolean
   return ((low ^ facts[at + GLOBAL_FLIP]) & facts[at + GLOBAL]) !== 0;
 }
 
-/** Whether an entry that maps a page is one of a contiguous group. */
-export function isContiguous(facts: Int32Array, depth: number, high: number): boolean {
-  return (high & facts[depth * FACTS + CONTIGUOUS]) !== 0;
+/**
+ * `log2` of the 4-KiB pages in the contiguous group to which an entry that maps a page belongs.
+ *
+ * @returns 0 if it belongs to none
+ */
+export function groupOrder(facts: Int32Array, depth: number, high: number): number {
+  const at = depth * FACTS;
+  return (high & facts[at + CONTIGUOUS]) !== 0 ? facts[at + GROUP_ORDER] : 0;
 }
 
 /** A format as a reader takes it that knows no reserved bits. */

@@ -44,8 +44,8 @@ export interface FieldFact {
   readonly high: Bound;
   readonly low: Bound;
   readonly role: FieldRole;
-  /** What it means, in a few words; for a single bit, what the clear and the set bit mean. */
-  readonly meaning: string | readonly [clear: string, set: string];
+  /** What it means, in a few words; or what each of its values means, in order. */
+  readonly meaning: string | readonly string[];
   /** The value with which a bit takes a right from everything that the entry leads to, and the right, in words. */
   readonly takes?: readonly [value: 0 | 1, what: string];
   /** Names of the control states under which the field is this; without one of them it is `otherwise`. */
@@ -110,7 +110,7 @@ export interface Field {
   readonly high: number;
   readonly low: number;
   readonly role: FieldRole;
-  readonly meaning: string | readonly [clear: string, set: string];
+  readonly meaning: string | readonly string[];
   readonly takes?: readonly [value: 0 | 1, what: string];
 }
 

@@ -44,6 +44,8 @@ export interface MemoryType {
   readonly name: string;
   /** The same in words, where the name does not say all. */
   readonly text?: string;
+  /** Where it comes from: `PAT entry 1 (PAT=0 PCD=0 PWT=1)`, `byte 1 of MAIR_EL1 (0x44)`. */
+  readonly from: string;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   type AccessResult,
   andRights,
   type Field,
+  groupOrder,
   isGlobal,
   type MemoryType,
   orRights,
@@ -13,7 +14,7 @@ import {
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { type Step, tableAddress, Walker } from '../walk/index.ts';
-import { decodeLinuxX86, type LinuxEntry } from './linux.ts';
+import { decodeLinux, type LinuxEntry } from './linux.ts';
 
 /** One field of an entry, with what it holds. */
 export interface ExplainedField extends Field {
@@ -32,7 +33,10 @@ export interface ExplainedLevel {
   /** Physical byte address of the entry. */
   readonly address: bigint;
   readonly value: bigint;
-  /** What the entry is. `reserved`: present, with a reserved bit set. */
+  /** Halves of `value`. */
+  readonly low: number;
+  readonly high: number;
+  /** What the entry is. `reserved`: present, with a bit set that must be 0. */
   readonly leads: 'table' | 'page' | 'nowhere' | 'reserved';
   /** Physical byte address of the next table or of the page. */
   readonly target: bigint | undefined;
@@ -64,6 +68,8 @@ export interface Explanation {
   readonly physical: bigint | undefined;
   /** Bytes of the page, where it translates. */
   readonly pageBytes: bigint | undefined;
+  /** Bytes of the contiguous group to which the page belongs, where it does. */
+  readonly groupBytes: bigint | undefined;
   readonly memoryType: MemoryType | undefined;
   readonly global: boolean | undefined;
   /** Effective rights, the bits of `format/rights.ts`, where it translates. */
@@ -87,6 +93,7 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
   const levels = steps.map((step, i) => explainLevel(paging, step, end, i === steps.length - 1));
   const last = steps[steps.length - 1];
   const mapped = end === 'mapped' && frame !== undefined && pageShift !== undefined;
+  const group = mapped ? groupOrder(facts, last.depth, last.high) : 0;
   let and = -1;
   let or = 0;
   for (const step of steps.slice(0, -1)) {
@@ -101,13 +108,14 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     levels,
     physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
     pageBytes: mapped ? 1n << BigInt(pageShift) : undefined,
+    groupBytes: group === 0 ? undefined : 1n << BigInt(group + 12),
     memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
     global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
     missingTable:
       end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,
-    linux: end === 'not-present' ? decodeLinuxX86(fact, last.depth, last.low, last.high) : undefined,
+    linux: end === 'not-present' ? decodeLinux(fact, last.depth, last.low, last.high) : undefined,
   };
 }
 
@@ -121,7 +129,11 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
   const shown = absent ? described.fields.filter((field) => field.role === 'present') : described.fields;
   const fields = shown.map((field) => explainField(field, value));
   const used = absent || faulty ? [] : fields.toReversed();
-  const removes = used.flatMap(({ takes, value }) => (takes && value === BigInt(takes[0]) ? takes[1] : []));
+  // Hardware makes such a page writable when it is written to.
+  const yields = used.some(({ role, value }) => role === 'dirty-modifier' && value === 1n);
+  const removes = used.flatMap(({ takes, value, role }) =>
+    takes && value === BigInt(takes[0]) && !(yields && role === 'read-only') ? takes[1] : [],
+  );
   let target = 0n;
   for (const field of fields) {
     if (field.role === 'address') target |= field.value << BigInt(field.low);
@@ -135,6 +147,8 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
     index: step.index,
     address: step.address,
     value,
+    low: step.low,
+    high: step.high,
     leads,
     target: absent || faulty ? undefined : target,
     fields,
@@ -146,6 +160,7 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
 
 function explainField(field: Field, entry: bigint): ExplainedField {
   const value = (entry >> BigInt(field.low)) & ((1n << BigInt(field.high - field.low + 1)) - 1n);
-  const text = typeof field.meaning === 'string' ? field.meaning : field.meaning[value === 0n ? 0 : 1];
+  // A field with a meaning for each value has a few bits.
+  const text = typeof field.meaning === 'string' ? field.meaning : (field.meaning[Number(value)] ?? '');
   return { ...field, value, text };
 }

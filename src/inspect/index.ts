@@ -6,7 +6,7 @@ export {
   type Explanation,
   explain,
 } from './explain.ts';
-export { decodeLinuxX86, type LinuxEntry } from './linux.ts';
+export { decodeLinux, decodeLinuxAarch64, decodeLinuxX86, type LinuxEntry } from './linux.ts';
 export { type Cluster, filterRegions, joinRegions, type Summary } from './overview.ts';
 export { printQemuMem, printQemuTlb } from './qemu-monitor.ts';
 export {

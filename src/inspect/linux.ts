@@ -45,3 +45,44 @@ export function decodeLinuxX86(
   const offset = (~entry >> 9n) & ((1n << 50n) - 1n);
   return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset };
 }
+
+/**
+ * Decodes an invalid descriptor as an AArch64 Linux kernel from 6.0 to 6.10 writes it: bit 58 means PROT_NONE, the
+ * address stands where it always does; of a swap entry bits 7:3 hold the type and 57:8 the offset.
+ *
+ * @param depth - of the entry; counts from the root, 0
+ * @returns `undefined` for an entry of zeros, a valid one, one of a level without pages, or a format of another architecture
+ * @see Linux arch/arm64/include/asm/pgtable.h (swap entries), pgtable-prot.h (`PTE_PROT_NONE`)
+ */
+export function decodeLinuxAarch64(
+  format: FormatFact,
+  depth: number,
+  low: number,
+  high: number,
+): LinuxEntry | undefined {
+  const page = format.levels[depth].entries.find((kind) => kind.leads === 'page');
+  if (!format.name.startsWith('aarch64') || page?.pageShift === undefined) return undefined;
+  const entry = joinHalves(low, high);
+  if (entry === 0n || (entry & 1n) !== 0n) return undefined;
+  if ((entry & (1n << 58n)) !== 0n) {
+    // At most 36 bits are left.
+    return {
+      kind: 'prot-none',
+      frame: Number(BigInt.asUintN(48, entry & -(1n << BigInt(page.pageShift))) >> 12n),
+    };
+  }
+  // Five bits.
+  const type = Number((entry >> 3n) & 31n);
+  const offset = (entry >> 8n) & ((1n << 50n) - 1n);
+  return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset };
+}
+
+/** Decodes a not-present entry as the Linux kernel of its architecture writes it; see the functions above. */
+export function decodeLinux(
+  format: FormatFact,
+  depth: number,
+  low: number,
+  high: number,
+): LinuxEntry | undefined {
+  return decodeLinuxX86(format, depth, low, high) ?? decodeLinuxAarch64(format, depth, low, high);
+}

@@ -1,6 +1,7 @@
 import { PageTableError } from '../bits/index.ts';
 import {
   andRights,
+  groupOrder,
   isAccessed,
   isDirty,
   isGlobal,
@@ -40,6 +41,10 @@ export interface MappedRegion extends Span {
   readonly global: boolean | undefined;
   /** `log2` of the bytes of each page size used, smallest first. */
   readonly pageShifts: readonly number[];
+  /** `log2` of the bytes of each size of contiguous groups (AArch64) to which pages belong, smallest first. */
+  readonly groupShifts: readonly number[];
+  /** How many of the entries belong to a contiguous group. */
+  readonly contiguous: number;
   /** Entries that map it, and how many of them are accessed and dirty. */
   readonly leaves: number;
   readonly accessed: number;
@@ -297,6 +302,7 @@ class RowList {
     const global = isGlobal(facts, depth, low);
     const accessed = isAccessed(facts, depth, low) ? 1 : 0;
     const dirty = isDirty(facts, depth, low, high) ? 1 : 0;
+    const group = groupOrder(facts, depth, high);
     this.leaves += 1;
     this.merge({
       kind: 'mapped',
@@ -307,6 +313,8 @@ class RowList {
       memoryType,
       global,
       pageShifts: [order + 12],
+      groupShifts: group === 0 ? [] : [group + 12],
+      contiguous: group === 0 ? 0 : 1,
       leaves: 1,
       accessed,
       dirty,
@@ -339,14 +347,15 @@ class RowList {
     }
     this.added += 1;
     if (!frameContinues(last, row)) last.frame = undefined;
-    if (last.memoryType !== row.memoryType) last.memoryType = undefined;
+    if (!sameType(last, row)) last.memoryType = undefined;
     if (last.global !== row.global) last.global = undefined;
     last.end = row.end;
     last.leaves += row.leaves;
     last.accessed += row.accessed;
     last.dirty += row.dirty;
-    const sizes = row.pageShifts.filter((shift) => !last.pageShifts.includes(shift));
-    if (sizes.length > 0) last.pageShifts = [...last.pageShifts, ...sizes].sort((a, b) => a - b);
+    last.contiguous += row.contiguous;
+    last.pageShifts = union(last.pageShifts, row.pageShifts);
+    last.groupShifts = union(last.groupShifts, row.groupShifts);
   }
 
   add(row: Row): void {
@@ -405,12 +414,26 @@ function continues(last: MappedRegion, row: MappedRegion, rule: MergeRule): bool
   if (rule === 'none' || last.repeat !== undefined || row.repeat !== undefined) return false;
   if (last.end !== row.first || last.rights !== row.rights) return false;
   if (rule === 'rights') return true;
-  if (!frameContinues(last, row) || last.memoryType !== row.memoryType || last.global !== row.global)
-    return false;
+  if (!frameContinues(last, row) || !sameType(last, row) || last.global !== row.global) return false;
   if (rule === 'physical') return true;
-  if (last.pageShifts.join() !== row.pageShifts.join()) return false;
+  if (!sameSizes(last, row)) return false;
   // Under this rule the counts of a row are 0 or all.
   return rule === 'size' || (last.accessed > 0 === row.accessed > 0 && last.dirty > 0 === row.dirty > 0);
+}
+
+/** Types of one name are one type, whichever entry of the machine's table they come from. */
+function sameType(a: MappedRegion, b: MappedRegion): boolean {
+  return a.memoryType === b.memoryType || a.memoryType?.name === b.memoryType?.name;
+}
+
+function sameSizes(a: MappedRegion, b: MappedRegion): boolean {
+  return a.pageShifts.join() === b.pageShifts.join() && a.groupShifts.join() === b.groupShifts.join();
+}
+
+/** The numbers of two short lists, smallest first; the first list itself if it has them all. */
+function union(list: readonly number[], more: readonly number[]): readonly number[] {
+  const added = more.filter((one) => !list.includes(one));
+  return added.length === 0 ? list : [...list, ...added].sort((a, b) => a - b);
 }
 
 function frameContinues(last: MappedRegion, row: MappedRegion): boolean {
@@ -425,12 +448,12 @@ function alike(a: Row, b: Row): boolean {
       a.frame !== undefined &&
       a.frame === b.frame &&
       a.rights === b.rights &&
-      a.memoryType === b.memoryType &&
+      sameType(a, b) &&
       a.global === b.global &&
       a.leaves === b.leaves &&
       a.accessed === b.accessed &&
       a.dirty === b.dirty &&
-      a.pageShifts.join() === b.pageShifts.join()
+      sameSizes(a, b)
     );
   }
   if (a.kind === 'shared' && b.kind === 'shared')

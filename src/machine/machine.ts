@@ -25,6 +25,10 @@ export interface NamedRoot {
   readonly source: string;
   /** Number of table levels below and including this root, where the machine says so. */
   readonly levels?: number;
+  /** Bits of the half of the address space that it translates, where the machine says so (AArch64: the upper half). */
+  readonly vaBits?: number;
+  /** Bytes of a page of the smallest size, where the machine says so. */
+  readonly pageBytes?: number;
 }
 
 /** The processor families whose page tables a machine can have. */

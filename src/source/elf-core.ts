@@ -54,7 +54,8 @@ export async function openElfCore(bytes: ByteSource): Promise<ElfCore> {
   const memory = segments.memory(bytes);
   const notes = await readNotes(bytes, header.machine, segments.notes);
   const vmcoreinfo = parseVmcoreinfo(notes.vmcoreinfo ?? '');
-  const linux = header.machine === EM_X86_64 ? vmcoreinfoRoots(vmcoreinfo) : { roots: [], remarks: [] };
+  const is64Bit = header.machine !== EM_386;
+  const linux = is64Bit ? vmcoreinfoRoots(vmcoreinfo, architecture) : { roots: [], remarks: [] };
 
   return {
     kind: kindOf(notes),

@@ -3,4 +3,5 @@ export { type ElfCore, openElfCore } from './elf-core.ts';
 export { DEFAULT_MAX_UNPACKED_BYTES, type GunzipOptions, gunzip, isGzip } from './gzip.ts';
 export { type OpenOptions, openImage } from './open.ts';
 export { openRaw, type RawOptions } from './raw.ts';
-export { parseVmcoreinfo, vmcoreinfoRoots } from './vmcoreinfo.ts';
+export { parseRegisters, withRegisters } from './registers.ts';
+export { parseVmcoreinfo, type VmcoreinfoRoots, vmcoreinfoRoots } from './vmcoreinfo.ts';

@@ -199,7 +199,8 @@ describe('memory types', () => {
       for (let index = 0; index < 8; index += 1) {
         const low = ((index & 3) << 3) | 1;
         const pat = index >> 2;
-        const want = { index, name: NAMES[index] };
+        const bits = `PAT=${pat} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
+        const want = { index, name: NAMES[index], from: `PAT entry ${index} (${bits})` };
         // Bit 12 of a PTE is an address bit, bit 7 of a large page is PS: neither counts.
         expect(paging(mode).memoryType(pte, low | (pat << 7) | 0x1000)).toEqual(want);
         expect(paging(mode).memoryType(pte, low | (pat << 7))).toEqual(want);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  aarch64Format,
   type EntryFact,
   FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
@@ -7,6 +8,7 @@ import {
   FORMAT_PAE,
   type FormatFact,
   fieldsOf,
+  GRANULES,
   X86_FORMATS,
   x86Format,
 } from '../../src/format/index.ts';
@@ -75,6 +77,29 @@ describe('the fields of every kind of entry cover each bit exactly once', () => 
     console.log(`fields, ${fact.name}: ${checked} fields in 768 control states`);
     expect(checked).toBeGreaterThan(768 * fact.levels.length * 5);
   });
+});
+
+test('the same of every AArch64 granule, size and half', () => {
+  let checked = 0;
+  for (const granule of GRANULES) {
+    for (let inputBits = 36; inputBits <= 48; inputBits += 1) {
+      for (const M of [32, 40, 48]) {
+        for (const names of [[], ['hierarchy'], ['TCR.HD'], ['hierarchy', 'TCR.HD']]) {
+          const { levels } = aarch64Format(granule, inputBits, false);
+          for (const entry of levels.flatMap(({ entries }) => entries)) {
+            let next = 63;
+            for (const field of fieldsOf(entry, { M, P: 32, states: new Set(names) })) {
+              expect(field.high).toBe(next);
+              next = field.low - 1;
+              checked += 1;
+            }
+            expect(next).toBe(-1);
+          }
+        }
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(20_000);
 });
 
 /** A list of fields, highest bits first: `XD 63`, `address 39:12`; in brackets where the bits are ignored or reserved. */

@@ -9,7 +9,7 @@ import type { Machine } from '../../src/machine/index.ts';
 import type { PhysicalMemory } from '../../src/memory/index.ts';
 import { openFile } from '../../src/source/node/index.ts';
 import { Cursor, DONE, PAGE, Walker } from '../../src/walk/index.ts';
-import { sampleLines, samplePath } from '../support/sample.ts';
+import { deviceMemory, pagemap, sampleLines, samplePath } from '../support/sample.ts';
 
 /** What the samples' registers.json counts for the root of each CPU. */
 const CENSUS = [
@@ -94,37 +94,6 @@ function gva2gpa(cpu: number): [bigint, bigint | undefined][] {
     .filter((one) => one.cpu === cpu)
     .flatMap(({ answers }) => answers)
     .map(([va, pa]) => [BigInt(va), pa === null ? undefined : BigInt(pa)]);
-}
-
-/** Frames by page, from the guest's /proc/PID/pagemap: `PMn VA PAGES FIRST-FRAME FLAGS`. */
-function pagemap(lines: readonly string[], process: number): [number, number][] {
-  return lines
-    .filter((line) => line.startsWith(`PM${process} `))
-    .flatMap((line) => {
-      const [va, pages, frame, flags] = line
-        .split(' ')
-        .slice(1)
-        .map((text) => Number.parseInt(text, 16));
-      const present = (flags & 0x100) !== 0;
-      const range = Array.from({ length: pages }, (_, i): [number, number] => [va / 4096 + i, frame + i]);
-      return present ? range : [];
-    });
-}
-
-/**
- * Mappings of /dev/mem, which pagemap leaves out: their offset in /proc/PID/maps is the physical address. The process
- * touched both pages.
- */
-function deviceMemory(lines: readonly string[], process: number): [number, number][] {
-  const start = lines.indexOf(`===MAPS${process}`);
-  const end = lines.indexOf(`===PAGEMAP${process}`);
-  return lines
-    .slice(start, end)
-    .filter((line) => line.endsWith('/dev/mem'))
-    .map((line) => {
-      const [range, , offset] = line.split(' ');
-      return [Number.parseInt(range, 16) / 4096, Number.parseInt(offset, 16) / 4096];
-    });
 }
 
 /**

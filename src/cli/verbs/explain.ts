@@ -1,6 +1,6 @@
 import { addressOf, hex64, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
-import { type Access, rightsText } from '../../format/index.ts';
+import { type Access, type AccessResult, type Paging, rightsText } from '../../format/index.ts';
 import {
   type ExplainedAccess,
   type ExplainedField,
@@ -10,8 +10,9 @@ import {
   type LinuxEntry,
 } from '../../inspect/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
+import type { Space } from '../choice.ts';
 import type { Json, Output } from '../output.ts';
-import { assumedText, type Session, sessionJson, sessionText } from '../session.ts';
+import { assumedText, type Session, sessionJson, spaceAt, spaceText } from '../session.ts';
 import { layOut, parseHex, sizeText, wrap } from '../text.ts';
 import { reasonText } from './reason.ts';
 
@@ -21,16 +22,19 @@ const WIDTH = 110;
 export async function explain(session: Session, addressText: string, output: Output): Promise<number> {
   const address = parseHex('address', addressText);
   const into = new SparseMemory();
-  await capturePath(session.machine, session.paging, pageOf(address), into);
-  const explanation = explainAddress(into.memory, session.paging, address);
-  if (output.mode === 'text') printText(session, explanation, output);
+  const space = spaceAt(session, address);
+  await capturePath(session.machine, space.paging, pageOf(address), into);
+  const explanation = explainAddress(into.memory, space.paging, address);
+  if (output.mode === 'text') printText(session, space, explanation, output);
   else output.line(JSON.stringify(toJson(session, explanation)));
   return explanation.end === 'mapped' ? 0 : 1;
 }
 
-function printText(session: Session, it: Explanation, output: Output): void {
-  output.line(`${hex64(it.address)} ${outcomeText(session, it)} (${sessionText(session)})`);
-  for (const level of it.levels) printLevel(session, level, output);
+function printText(session: Session, space: Space, it: Explanation, output: Output): void {
+  const { paging } = space;
+  const [user, supervisor] = paging.format.fact.privileges;
+  output.line(`${hex64(it.address)} ${outcomeText(paging, it)} (${spaceText(space)})`);
+  for (const level of it.levels) printLevel(paging, level, output);
   if (it.missingTable !== undefined) {
     output.line('');
     output.line(`The table at ${hex64(it.missingTable)} is not in the image: what it maps is not known.`);
@@ -39,29 +43,34 @@ function printText(session: Session, it: Explanation, output: Output): void {
   const rows: string[][] = [];
   if (it.physical !== undefined && it.pageBytes !== undefined && it.rights !== undefined) {
     const page = it.pageBytes;
-    const global = it.global ? ', global: stays in the TLB when CR3 changes' : '';
+    const global = it.global ? ', global: stays in the TLB when the address space changes' : '';
     rows.push([
       'physical',
-      `${hex64(it.physical)}, in the ${sizeText(page)} page at ${hex64(it.physical - (it.physical % page))}${global}`,
+      `${hex64(it.physical)}, in the ${sizeText(page)} page at ${hex64(it.physical - (it.physical % page))}${groupText(it.groupBytes)}${global}`,
     ]);
-    const index = it.memoryType?.index ?? 0;
-    const bits = `PAT=${index >> 2} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
-    rows.push(['type', `${it.memoryType?.name}, from PAT entry ${index} (${bits})`]);
-    rows.push(['rights', `user ${rightsText(it.rights, true)}, supervisor ${rightsText(it.rights, false)}`]);
+    rows.push(['type', `${it.memoryType?.text ?? it.memoryType?.name}, from ${it.memoryType?.from}`]);
+    rows.push([
+      'rights',
+      `${user} ${rightsText(it.rights, true)}, ${supervisor} ${rightsText(it.rights, false)}`,
+    ]);
   }
-  if (it.linux !== undefined) rows.push(['if Linux', linuxText(it.linux)]);
-  for (const { label, text } of refusedLines(it.accesses)) rows.push([label, text]);
+  if (it.linux !== undefined) rows.push(['if Linux', linuxText(it.linux, paging)]);
+  for (const { label, text } of refusedLines(it.accesses, paging)) rows.push([label, text]);
   if (session.assumed.length > 0) rows.push(['assumed', assumedText(session)]);
   for (const line of layOut(rows)) output.line(line);
 }
 
-function outcomeText(session: Session, it: Explanation): string {
-  if (it.physical !== undefined) return `translates to ${hex64(it.physical)}`;
-  return `does not translate: ${reasonText(session, it.end, it.levels, it.missingTable)}`;
+function groupText(bytes: bigint | undefined): string {
+  return bytes === undefined ? '' : `, one of a contiguous group of ${sizeText(bytes)}`;
 }
 
-function printLevel(session: Session, level: ExplainedLevel, output: Output): void {
-  const { fact } = session.paging.format;
+function outcomeText(paging: Paging, it: Explanation): string {
+  if (it.physical !== undefined) return `translates to ${hex64(it.physical)}`;
+  return `does not translate: ${reasonText(paging, it.end, it.levels, it.missingTable)}`;
+}
+
+function printLevel(paging: Paging, level: ExplainedLevel, output: Output): void {
+  const { fact } = paging.format;
   const { indexHigh, indexLow } = fact.levels[level.depth];
   const digits = fact.entryBytes * 2;
   const value = `0x${level.value.toString(16).padStart(digits, '0')}`;
@@ -71,7 +80,7 @@ function printLevel(session: Session, level: ExplainedLevel, output: Output): vo
     table: `leads to the ${next}${target}${level.recursive ? ', which is the root itself (recursive entry)' : ''}`,
     page: `maps the page${target}`,
     nowhere: 'not present: the walk ends here',
-    reserved: 'has a reserved bit set: the walk ends here with a fault',
+    reserved: 'has a bit set that must be 0: the walk ends here with a fault',
   }[level.leads];
   output.line('');
   output.line(
@@ -79,16 +88,15 @@ function printLevel(session: Session, level: ExplainedLevel, output: Output): vo
   );
   output.line(`  ${leads}${level.removes.length > 0 ? `; takes away ${level.removes.join(', ')}` : ''}`);
   if (level.leads === 'nowhere') {
-    output.line(
-      level.value === 0n ? '  P=0 not present' : '  P=0 not present; the processor ignores the other bits',
-    );
+    const others = level.value === 0n ? '' : '; the processor ignores the other bits';
+    output.line(`  ${fieldTexts(level.fields).slice(0, -1).join(', ')}${others}`);
     return;
   }
   for (const line of wrap(fieldTexts(level.fields), '  ', WIDTH)) output.line(line);
 }
 
 /** Fields that mean something only together; the line `type` says what. */
-const TYPE_ROLES: readonly string[] = ['write-through', 'cache-disable', 'pat'];
+const TYPE_ROLES: readonly string[] = ['write-through', 'cache-disable', 'pat', 'attribute-index'];
 
 /** `R/W=1 writable`, lowest bit first. Ignored and reserved bits are named where they are set. */
 function fieldTexts(fields: readonly ExplainedField[]): string[] {
@@ -97,11 +105,12 @@ function fieldTexts(fields: readonly ExplainedField[]): string[] {
   for (const field of fields.toReversed()) {
     const wide = field.high > field.low;
     const place = wide ? `bits ${field.high}:${field.low}` : `bit ${field.low}`;
+    const coded = typeof field.meaning !== 'string';
     // An address is shown whole, not as the bits that hold it.
     const shown = field.role === 'address' ? field.value << BigInt(field.low) : field.value;
-    const value = wide ? `0x${shown.toString(16)}` : `${shown}`;
+    const value = wide && !coded ? `0x${shown.toString(16)}` : `${shown}`;
     if (field.role !== 'ignored' && field.role !== 'reserved') {
-      const about = wide ? ` (${place})` : TYPE_ROLES.includes(field.role) ? '' : ` ${field.text}`;
+      const about = coded && !TYPE_ROLES.includes(field.role) ? ` ${field.text}` : wide ? ` (${place})` : '';
       texts.push(`${field.name}=${value}${about}`);
     } else if (field.value !== 0n) {
       odd.push(`${place}=${value} ${field.role === 'ignored' ? 'ignored' : 'RESERVED, must be 0'}`);
@@ -111,36 +120,43 @@ function fieldTexts(fields: readonly ExplainedField[]): string[] {
 }
 
 /** What refused accesses get, a line each. */
-function refusedLines(accesses: readonly ExplainedAccess[]): { label: string; text: string }[] {
-  const lines: { label: string; text: string }[] = [];
-  for (const { access, result } of accesses) {
-    if (result.kind !== 'fault') continue;
-    const label = `${access.user ? 'user' : 'supervisor'} ${access.kind}`;
-    const because = result.because.join('; ');
-    if (result.exception === '#PF') {
-      const bits = result.errorCode & 1 ? result.errorBits : ['P=0 not present', ...result.errorBits];
-      const code = `error code 0x${result.errorCode.toString(16).padStart(2, '0')} (${bits.join(', ')})`;
-      lines.push({ label, text: `page fault (#PF), ${code}: ${because}` });
-    } else {
-      lines.push({ label, text: `general-protection fault (#GP): ${because}` });
-    }
-  }
-  return lines;
+function refusedLines(
+  accesses: readonly ExplainedAccess[],
+  paging: Paging,
+): { label: string; text: string }[] {
+  return accesses.flatMap(({ access, result }) =>
+    result.kind === 'fault'
+      ? [{ label: accessName(access, paging), text: `${faultText(result)}: ${result.because.join('; ')}` }]
+      : [],
+  );
 }
 
-function linuxText(entry: LinuxEntry): string {
+function accessName({ user, kind }: Access, paging: Paging): string {
+  return `${paging.format.fact.privileges[user ? 0 : 1]} ${kind}`;
+}
+
+function faultText({ exception, errorCode, errorBits }: Extract<AccessResult, { kind: 'fault' }>): string {
+  const code = `0x${errorCode.toString(16).padStart(2, '0')}`;
+  if (exception === '#GP') return 'general-protection fault (#GP)';
+  if (exception !== '#PF') return `${exception}, ESR ${code} (${errorBits.join(', ')})`;
+  const bits = errorCode & 1 ? errorBits : ['P=0 not present', ...errorBits];
+  return `page fault (#PF), error code ${code} (${bits.join(', ')})`;
+}
+
+function linuxText(entry: LinuxEntry, { format }: Paging): string {
+  // x86 kernels keep numbers inverted, so that a speculative access hits no memory.
+  const how = format.fact.signExtended ? ' (stored inverted)' : '';
   switch (entry.kind) {
     case 'prot-none':
-      return `PROT_NONE: the page is still there, at ${hex64(addressOf(entry.frame))} (frame number stored inverted)`;
+      return `PROT_NONE: the page is still there, at ${hex64(addressOf(entry.frame))}${how}`;
     case 'swap':
-      return `swapped out: swap area ${entry.type}, page offset 0x${entry.offset.toString(16)} (stored inverted)`;
+      return `swapped out: swap area ${entry.type}, page offset 0x${entry.offset.toString(16)}${how}`;
     case 'special':
       return `special swap type ${entry.type} (migration, hardware poison or marker, as the kernel's version has it), offset 0x${entry.offset.toString(16)}`;
   }
 }
 
 function toJson(session: Session, it: Explanation): Json {
-  const accessName = (access: Access) => `${access.user ? 'user' : 'supervisor'} ${access.kind}`;
   return {
     va: hex64(it.address),
     ...sessionJson(session),
@@ -168,13 +184,15 @@ function toJson(session: Session, it: Explanation): Json {
     })),
     pa: it.physical === undefined ? null : hex64(it.physical),
     pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^30
+    groupSize: it.groupBytes === undefined ? null : Number(it.groupBytes), // at most 2^34
     memoryType: it.memoryType?.name ?? null,
-    patEntry: it.memoryType?.index ?? null,
+    memoryTypeFrom: it.memoryType?.from ?? null,
+    patEntry: it.memoryType?.from.startsWith('PAT') ? it.memoryType.index : null,
     global: it.global ?? null,
     user: it.rights === undefined ? null : rightsText(it.rights, true),
     supervisor: it.rights === undefined ? null : rightsText(it.rights, false),
     accesses: it.accesses.map(({ access, result }) => ({
-      access: accessName(access),
+      access: `${access.user ? 'user' : 'supervisor'} ${access.kind}`,
       result: result.kind,
       ...(result.kind === 'fault'
         ? {

@@ -1,9 +1,10 @@
 import { addressOf, type ErrorCode, hex, hex64, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import { takeCensus } from '../../inspect/index.ts';
+import { type Census, takeCensus } from '../../inspect/index.ts';
 import type { Machine } from '../../machine/index.ts';
+import type { SourceOptions, Space } from '../choice.ts';
 import type { Json, Output } from '../output.ts';
-import { choosePaging, type Session, type SourceOptions, sessionJson, sessionText } from '../session.ts';
+import { choosePaging, type Session, sessionJson, spaceText } from '../session.ts';
 import { countText, layOut, pageSizeText, pagesText, plural, rangeText } from '../text.ts';
 
 /** Why an image may have no page tables to read, and still be worth a description. */
@@ -21,10 +22,12 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     if (!(error instanceof PageTableError) || !DESCRIBED.has(error.code)) throw error;
     why = error.message;
   }
-  const census =
-    session === undefined
-      ? undefined
-      : takeCensus((await captureTables(machine, session.paging)).memory, session.paging);
+  const counted: { space: Space; census: Census }[] = [];
+  for (const space of session?.spaces ?? []) {
+    const { memory } = await captureTables(machine, space.paging);
+    counted.push({ space, census: takeCensus(memory, space.paging) });
+  }
+  const none = counted.length > 0 && counted.every(({ census }) => census.tables === 0);
 
   if (output.mode !== 'text') {
     const record: { [key: string]: Json } = {
@@ -47,20 +50,14 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
       })),
       remarks: machine.remarks,
       ...(session === undefined
-        ? { mode: null, root: null, rootFrom: null, assumed: [] }
+        ? { mode: null, root: null, rootFrom: null, spaces: [], unread: [], assumed: [] }
         : sessionJson(session)),
-      tables: census?.tables ?? null,
-      pages:
-        census === undefined
-          ? null
-          : Object.fromEntries([...census.pages].map(([shift, n]) => [String(2 ** shift), n])),
-      missingEntries: census?.missing ?? null,
-      faultyEntries: census?.faulty ?? null,
-      recursiveEntries: census?.recursive ?? [],
+      ...censusJson(counted.length === 1 ? counted[0].census : undefined),
+      census: counted.map(({ census }) => censusJson(census)),
       ...(why === '' ? {} : { noTables: why }),
     };
     output.line(JSON.stringify(record));
-    return census?.tables === 0 ? 1 : 0;
+    return none ? 1 : 0;
   }
 
   const rows: string[][] = [
@@ -71,41 +68,54 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
     `${pagesText(bytes)} in ${plural(machine.frames.length, 'range')}${spanText(machine)}`,
   ]);
   for (const cpu of machine.cpus) {
-    const shown = ['CR0', 'CR3', 'CR4', 'RIP', 'PC', 'pc'].filter(
-      (name) => cpu.registers[name] !== undefined,
-    );
+    const shown = SHOWN_REGISTERS.filter((name) => cpu.registers[name] !== undefined);
     rows.push([`CPU ${cpu.index}`, shown.map((name) => `${name} ${hex(cpu.registers[name])}`).join('  ')]);
   }
   for (const root of machine.roots)
     rows.push(['root', `${hex64(root.address)} ${root.name} (${root.source})`]);
   for (const remark of machine.remarks) rows.push(['remark', remark]);
-  if (session === undefined || census === undefined) {
+  if (session === undefined) {
     rows.push(['tables', `none read: ${why}`]);
   } else {
-    rows.push(['paging', sessionText(session)]);
-    const sizes = [...census.pages]
-      .map(([shift, n]) => `${countText(n)} of ${pageSizeText(shift)}`)
-      .join(', ');
-    rows.push([
-      'tables',
-      census.tables === 0
-        ? 'the root table is not in the image'
-        : `${plural(census.tables, 'table')}; pages: ${sizes || 'none'}`,
-    ]);
-    if (census.recursive.length > 0) {
-      rows.push([
-        'recursive',
-        `${plural(census.recursive.length, 'entry')} of the root ${census.recursive.length === 1 ? 'leads' : 'lead'} to the root itself: ${runsText(census.recursive)}`,
-      ]);
-    }
-    if (census.missing > 0 && census.tables > 0) {
-      rows.push(['missing', `${plural(census.missing, 'entry')} to tables that are not in the image`]);
-    }
-    if (census.faulty > 0) rows.push(['faulty', `${plural(census.faulty, 'entry')} with a reserved bit set`]);
+    for (const { space, census } of counted) rows.push(['paging', spaceText(space)], ...censusRows(census));
+    for (const text of session.unread) rows.push(['unread', text]);
     for (const { text } of session.assumed) rows.push(['assumed', text]);
   }
   for (const line of layOut(rows)) output.line(line);
-  return census?.tables === 0 ? 1 : 0;
+  return none ? 1 : 0;
+}
+
+/** What is shown of each CPU. */
+const SHOWN_REGISTERS = ['CR0', 'CR3', 'CR4', 'TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1', 'RIP', 'PC', 'pc'];
+
+function censusJson(census: Census | undefined): { readonly [key: string]: Json } {
+  return {
+    tables: census?.tables ?? null,
+    pages:
+      census === undefined
+        ? null
+        : Object.fromEntries([...census.pages].map(([shift, n]) => [String(2 ** shift), n])),
+    missingEntries: census?.missing ?? null,
+    faultyEntries: census?.faulty ?? null,
+    recursiveEntries: census?.recursive ?? [],
+  };
+}
+
+function censusRows(census: Census): string[][] {
+  if (census.tables === 0) return [['tables', 'the root table is not in the image']];
+  const sizes = [...census.pages].map(([shift, n]) => `${countText(n)} of ${pageSizeText(shift)}`).join(', ');
+  const rows = [['tables', `${plural(census.tables, 'table')}; pages: ${sizes || 'none'}`]];
+  const { recursive, missing, faulty } = census;
+  if (recursive.length > 0) {
+    const lead = recursive.length === 1 ? 'leads' : 'lead';
+    rows.push([
+      'recursive',
+      `${plural(recursive.length, 'entry')} of the root ${lead} to the root itself: ${runsText(recursive)}`,
+    ]);
+  }
+  if (missing > 0) rows.push(['missing', `${plural(missing, 'entry')} to tables that are not in the image`]);
+  if (faulty > 0) rows.push(['faulty', `${plural(faulty, 'entry')} with a bit set that must be 0`]);
+  return rows;
 }
 
 function spanText(machine: Machine): string {

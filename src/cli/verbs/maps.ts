@@ -1,6 +1,6 @@
 import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import { type Paging, rightsText } from '../../format/index.ts';
+import { type Paging, pageDirty, rightsText } from '../../format/index.ts';
 import {
   type Cluster,
   DEFAULT_MAX_ROWS,
@@ -14,7 +14,7 @@ import {
   type Region,
   type Repeat,
 } from '../../inspect/index.ts';
-import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
+import { ABSENT, type PhysicalMemory, SparseMemory } from '../../memory/index.ts';
 import { tableAddress } from '../../walk/index.ts';
 import { type Json, type Output, writeRecords } from '../output.ts';
 import { noteSession, type Session, sessionJson } from '../session.ts';
@@ -34,11 +34,10 @@ export interface MapsOptions extends RowFilter {
 /** `maps`: what is mapped where. */
 export async function maps(session: Session, options: MapsOptions, output: Output): Promise<number> {
   const range = options.range === undefined ? undefined : parseRange(options.range);
-  const { memory } = await captureTables(
-    session.machine,
-    session.paging,
-    range === undefined ? {} : { range },
-  );
+  const into = new SparseMemory();
+  const within = range === undefined ? {} : { range };
+  for (const { paging } of session.spaces) await captureTables(session.machine, paging, { into, ...within });
+  const { memory } = into;
   if (options.format !== undefined && options.format !== 'table')
     return printAsQemu(session, memory, options, output);
 
@@ -51,30 +50,35 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
   }
   const maxRows =
     options.limit === undefined ? DEFAULT_MAX_ROWS : parseCount('--limit', options.limit, 1, 2 ** 31);
-  const listed = listRegions(memory, session.paging, {
-    merge,
-    maxRows,
-    ...(options.all ? { all: true } : {}),
-    ...(range === undefined ? {} : { range }),
-  });
-  const rows = filterRows(listed, options, session.paging.format.fact);
+  const rows: Row[] = [];
+  for (const { paging } of session.spaces) {
+    const more = options.all ? { all: true } : {};
+    const listed = listRegions(memory, paging, { merge, maxRows, ...more, ...within });
+    rows.push(...filterRows(listed, options, paging.format.fact).map((region) => ({ region, paging })));
+  }
+  if (rows.length > maxRows) {
+    throw new PageTableError(
+      'LIMIT_EXCEEDED',
+      `regions: more than ${maxRows} rows; narrow the range or raise the limit`,
+      { maxRows },
+    );
+  }
   const clusters =
-    options.gap === undefined ? undefined : joinRegions(rows, parsePages('--gap', options.gap));
+    options.gap === undefined
+      ? undefined
+      : joinRegions(
+          rows.map(({ region }) => region),
+          parsePages('--gap', options.gap),
+        );
   if (output.mode !== 'text') {
     const head = { ...sessionJson(session), merge };
-    if (clusters === undefined)
-      writeRecords(
-        output,
-        'regions',
-        rows.map((row) => regionJson(row, session.paging)),
-        head,
-      );
+    if (clusters === undefined) writeRecords(output, 'regions', rows.map(regionJson), head);
     else writeRecords(output, 'clusters', clusters.map(clusterJson), head);
   } else if (clusters === undefined) {
-    printTable(rows, session.paging, output);
+    printTable(rows, session, output);
     noteSession(session, output, `${plural(rows.length, 'row')}. ${ruleText(merge)}`);
   } else {
-    printClusters(clusters, output);
+    printClusters(clusters, session, output);
     const regions = clusters.reduce((sum, one) => sum + one.regions, 0);
     const rule = `A row joins regions that lie at most ${options.gap} apart.`;
     noteSession(
@@ -83,7 +87,7 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
       `${plural(regions, 'region')} in ${plural(clusters.length, 'row')}. ${rule}`,
     );
   }
-  const unread = rows.filter((row) => row.kind === 'missing').length;
+  const unread = rows.filter(({ region }) => region.kind === 'missing').length;
   if (unread > 0)
     output.note(`${plural(unread, 'row')} of tables that are not in the image: what they map is not known.`);
   return rootIsThere(session, memory) ? 0 : 1;
@@ -91,7 +95,7 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
 
 /** Whether anything could be read at all. */
 function rootIsThere(session: Session, memory: PhysicalMemory): boolean {
-  return memory.locate(session.paging.root.frame) !== ABSENT;
+  return session.spaces.some(({ paging }) => memory.locate(paging.root.frame) !== ABSENT);
 }
 
 function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOptions, output: Output): number {
@@ -115,7 +119,14 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
       `--format ${options.format} is text; leave --json and --ndjson out`,
     );
   }
-  const missing = print(memory, session.paging, (line) => output.line(line));
+  const { paging, half } = session.spaces[0];
+  if (half !== undefined) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--format ${options.format}: QEMU prints no such list of ${paging.format.fact.title}; expected table`,
+    );
+  }
+  const missing = print(memory, paging, (line) => output.line(line));
   noteSession(session, output);
   if (missing > 0) {
     output.note(
@@ -125,19 +136,30 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
   return rootIsThere(session, memory) ? 0 : 1;
 }
 
-const HEADER = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', 'USER', 'SUPER', 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
+/** A row, and the page tables that it comes from. */
+interface Row {
+  readonly region: Region;
+  readonly paging: Paging;
+}
 
-function printTable(rows: readonly Region[], paging: Paging, output: Output): void {
-  const cells = [HEADER, ...rows.map((row) => rowCells(row, paging))];
-  layOut(cells, new Set([2])).forEach((line, i) => {
-    const row = rows[i - 1];
+/** What the columns of rights are called. */
+function privilegeHeaders({ spaces }: Session): string[] {
+  const [user, supervisor] = spaces[0].paging.format.fact.privileges;
+  return supervisor === 'supervisor' ? ['USER', 'SUPER'] : [user, supervisor];
+}
+
+function printTable(rows: readonly Row[], session: Session, output: Output): void {
+  const rights = privilegeHeaders(session);
+  const header = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', ...rights, 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
+  layOut([header, ...rows.map(rowCells)], new Set([2])).forEach((line, i) => {
+    const row = rows[i - 1]?.region;
     output.line(
       row !== undefined && output.colour && writableAndExecutable(row) ? `\x1b[31m${line}\x1b[0m` : line,
     );
   });
 }
 
-function rowCells(row: Region, paging: Paging): string[] {
+function rowCells({ region: row, paging }: Row): string[] {
   const range = rangeText(row.first, row.end);
   const repeat = repeatText(row.repeat);
   switch (row.kind) {
@@ -146,12 +168,12 @@ function rowCells(row: Region, paging: Paging): string[] {
         range,
         row.frame === undefined ? '(scattered)' : hexPage(row.frame),
         pagesText(row.end - row.first),
-        row.pageShifts.map(pageSizeText).join('+'),
+        pageSizesText(row),
         rightsText(row.rights, true),
         rightsText(row.rights, false),
         row.memoryType?.name ?? 'mixed',
         shareText(row.accessed, row.leaves),
-        shareText(row.dirty, row.leaves),
+        tracksWrites(paging) ? shareText(row.dirty, row.leaves) : '-',
         row.global === undefined ? 'some' : row.global ? 'yes' : 'no',
         repeat,
       ];
@@ -163,8 +185,23 @@ function rowCells(row: Region, paging: Paging): string[] {
         `not in image: the table at ${hex64(tableAddress(paging, row.depth, row.frame))}. ${repeat}`,
       ];
     case 'faulty':
-      return [range, `every access faults: reserved bit set in the entry. ${repeat}`];
+      return [range, `every access faults: a bit that must be 0 is set in the entry. ${repeat}`];
   }
+}
+
+/** Page sizes, and the sizes of contiguous groups with a `c`: `4K+64Kc`, smallest first. */
+function pageSizesText({ pageShifts, groupShifts, contiguous, leaves }: MappedRegion): string {
+  const pages = contiguous === leaves ? [] : pageShifts.map((shift) => ({ shift, mark: '' }));
+  const groups = groupShifts.map((shift) => ({ shift, mark: 'c' }));
+  return [...pages, ...groups]
+    .sort((a, b) => a.shift - b.shift)
+    .map(({ shift, mark }) => `${pageSizeText(shift)}${mark}`)
+    .join('+');
+}
+
+/** Whether hardware says of any page that it was written to. */
+function tracksWrites({ format }: Paging): boolean {
+  return pageDirty(format.facts, format.levels - 1) !== 0;
 }
 
 function repeatText(repeat: Repeat | undefined): string {
@@ -180,7 +217,7 @@ function writableAndExecutable(row: Region): boolean {
   return row.kind === 'mapped' && ((row.rights & 6) === 6 || (row.rights & 48) === 48);
 }
 
-function printClusters(list: readonly Cluster[], output: Output): void {
+function printClusters(list: readonly Cluster[], session: Session, output: Output): void {
   const rows = list.map((one) => [
     rangeText(one.first, one.end),
     pagesText(one.end - one.first),
@@ -196,7 +233,7 @@ function printClusters(list: readonly Cluster[], output: Output): void {
       .filter((text) => text !== '')
       .join(', '),
   ]);
-  const header = ['LINEAR', 'SPAN', 'MAPPED', 'REGIONS', 'PAGES', 'USER', 'SUPER', ''];
+  const header = ['LINEAR', 'SPAN', 'MAPPED', 'REGIONS', 'PAGES', ...privilegeHeaders(session), ''];
   for (const line of layOut([header, ...rows], new Set([1, 2, 3]))) output.line(line);
 }
 
@@ -216,7 +253,7 @@ function clusterJson(one: Cluster): Json {
   };
 }
 
-function regionJson(row: Region, paging: Paging): Json {
+function regionJson({ region: row, paging }: Row): Json {
   const span = {
     kind: row.kind,
     first: hex64(addressOf(row.first)),
@@ -227,7 +264,7 @@ function regionJson(row: Region, paging: Paging): Json {
   };
   switch (row.kind) {
     case 'mapped':
-      return { ...span, ...mappedJson(row) };
+      return { ...span, ...mappedJson(row, paging) };
     case 'shared':
       return {
         ...span,
@@ -242,7 +279,7 @@ function regionJson(row: Region, paging: Paging): Json {
   }
 }
 
-function mappedJson(row: MappedRegion): { readonly [key: string]: Json } {
+function mappedJson(row: MappedRegion, paging: Paging): { readonly [key: string]: Json } {
   return {
     physical: row.frame === undefined ? null : hex64(addressOf(row.frame)),
     user: rightsText(row.rights, true),
@@ -250,9 +287,11 @@ function mappedJson(row: MappedRegion): { readonly [key: string]: Json } {
     memoryType: row.memoryType?.name ?? null,
     global: row.global ?? null,
     pageSizes: row.pageShifts.map((shift) => 2 ** shift),
+    groupSizes: row.groupShifts.map((shift) => 2 ** shift),
     pages: row.leaves,
+    contiguous: row.contiguous,
     accessed: row.accessed,
-    dirty: row.dirty,
+    dirty: tracksWrites(paging) ? row.dirty : null,
   };
 }
 

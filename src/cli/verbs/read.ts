@@ -1,7 +1,7 @@
 import { hex64, PageTableError } from '../../bits/index.ts';
 import { MAX_LINEAR_READ, readLinear } from '../../capture/index.ts';
 import type { Output } from '../output.ts';
-import { noteSession, type Session, sessionJson } from '../session.ts';
+import { noteSession, type Session, sessionJson, spaceAt } from '../session.ts';
 import { parseHex, parseSize } from '../text.ts';
 
 /** `read`: bytes of linear memory. Exit 1 if some are not there. */
@@ -19,7 +19,12 @@ export async function read(
     });
   }
   // At most 2^26.
-  const { bytes, holes } = await readLinear(session.machine, session.paging, address, Number(length));
+  const { bytes, holes } = await readLinear(
+    session.machine,
+    spaceAt(session, address).paging,
+    address,
+    Number(length),
+  );
   const present = new Uint8Array(bytes.length).fill(1);
   for (const hole of holes) present.fill(0, Number(hole.first - address), Number(hole.end - address));
   if (output.mode === 'text') {

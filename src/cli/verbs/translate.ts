@@ -1,9 +1,10 @@
 import { addressOf, hex64, offsetOf, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
+import type { Paging } from '../../format/index.ts';
 import { SparseMemory } from '../../memory/index.ts';
 import { type Path, tableAddress, Walker } from '../../walk/index.ts';
 import { type Output, writeRecords } from '../output.ts';
-import { noteSession, type Session } from '../session.ts';
+import { noteSession, type Session, spaceAt } from '../session.ts';
 import { layOut, parseHex, sizeText } from '../text.ts';
 import { reasonText } from './reason.ts';
 
@@ -14,29 +15,29 @@ export async function translate(
   output: Output,
 ): Promise<number> {
   const into = new SparseMemory();
-  const walker = new Walker(into.memory, session.paging);
-  const answers: { va: bigint; path: Path }[] = [];
+  const answers: Answer[] = [];
   for (const text of addresses) {
     const va = parseHex('address', text);
-    await capturePath(session.machine, session.paging, pageOf(va), into);
-    answers.push({ va, path: walker.path(pageOf(va)) });
+    const { paging } = spaceAt(session, va);
+    await capturePath(session.machine, paging, pageOf(va), into);
+    answers.push({ va, paging, path: new Walker(into.memory, paging).path(pageOf(va)) });
   }
   if (output.mode === 'text') {
-    const rows = answers.map(({ va, path }) => {
+    const rows = answers.map(({ va, paging, path }) => {
       const pa = physical(va, path);
       return pa === undefined
-        ? [hex64(va), '-', reasonOf(session, path)]
+        ? [hex64(va), '-', reasonOf(paging, path)]
         : [hex64(va), hex64(pa), `${sizeText(pageBytes(path))} page`];
     });
     for (const line of layOut(rows)) output.line(line);
   } else {
-    const records = answers.map(({ va, path }) => {
+    const records = answers.map(({ va, paging, path }) => {
       const pa = physical(va, path);
       return {
         va: hex64(va),
         pa: pa === undefined ? null : hex64(pa),
         pageSize: pa === undefined ? null : Number(pageBytes(path)), // at most 2^30
-        reason: pa === undefined ? reasonOf(session, path) : null,
+        reason: pa === undefined ? reasonOf(paging, path) : null,
       };
     });
     writeRecords(output, 'translations', records);
@@ -45,10 +46,17 @@ export async function translate(
   return answers.every(({ path }) => path.end === 'mapped') ? 0 : 1;
 }
 
-function reasonOf(session: Session, path: Path): string {
+/** An address, the tables that translate it, and what they make of it. */
+interface Answer {
+  readonly va: bigint;
+  readonly paging: Paging;
+  readonly path: Path;
+}
+
+function reasonOf(paging: Paging, path: Path): string {
   const { end, steps, frame } = path;
-  const missing = frame === undefined ? undefined : tableAddress(session.paging, steps.length, frame);
-  return reasonText(session, end, steps, missing);
+  const missing = frame === undefined ? undefined : tableAddress(paging, steps.length, frame);
+  return reasonText(paging, end, steps, missing);
 }
 
 function physical(va: bigint, path: Path): bigint | undefined {

@@ -17,7 +17,8 @@ function field(
 // Names and meanings: Arm ARM (DDI 0487), chapter D8, sections "VMSAv8-64 descriptor formats" and "Memory access control".
 
 /** Bits 1:0 where only one code is valid: of a table at a level without blocks, or of a page. */
-export const TYPE_ONLY = (what: string): FieldFact => field('type', 1, 0, 'present', ['invalid', what]);
+export const TYPE_ONLY = (what: string): FieldFact =>
+  field('Type', 1, 0, 'present', ['invalid', 'reserved: invalid', 'invalid', what]);
 export const VALID = field('Valid', 0, 0, 'present', ['invalid', 'valid']);
 /** Bit 1 where both a block and a table can stand. */
 export const TYPE = field('Type', 1, 1, 'page-size', ['block', 'table']);
@@ -25,12 +26,17 @@ export const TYPE = field('Type', 1, 1, 'page-size', ['block', 'table']);
 export const ATTR_INDEX = field('AttrIndx', 4, 2, 'attribute-index', 'index into MAIR: the memory type');
 export const NON_SECURE = field('NS', 5, 5, 'ignored', 'used in Secure state only');
 export const AP_USER = field('AP[1]', 6, 6, 'user', ['EL1 only', 'EL0 allowed'], {
-  takes: [0, 'EL0 access'],
+  takes: [0, 'EL0 reads and writes'],
 });
 export const AP_READ_ONLY = field('AP[2]', 7, 7, 'read-only', ['writable', 'read-only'], {
   takes: [1, 'writes'],
 });
-export const SHAREABILITY = field('SH', 9, 8, 'shareability', 'shareability: 0 none, 2 outer, 3 inner');
+export const SHAREABILITY = field('SH', 9, 8, 'shareability', [
+  'non-shareable',
+  'reserved',
+  'outer shareable',
+  'inner shareable',
+]);
 export const ACCESS_FLAG = field('AF', 10, 10, 'accessed', ['not used yet', 'used']);
 export const NOT_GLOBAL = field('nG', 11, 11, 'not-global', ['global', 'belongs to one ASID']);
 export const BLOCK_TRANSLATION = field('nT', 16, 16, 'ignored', 'block translation entry, with FEAT_BBML1');
@@ -66,19 +72,33 @@ export const UNPRIVILEGED_EXECUTE_NEVER = field(
 
 // Of table descriptors: they count for everything below, unless TCR.HPD is set.
 const HIERARCHY = { when: ['hierarchy'], otherwise: 'ignored' } as const;
-export const PXN_TABLE = field('PXNTable', 59, 59, 'privileged-execute-disable', ['-', 'no EL1 fetches'], {
-  ...HIERARCHY,
-  takes: [1, 'EL1 fetches'],
-});
-export const UXN_TABLE = field('UXNTable', 60, 60, 'execute-disable', ['-', 'no EL0 fetches'], {
+export const PXN_TABLE = field(
+  'PXNTable',
+  59,
+  59,
+  'privileged-execute-disable',
+  ['no limit', 'no EL1 fetches'],
+  {
+    ...HIERARCHY,
+    takes: [1, 'EL1 fetches'],
+  },
+);
+export const UXN_TABLE = field('UXNTable', 60, 60, 'execute-disable', ['no limit', 'no EL0 fetches'], {
   ...HIERARCHY,
   takes: [1, 'EL0 fetches'],
 });
-export const AP_TABLE_USER = field('APTable[0]', 61, 61, 'user-disable', ['-', 'no EL0 access'], {
-  ...HIERARCHY,
-  takes: [1, 'EL0 access'],
-});
-export const AP_TABLE_WRITE = field('APTable[1]', 62, 62, 'write-disable', ['-', 'no writes'], {
+export const AP_TABLE_USER = field(
+  'APTable[0]',
+  61,
+  61,
+  'user-disable',
+  ['no limit', 'no EL0 reads and writes'],
+  {
+    ...HIERARCHY,
+    takes: [1, 'EL0 reads and writes'],
+  },
+);
+export const AP_TABLE_WRITE = field('APTable[1]', 62, 62, 'write-disable', ['no limit', 'no writes'], {
   ...HIERARCHY,
   takes: [1, 'writes'],
 });

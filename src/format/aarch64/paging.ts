@@ -111,10 +111,14 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
   const mask = userDisabled ? SUPERVISOR_READ | SUPERVISOR_WRITE | SUPERVISOR_EXECUTE : -1;
   const { mair } = control;
   const types = Array.from({ length: 8 }, (_, index): MemoryType => {
-    if (mair === undefined) return { index, name: `AttrIndx ${index}` };
+    if (mair === undefined) {
+      return { index, name: `AttrIndx ${index}`, from: `byte ${index} of MAIR_EL1, which is not known` };
+    }
     // Eight bits.
-    const { name, text } = mairType(Number((mair >> BigInt(8 * index)) & 0xffn));
-    return { index, name, text };
+    const byte = Number((mair >> BigInt(8 * index)) & 0xffn);
+    const { name, text } = mairType(byte);
+    const from = `byte ${index} of MAIR_EL1 (0x${byte.toString(16).padStart(2, '0')})`;
+    return { index, name, text, from };
   });
 
   const describe = (bits: EntryBits) => {

@@ -40,7 +40,8 @@ export function x86Paging(control: X86Control): Paging {
   const types = Array.from({ length: 8 }, (_, index): MemoryType => {
     // Three bits.
     const name = MEMORY_TYPES[Number((control.pat >> BigInt(8 * index)) & 7n)];
-    return { index, name };
+    const bits = `PAT=${index >> 2} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
+    return { index, name, from: `PAT entry ${index} (${bits})` };
   });
 
   const describe = (bits: EntryBits) => {

@@ -1,0 +1,107 @@
+import { hex, PageTableError } from '../bits/index.ts';
+import {
+  FORMAT_5_LEVEL,
+  FORMAT_PAE,
+  type FormatFact,
+  knownX86Control,
+  resolveX86Control,
+  X86_FORMATS,
+  type X86Control,
+  x86Paging,
+} from '../format/index.ts';
+import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
+import { tableAddress } from '../walk/index.ts';
+import type { Choice, SourceOptions } from './choice.ts';
+import { parseCount, parseHex } from './text.ts';
+
+/** Options that only x86 machines have, as commander names them. */
+export const X86_OPTIONS = [
+  'root',
+  'mode',
+  'cr0',
+  'cr3',
+  'cr4',
+  'efer',
+  'pat',
+  'pkru',
+  'pkrs',
+  'page1gb',
+  'pse36',
+  'amd',
+] as const;
+
+/**
+ * Chooses page tables of an x86 machine.
+ *
+ * @throws {@link PageTableError} `NO_ROOT`, `BAD_ARGUMENT`, `PAGING_DISABLED`
+ */
+export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: SourceOptions): Choice {
+  const known = { ...(cpu === undefined ? {} : knownX86Control(cpu.registers)), ...givenControl(options) };
+  const named = machine.roots[0];
+  const root = rootOption(options) ?? known.cr3 ?? named?.address;
+  if (root === undefined) {
+    throw new PageTableError(
+      'NO_ROOT',
+      `${machine.kind} holds no CR3 and names no root table; give its physical address with --root, as in --root 0x1000`,
+    );
+  }
+  // An image that says how many levels its kernel uses says it of every process.
+  const levels = known.cr4 === undefined && named?.levels === 5 ? FORMAT_5_LEVEL : undefined;
+  const { control, assumed } = resolveX86Control(
+    { ...known, cr3: root },
+    machine.longMode,
+    modeOption(options) ?? levels,
+  );
+  const paging = x86Paging(control);
+  if (options.root !== undefined && tableAddress(paging, 0, paging.root.frame) !== root) {
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `--root ${hex(root)}; expected the address of a root table of ${paging.format.fact.title}: a multiple of ` +
+        `${paging.format.fact === FORMAT_PAE ? 32 : 4096}${paging.format.fact.vaBits === 32 ? ', below 4 GiB' : ''}. Give a value of CR3 with --cr3`,
+      { root },
+    );
+  }
+  return {
+    spaces: [{ paging, rootFrom: rootFromText(options, cpu, known.cr3, named) }],
+    unread: [],
+    assumed,
+  };
+}
+
+function rootFromText(
+  options: SourceOptions,
+  cpu: Cpu | undefined,
+  cr3: bigint | undefined,
+  named: NamedRoot | undefined,
+): string {
+  if (options.root !== undefined) return '--root';
+  if (options.cr3 !== undefined) return '--cr3';
+  if (cr3 !== undefined) return `CR3 of CPU ${cpu?.index ?? 0}`;
+  return `${named?.name} (${named?.source})`;
+}
+
+function givenControl(options: SourceOptions): Partial<X86Control> {
+  const given: Record<string, bigint | number | boolean> = {};
+  for (const name of ['cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs'] as const) {
+    const text = options[name];
+    if (text !== undefined) given[name] = parseHex(`--${name}`, text);
+  }
+  if (options.physBits !== undefined) given['physBits'] = parseCount('--phys-bits', options.physBits, 32, 52);
+  if (options.page1gb === false) given['page1GB'] = false;
+  if (options.pse36 === false) given['pse36'] = false;
+  if (options.amd === true) given['amd'] = true;
+  return given;
+}
+
+function rootOption(options: SourceOptions): bigint | undefined {
+  return options.root === undefined ? undefined : parseHex('--root', options.root);
+}
+
+function modeOption(options: SourceOptions): FormatFact | undefined {
+  const { mode } = options;
+  if (mode === undefined) return undefined;
+  const fact = X86_FORMATS.find((one) => one.name.toLowerCase() === mode.toLowerCase());
+  if (fact !== undefined) return fact;
+  const names = X86_FORMATS.map((one) => one.name).join(', ');
+  throw new PageTableError('BAD_ARGUMENT', `--mode is '${mode}'; expected one of ${names}`, { mode });
+}
