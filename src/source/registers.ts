@@ -96,14 +96,16 @@ function fromLines(text: string): Cpu[] {
       cpus.push({ index: Number(header[1]), entries: [] });
       continue;
     }
+    const column = COLUMNS.exec(line);
+    const found =
+      column !== null
+        ? [[column[1], column[2] ?? column[3]]]
+        : [...line.matchAll(EQUATION)].map(([, name, digits]) => [name, digits]);
+    if (found.length === 0) continue;
+    // What stands before any header is of the first processor.
     if (cpus.length === 0) cpus.push({ index: 0, entries: [] });
     const { entries } = cpus[cpus.length - 1];
-    const column = COLUMNS.exec(line);
-    if (column !== null) {
-      entries.push([column[1], BigInt(`0x${column[2] ?? column[3]}`)]);
-      continue;
-    }
-    for (const [, name, digits] of line.matchAll(EQUATION)) entries.push([name, BigInt(`0x${digits}`)]);
+    for (const [name, digits] of found) entries.push([name, BigInt(`0x${digits}`)]);
   }
   return cpus.map(({ index, entries }) => ({ index, registers: named(entries) }));
 }

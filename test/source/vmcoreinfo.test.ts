@@ -93,3 +93,37 @@ test('an odd pgtable_l5_enabled costs only the levels', () => {
 test('without a root symbol there is nothing to say', () => {
   expect(roots('OSRELEASE=6.1.0')).toEqual({ roots: [], remarks: [] });
 });
+
+// Linux 6.1 arm64: kimage_voffset is the distance from the image's virtual to its physical addresses.
+test('arm64: the root is the symbol less kimage_voffset; T1SZ tells the size of its half', () => {
+  // 0xffff80000988b000 - 0xffff7fffc8000000 = 0x4188b000
+  const text =
+    'PAGESIZE=4096\nSYMBOL(swapper_pg_dir)=ffff80000988b000\nNUMBER(VA_BITS)=48\nNUMBER(kimage_voffset)=0xffff7fffc8000000\nNUMBER(TCR_EL1_T1SZ)=0x19\n';
+  expect(vmcoreinfoRoots(parseVmcoreinfo(text), 'aarch64')).toEqual({
+    roots: [
+      {
+        name: 'swapper_pg_dir',
+        address: 0x4188_b000n,
+        source: 'VMCOREINFO SYMBOL(swapper_pg_dir)',
+        pageBytes: 4096,
+        vaBits: 39,
+      },
+    ],
+    remarks: [],
+  });
+});
+
+test('arm64: with 64-KiB pages VA_BITS tells it; nothing is guessed without kimage_voffset', () => {
+  const text =
+    'PAGESIZE=65536\nSYMBOL(swapper_pg_dir)=ffff80000988b000\nNUMBER(VA_BITS)=42\nNUMBER(TCR_EL1_T1SZ)=0x16\n';
+  expect(vmcoreinfoRoots(parseVmcoreinfo(text), 'aarch64')).toEqual({
+    roots: [],
+    remarks: [expect.stringContaining('NUMBER(kimage_voffset) is missing')],
+  });
+  const whole = parseVmcoreinfo(`${text}NUMBER(kimage_voffset)=0xffff7fffc8000000\n`);
+  expect(vmcoreinfoRoots(whole, 'aarch64').roots[0]).toMatchObject({ vaBits: 42, pageBytes: 65_536 });
+  const odd = parseVmcoreinfo(
+    `${text}NUMBER(kimage_voffset)=0xffff7fffc8000000\n`.replace('BITS)=42', 'BITS)=x'),
+  );
+  expect(vmcoreinfoRoots(odd, 'aarch64').remarks).toEqual([expect.stringContaining('NUMBER(VA_BITS)')]);
+});
