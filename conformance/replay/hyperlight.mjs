@@ -14,8 +14,8 @@ import {
 import { RecordedAllocator } from './allocator.mjs';
 import { RecordedTables, Stopped } from './hyperlight-tables.mjs';
 import { describedMemory } from './memory.mjs';
-import { brief, hex, listOf, MalformedFile, u64 } from './values.mjs';
-import { changedMember, digestOf } from './words.mjs';
+import { brief, hex, listOf, MalformedFile, recordedWords, u64 } from './values.mjs';
+import { changedMember, digestOfNumbers } from './words.mjs';
 
 const TABLE_BYTES = 4096n;
 /** What addresses are smaller than. */
@@ -23,6 +23,9 @@ const END_OF_NUMBERS = 1n << 64n;
 
 /** Bits that are all set in an entry that leads to a table. */
 const TABLE_BITS = { amd64: 1n, aarch64: 3n };
+
+/** Operations of which the files tell changed words; of one of the others, any word is a difference. */
+const WRITES = new Set(['map', 'space_aware_map']);
 
 /** None of the files has less memory, so it is sparse: few frames to look at, and it grows while tables are made. */
 const MAX_FLAT_FRAMES = 1024;
@@ -102,7 +105,7 @@ export const hyperlightAarch64 = system(aarch64);
 
 /**
  * Each operation runs on a user's own operations, {@link RecordedTables}, whose calls are counted. Where tables do not
- * move it runs once more, from the same memory and the same allocator, on the ready-made {@link MemoryTableOps}; a
+ * move it runs before that, from the same memory and the same allocator, on the ready-made {@link MemoryTableOps}; a
  * result, frames or words that are not the same become the outcome `readyMade`, which no file has.
  *
  * @param {Architecture} arch
@@ -132,6 +135,8 @@ function system(arch) {
       memory.watch(state.root);
       /** What the other space's entry was before the last `space_aware_map`. */
       let shared = 0n;
+      /** @type {Outcome | undefined} what the last operation did on the ready-made operations */
+      let readyMade;
       const save = () => ({
         allocator: state.allocator.save(),
         root: state.root,
@@ -145,17 +150,26 @@ function system(arch) {
           if (operation.op === 'space_aware_map') {
             shared = entryFor(arch, memory, args.space, args.theirVa, args.depth) ?? 0n;
           }
+          const { call } = CALLS[operation.op] ?? {};
+          readyMade = undefined;
+          if (call !== undefined && movability === 'MayNotMoveTable') {
+            // A word that was written where none may be is left, and found with what is done next.
+            const changesOf = () =>
+              WRITES.has(operation.op) ? memory.changes({ expected: recordedWords(operation) }) : [];
+            readyMade = onReadyMade(memory, state, (ops) => call(arch, ops, args), changesOf);
+            state.allocator.restore(before.allocator);
+          }
           const tables = new RecordedTables(movability, memory, state);
-          if (Object.hasOwn(STEPS, operation.op)) {
+          if (call === undefined) {
             return { result: STEPS[operation.op].call(tables, args), ...tables.outcomes() };
           }
-          const result = resultOf(() => CALLS[operation.op].call(arch, tables, args));
-          const found = { result, ...tables.outcomes(), ...counts(operation.op, result, tables) };
-          if (movability === 'MayMoveTable') return found;
-          const readyMade = otherwise(memory, state.allocator, before.allocator, found, () =>
-            onReadyMade(memory, state, (ops) => CALLS[operation.op].call(arch, ops, args)),
-          );
-          return { ...found, readyMade };
+          const result = resultOf(() => call(arch, tables, args));
+          return { result, ...tables.outcomes(), ...counts(operation.op, result, tables) };
+        },
+        complete(found, changes) {
+          if (readyMade === undefined) return;
+          const same = isSameOutcome(readyMade, { result: found.result, alloc: found.alloc, changes });
+          if (!same) found.readyMade = { ...readyMade, changes: changedMember(readyMade.changes) };
         },
         save,
         follow(before, operation) {
@@ -211,13 +225,21 @@ function mapUntilStopped(arch, tables, { physBase, virtBase, len, mapping }) {
 }
 
 /**
- * Makes a call on the ready-made operations on a memory, which clear new tables themselves.
+ * What a call did.
+ *
+ * @typedef {{ result: any, alloc: string[], changes: readonly import('./memory.mjs').Word[] }} Outcome
+ */
+
+/**
+ * Makes a call on the ready-made operations on a memory, which clear new tables themselves, and undoes what it wrote.
  *
  * @param {import('./memory.mjs').WordMemory} memory
  * @param {State} state
  * @param {(ops: MemoryTableOps) => unknown} call
+ * @param {() => readonly import('./memory.mjs').Word[]} changesOf - which words it changed
+ * @returns {Outcome}
  */
-function onReadyMade(memory, state, call) {
+function onReadyMade(memory, state, call, changesOf) {
   const tables = new RecordedTables('MayNotMoveTable', memory, state);
   const allocTable = () => {
     const table = tables.allocTable();
@@ -225,34 +247,25 @@ function onReadyMade(memory, state, call) {
     return table;
   };
   const ops = new MemoryTableOps(memory.memory, { root: state.root, allocTable, outside: 'ignore' });
-  return { result: resultOf(() => call(ops)), ...tables.outcomes() };
+  const result = resultOf(() => call(ops));
+  const changes = changesOf();
+  memory.undo(changes);
+  return { result, alloc: tables.outcomes().alloc, changes };
 }
 
 /**
- * Does something again in another way, and tells what came out if it is not the same. Memory and allocator are as after
- * the first time.
- *
- * @param {import('./memory.mjs').WordMemory} memory
- * @param {RecordedAllocator} allocator
- * @param {import('./allocator.mjs').AllocatorState} before - its state before the first time
- * @param {{ result: any, alloc?: unknown }} first - what came out the first time
- * @param {() => { result: any, alloc?: unknown }} again
+ * @param {Outcome} a
+ * @param {Outcome} b
  */
-function otherwise(memory, allocator, before, first, again) {
-  const words = memory.changes();
-  memory.undo(words);
-  const after = allocator.save();
-  allocator.restore(before);
-  const second = again();
-  const changed = memory.changes();
-  memory.undo(changed);
-  for (const word of words) memory.write(word);
-  allocator.restore(after);
-  const isSame =
-    isDeepStrictEqual(first.result, second.result) &&
-    isDeepStrictEqual(first.alloc, second.alloc) &&
-    isDeepStrictEqual(words, changed);
-  return isSame ? undefined : { ...second, changed: changedMember(changed) };
+function isSameOutcome(a, b) {
+  return (
+    isDeepStrictEqual(a.result, b.result) &&
+    isDeepStrictEqual(a.alloc, b.alloc) &&
+    a.changes.length === b.changes.length &&
+    a.changes.every(
+      ({ address, value }, i) => b.changes[i].address === address && b.changes[i].value === value,
+    )
+  );
 }
 
 /**
@@ -400,7 +413,9 @@ function thrown(error) {
 /** @param {readonly SpaceAwareMapping[] | readonly any[]} items */
 function itemsMember(items) {
   if (items.length <= MAX_LISTED) return items.map(listedItem);
-  return { count: items.length, sha256: digestOf(items.flatMap(itemNumbers)) };
+  const numbers = new BigUint64Array(4 * items.length);
+  for (const [i, item] of items.entries()) numbers.set(itemNumbers(item), 4 * i);
+  return { count: items.length, sha256: digestOfNumbers(numbers) };
 }
 
 /** @param {SpaceAwareMapping} item */

@@ -2,6 +2,7 @@
 
 import { ABSENT, flatMemory, SparseMemory } from '../../dist/memory/index.js';
 import { brief, hex, MalformedFile, u64 } from './values.mjs';
+import { digestOfNumbers } from './words.mjs';
 
 /**
  * A 64-bit word by its recorded address.
@@ -11,12 +12,15 @@ import { brief, hex, MalformedFile, u64 } from './values.mjs';
 
 const FRAME_BYTES = 4096n;
 const FRAME_WORDS = Number(FRAME_BYTES) / 4;
-const ZEROS = Buffer.alloc(Number(FRAME_BYTES));
-/** What a frame holds that nobody has cleared: entries that are present, and point nowhere. */
-const JUNK = 0xa5;
+const LOW_HALF = 0xffff_ffffn;
+/** Half of an entry of a frame that nobody has cleared: entries that are present, and point nowhere. */
+const JUNK = 0xa5a5_a5a5;
 
 /** Frames up to which memory is one buffer (64 MiB): then mappers take their way through flat memory. */
 const MAX_FLAT_FRAMES = 16384;
+
+/** Frames between two that are looked at, up to which these are looked at as well: it costs less than a look more. */
+const MAX_GAP_FRAMES = 8;
 
 /**
  * Memory as a header describes it, all zero: flat where it is small, otherwise sparse and filled as it is touched.
@@ -34,7 +38,8 @@ export function describedMemory(described, shift = 0n, maxFlatFrames = MAX_FLAT_
   if (frames > maxFlatFrames) return sparseMemory(shift, Number((base + shift) / FRAME_BYTES), frames);
   const length = frames * Number(FRAME_BYTES);
   const memory = flatMemory(new ArrayBuffer(length), [{ address: base + shift, offset: 0, length }]);
-  return new WordMemory(memory, shift, () => Array.from({ length: frames }, (_, i) => memory.first + i));
+  const numbers = Float64Array.from({ length: frames }, (_, i) => memory.first + i);
+  return new WordMemory(memory, shift, { count: () => frames, frames: () => numbers });
 }
 
 /**
@@ -49,35 +54,50 @@ export function sparseMemory(shift, first, frames) {
   const sparse = new SparseMemory(undefined, {
     locate: (frame) => (frame >= first && frame < first + frames ? sparse.add(frame) : ABSENT),
   });
-  return new WordMemory(sparse.memory, shift, () => sparse.frames(), { few: true });
+  /** @type {Slots} */
+  const slots = { count: () => sparse.size, frames: () => sparse.frames(), few: true };
+  return new WordMemory(sparse.memory, shift, slots);
 }
+
+/**
+ * Where frames lie in a memory: slot after slot, 1024 words each.
+ *
+ * @typedef {object} Slots
+ * @property {() => number} count - how many hold a frame now, from slot 0 on
+ * @property {() => ArrayLike<number>} frames - their numbers, by slot
+ * @property {boolean} [few] - whether they are few enough to look at all of them each time
+ */
 
 /**
  * Words by recorded address, and what they should hold.
  *
- * What changed since the last look is found by comparing frames with a copy; a frame without one should hold zeros. In
- * flat memory a look goes only to frames with a copy, because all take milliseconds; a look `everywhere` finds the rest.
+ * What changed since the last look is found by comparing memory with a copy. In flat memory a look goes only to frames
+ * that are watched, because all take a millisecond; a look `everywhere` finds the rest.
  */
 export class WordMemory {
   /** What the code under test works on. */
   memory;
   #shift;
-  #present;
-  #few;
-  /** @type {Map<number, Buffer>} what each known frame should hold */
-  #copies = new Map();
+  #slots;
+  /** What the words of `memory` should be, each at its own index. */
+  #copy = new Uint32Array(0);
+  /** The bytes of both; made anew when memory has moved. */
+  #nowBytes = bytesOf(new Uint32Array(0));
+  #copyBytes = bytesOf(this.#copy);
+  /** @type {Set<number>} slots of the frames that are watched */
+  #watched = new Set();
+  /** @type {[number, number][] | undefined} runs of slots that cover those, first and behind the last, ascending */
+  #runs;
 
   /**
    * @param {import('../../dist/memory/index.js').PhysicalMemory} memory
    * @param {bigint} shift - added to a recorded address, it gives the address in `memory`
-   * @param {() => Iterable<number>} present - numbers of the frames that `memory` holds now
-   * @param {{ few?: boolean }} [options] - whether these are few enough to look at all of them each time
+   * @param {Slots} slots
    */
-  constructor(memory, shift, present, { few = false } = {}) {
+  constructor(memory, shift, slots) {
     this.memory = memory;
     this.#shift = shift;
-    this.#present = present;
-    this.#few = few;
+    this.#slots = slots;
   }
 
   /**
@@ -86,8 +106,8 @@ export class WordMemory {
    * @param {bigint} address - recorded address
    */
   watch(address) {
-    const frame = this.#frameOf(address);
-    if (this.memory.locate(frame) !== ABSENT) this.#copyOf(frame);
+    const at = this.#frameAt(address);
+    if (at !== ABSENT) this.#watchAt(at);
   }
 
   /**
@@ -96,8 +116,8 @@ export class WordMemory {
    * @param {bigint} address - recorded address of the frame
    */
   soil(address) {
-    const frame = this.#frameOf(address);
-    if (this.memory.locate(frame) !== ABSENT) this.#bytes(frame).fill(JUNK);
+    const at = this.#frameAt(address);
+    if (at !== ABSENT) this.memory.words.fill(JUNK, at, at + FRAME_WORDS);
   }
 
   /**
@@ -106,12 +126,12 @@ export class WordMemory {
    * @param {bigint} address - recorded address of the frame
    */
   unsoil(address) {
-    const frame = this.#frameOf(address);
-    if (this.memory.locate(frame) === ABSENT) return;
-    const bytes = this.#bytes(frame);
-    const copy = this.#copyOf(frame);
-    for (let at = 0; at < bytes.length; at += 8) {
-      if (bytes.subarray(at, at + 8).every((byte) => byte === JUNK)) copy.copy(bytes, at, at, at + 8);
+    const start = this.#frameAt(address);
+    if (start === ABSENT) return;
+    const { words } = this.memory;
+    const copy = this.#expected();
+    for (let at = start; at < start + FRAME_WORDS; at += 2) {
+      if (words[at] === JUNK && words[at + 1] === JUNK) words.set(copy.subarray(at, at + 2), at);
     }
   }
 
@@ -126,7 +146,7 @@ export class WordMemory {
         `word at ${hex(address)}: expected a multiple of 8 inside the described memory`,
       );
     }
-    this.#copyOf(this.#frameOf(address)).writeBigUInt64LE(value, Number(address % FRAME_BYTES));
+    setWord(this.#expected(), Number(this.#wordAt(address)), value);
   }
 
   /**
@@ -135,9 +155,7 @@ export class WordMemory {
    */
   read(address) {
     const at = this.#wordAt(address);
-    if (at === undefined) return undefined;
-    const { words } = this.memory;
-    return (BigInt(words[at + 1]) << 32n) | BigInt(words[at]);
+    return at === undefined ? undefined : wordOf(this.memory.words, at);
   }
 
   /**
@@ -149,9 +167,8 @@ export class WordMemory {
   write({ address, value }) {
     const at = this.#wordAt(address);
     if (at === undefined) return false;
-    this.#copyOf(this.#frameOf(address));
-    this.memory.words[at] = Number(value & 0xffff_ffffn);
-    this.memory.words[at + 1] = Number(value >> 32n);
+    this.#watchAt(at);
+    setWord(this.memory.words, at, value);
     return true;
   }
 
@@ -165,7 +182,7 @@ export class WordMemory {
     const at = this.#wordAt(address);
     const source = from === undefined ? undefined : this.#wordAt(from);
     if (at === undefined) return;
-    this.watch(address);
+    this.#watchAt(at);
     const { words } = this.memory;
     if (source === undefined) words.fill(0, at, at + FRAME_WORDS);
     else words.copyWithin(at, source, source + FRAME_WORDS);
@@ -174,44 +191,203 @@ export class WordMemory {
   /**
    * The words that are not what they should be, ascending by address, with the values that they have.
    *
-   * @param {{ everywhere?: boolean }} [options] - whether to look into all frames that are present
-   * @returns {Word[]}
+   * @param {{ everywhere?: boolean, expected?: readonly Word[] | undefined }} [options] - whether to look into all frames that are
+   *   present; words that it may well be, which is found out much faster than which ones it is
+   * @returns {readonly Word[]}
    */
-  changes({ everywhere = false } = {}) {
-    if (everywhere || this.#few) this.#watchNonZero();
+  changes({ everywhere = false, expected } = {}) {
+    if (expected !== undefined && this.#changesAre(expected)) return expected;
+    const copy = this.#expected();
+    const { words } = this.memory;
     /** @type {Word[]} */
     const changed = [];
-    for (const [frame, copy] of this.#copies) {
-      const now = this.#bytes(frame);
-      if (!now.equals(copy)) changed.push(...this.#wordsOf(frame, now, (at) => copy.readBigUInt64LE(at)));
+    const slots = this.#changedSlots(everywhere);
+    for (const { slot, address } of this.#ascending(slots)) {
+      const start = slot * FRAME_WORDS;
+      for (let at = start; at < start + FRAME_WORDS; at += 2) {
+        if (words[at] !== copy[at] || words[at + 1] !== copy[at + 1]) {
+          changed.push({ address: address + BigInt((at - start) * 4), value: wordOf(words, at) });
+        }
+      }
     }
-    return changed.sort(byAddress);
+    return changed;
   }
 
   /**
    * Takes words as they are for what they should be.
    *
-   * @param {readonly Word[]} changed - from {@link changes}
+   * @param {readonly Word[]} changed - all from {@link changes}
    */
   accept(changed) {
-    for (const word of changed) this.store(word);
+    const copy = this.#expected();
+    const { words } = this.memory;
+    for (const at of this.#framesOf(changed)) {
+      this.#watchAt(at);
+      copy.set(words.subarray(at, at + FRAME_WORDS), at);
+    }
   }
 
   /**
    * Gives words back the values that they should have.
    *
-   * @param {readonly Word[]} changed - from {@link changes}
+   * @param {readonly Word[]} changed - all from {@link changes}
    */
   undo(changed) {
-    for (const { address } of changed) {
-      const copy = this.#copyOf(this.#frameOf(address));
-      this.store({ address, value: copy.readBigUInt64LE(Number(address % FRAME_BYTES)) });
-    }
+    const copy = this.#expected();
+    const { words } = this.memory;
+    for (const at of this.#framesOf(changed)) words.set(copy.subarray(at, at + FRAME_WORDS), at);
   }
 
-  /** All words that should not be zero, ascending by address. */
+  /**
+   * All words that should not be zero, ascending by address.
+   *
+   * @returns {Word[]}
+   */
   nonZero() {
-    return [...this.#copies].flatMap(([frame, copy]) => this.#wordsOf(frame, copy, () => 0n)).sort(byAddress);
+    const numbers = new BigUint64Array(this.#nonZero().buffer);
+    return Array.from({ length: numbers.length / 2 }, (_, i) => ({
+      address: numbers[2 * i],
+      value: numbers[2 * i + 1],
+    }));
+  }
+
+  /** How many these are, and their digest. */
+  digest() {
+    const halves = this.#nonZero();
+    return { count: halves.length / 4, sha256: digestOfNumbers(halves) };
+  }
+
+  /** Lower and upper half of the address and of the value of each. */
+  #nonZero() {
+    const copy = this.#expected();
+    /** @type {number[]} */
+    const halves = [];
+    const slots = this.#slots.few
+      ? Array.from({ length: this.#slots.count() }, (_, slot) => slot)
+      : [...this.#watched];
+    for (const { slot, address } of this.#ascending(slots)) {
+      const start = slot * FRAME_WORDS;
+      const low = Number(address & LOW_HALF);
+      const high = Number(address >> 32n);
+      for (let at = start; at < start + FRAME_WORDS; at += 2) {
+        if (copy[at] !== 0 || copy[at + 1] !== 0) {
+          halves.push(low + (at - start) * 4, high, copy[at], copy[at + 1]);
+        }
+      }
+    }
+    return Uint32Array.from(halves);
+  }
+
+  /**
+   * Whether exactly these words are not what they should be, and have these values.
+   *
+   * @param {readonly Word[]} expected
+   */
+  #changesAre(expected) {
+    const places = expected.map(({ address }) => this.#wordAt(address) ?? ABSENT);
+    const copy = this.#expected();
+    const old = places.map((at) => (at === ABSENT ? 0n : wordOf(copy, at)));
+    const isChange = expected.every(
+      ({ address, value }, i) =>
+        places[i] !== ABSENT && old[i] !== value && (i === 0 || expected[i - 1].address < address),
+    );
+    if (!isChange) return false;
+    for (const [i, { value }] of expected.entries()) setWord(copy, places[i], value);
+    const isSame = this.#runsToSee(false).every(([first, end]) => !this.#isChanged(first, end));
+    for (const [i, value] of old.entries()) setWord(copy, places[i], value);
+    return isSame;
+  }
+
+  /**
+   * @param {boolean} everywhere
+   * @returns {number[]} slots whose words are not what they should be
+   */
+  #changedSlots(everywhere) {
+    return this.#runsToSee(everywhere)
+      .filter(([first, end]) => this.#isChanged(first, end))
+      .flatMap(([first, end]) => this.#findChanged(first, end));
+  }
+
+  /**
+   * @param {boolean} everywhere
+   * @returns {[number, number][]}
+   */
+  #runsToSee(everywhere) {
+    if (everywhere || this.#slots.few) return [[0, this.#slots.count()]];
+    this.#runs ??= runsOf(this.#watched);
+    return this.#runs;
+  }
+
+  /**
+   * @param {number} first - a slot
+   * @param {number} end - behind the last slot; something in between is changed
+   * @returns {number[]} which
+   */
+  #findChanged(first, end) {
+    if (end - first === 1) return [first];
+    const middle = (first + end) >> 1;
+    const lower = this.#isChanged(first, middle) ? this.#findChanged(first, middle) : [];
+    // What is not below the middle is above it.
+    const upper = lower.length === 0 || this.#isChanged(middle, end) ? this.#findChanged(middle, end) : [];
+    return [...lower, ...upper];
+  }
+
+  /**
+   * @param {number} first - a slot
+   * @param {number} end - behind the last slot
+   */
+  #isChanged(first, end) {
+    const from = first * Number(FRAME_BYTES);
+    const to = end * Number(FRAME_BYTES);
+    return this.#nowBytes.compare(this.#copyBytes, from, to, from, to) !== 0;
+  }
+
+  /**
+   * @param {readonly number[]} slots
+   * @returns {{ slot: number, address: bigint }[]} with the recorded addresses of the frames in them, ascending
+   */
+  #ascending(slots) {
+    const frames = slots.length === 0 ? [] : this.#slots.frames();
+    return slots
+      .toSorted((a, b) => frames[a] - frames[b])
+      .map((slot) => ({ slot, address: BigInt(frames[slot]) * FRAME_BYTES - this.#shift }));
+  }
+
+  /**
+   * @param {readonly Word[]} words - ascending by address
+   * @returns {number[]} indices of the frames that they are in
+   */
+  #framesOf(words) {
+    /** @type {number[]} */
+    const frames = [];
+    let end = 0n;
+    for (const { address } of words) {
+      if (frames.length > 0 && address < end) continue;
+      frames.push(this.#frameAt(address));
+      end = (address & -FRAME_BYTES) + FRAME_BYTES;
+    }
+    return frames;
+  }
+
+  /** The copy, as long as memory is now. */
+  #expected() {
+    const { words } = this.memory;
+    if (this.#nowBytes.buffer !== words.buffer) {
+      const copy = new Uint32Array(words.length);
+      copy.set(this.#copy);
+      this.#copy = copy;
+      this.#nowBytes = bytesOf(words);
+      this.#copyBytes = bytesOf(copy);
+    }
+    return this.#copy;
+  }
+
+  /** @param {number} at - index of a word */
+  #watchAt(at) {
+    const slot = Math.floor(at / FRAME_WORDS);
+    if (this.#slots.few || this.#watched.has(slot)) return;
+    this.#watched.add(slot);
+    this.#runs = undefined;
   }
 
   /**
@@ -219,66 +395,58 @@ export class WordMemory {
    * @returns {number | undefined} index of the word's lower half in `memory.words`
    */
   #wordAt(address) {
-    const at = this.memory.locate(this.#frameOf(address));
+    const at = this.#frameAt(address);
     return at === ABSENT || address % 8n !== 0n ? undefined : at + Number(address % FRAME_BYTES) / 4;
   }
 
-  /** @param {bigint} address */
-  #frameOf(address) {
-    return Number((address + this.#shift) / FRAME_BYTES);
-  }
-
-  /** @param {number} frame */
-  #copyOf(frame) {
-    let copy = this.#copies.get(frame);
-    if (copy === undefined) {
-      copy = Buffer.alloc(Number(FRAME_BYTES));
-      this.#copies.set(frame, copy);
-    }
-    return copy;
-  }
-
   /**
-   * A view of a frame; the memory may move when it grows.
-   *
-   * @param {number} frame
+   * @param {bigint} address
+   * @returns {number} index of its frame in `memory.words`, or `ABSENT`
    */
-  #bytes(frame) {
-    const at = this.memory.locate(frame);
-    const { buffer, byteOffset } = this.memory.words;
-    return Buffer.from(buffer, byteOffset + at * 4, Number(FRAME_BYTES));
-  }
-
-  /** Makes copies of zeros for frames that should be zero and are not. */
-  #watchNonZero() {
-    for (const frame of this.#present()) {
-      if (!this.#copies.has(frame) && !this.#bytes(frame).equals(ZEROS)) this.#copyOf(frame);
-    }
-  }
-
-  /**
-   * The words of a frame that differ from others.
-   *
-   * @param {number} frame
-   * @param {Buffer} bytes
-   * @param {(at: number) => bigint} other - the word that one at this offset is compared with
-   * @returns {Word[]}
-   */
-  #wordsOf(frame, bytes, other) {
-    const words = [];
-    for (let at = 0; at < bytes.length; at += 8) {
-      const value = bytes.readBigUInt64LE(at);
-      if (value !== other(at))
-        words.push({ address: BigInt(frame) * FRAME_BYTES - this.#shift + BigInt(at), value });
-    }
-    return words;
+  #frameAt(address) {
+    return this.memory.locate(Number((address + this.#shift) / FRAME_BYTES));
   }
 }
 
 /**
- * @param {Word} a
- * @param {Word} b
+ * @param {Uint32Array} words
+ * @returns {Buffer<ArrayBufferLike>} their bytes, in place
  */
-function byAddress(a, b) {
-  return a.address < b.address ? -1 : 1;
+function bytesOf({ buffer, byteOffset, byteLength }) {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/**
+ * @param {Uint32Array} words
+ * @param {number} at - index of its lower half
+ */
+function wordOf(words, at) {
+  return (BigInt(words[at + 1]) << 32n) | BigInt(words[at]);
+}
+
+/**
+ * @param {Uint32Array} words
+ * @param {number} at - index of its lower half
+ * @param {bigint} value
+ */
+function setWord(words, at, value) {
+  words[at] = Number(value & LOW_HALF);
+  words[at + 1] = Number(value >> 32n);
+}
+
+/**
+ * Runs of numbers that cover others and little more.
+ *
+ * @param {Iterable<number>} slots
+ * @returns {[number, number][]}
+ */
+function runsOf(slots) {
+  /** @type {[number, number][]} */
+  const runs = [];
+  for (const slot of [...slots].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last !== undefined && slot - last[1] <= MAX_GAP_FRAMES) last[1] = slot + 1;
+    else runs.push([slot, slot + 1]);
+  }
+  return runs;
 }

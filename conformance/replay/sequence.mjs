@@ -2,7 +2,7 @@
 
 import { compareMembers, compareOutcome, isAborted } from './compare.mjs';
 import { atLine } from './files.mjs';
-import { brief, MalformedFile, wordList } from './values.mjs';
+import { brief, MalformedFile, recordedWords, wordList } from './values.mjs';
 import { changedMember, digestOfWords, listed } from './words.mjs';
 
 /** Operations after which there is a checkpoint. */
@@ -26,6 +26,8 @@ const CHECKPOINT_OPERATIONS = 50;
  * @property {import('./memory.mjs').WordMemory} [memory] - the table memory, where the system has one
  * @property {(operation: Record<string, any>) => Record<string, any>} perform - does an operation, and tells `result` and
  *   the system's other outcomes in the words of the files
+ * @property {(found: Record<string, any>, changes: readonly import('./memory.mjs').Word[]) => void} [complete] - adds outcomes
+ *   that follow from the words that an operation changed
  * @property {() => any} save - the state beside memory
  * @property {(before: any, operation: Record<string, any>) => void} follow - brings the state beside memory to what is
  *   recorded, from what was saved before the operation
@@ -126,14 +128,14 @@ class Replay {
   #operation(line, recorded) {
     this.#checkMembers(recorded);
     const { memory } = this.#run;
-    const isListed = Array.isArray(recorded.changed ?? []);
-    const words = isListed ? wordList(recorded.changed ?? [], 'changed') : [];
-    for (const { address } of words) memory?.watch(address);
+    const words = recordedWords(recorded);
+    for (const { address } of words ?? []) memory?.watch(address);
 
     const before = this.#run.save();
     const found = this.#run.perform(recorded);
-    const changes = memory?.changes({ everywhere: !isListed }) ?? [];
+    const changes = memory?.changes({ everywhere: words === undefined, expected: words }) ?? [];
     found.changed = changedMember(changes);
+    this.#run.complete?.(found, changes);
 
     const wrong = compareOutcome(recorded, found, ['changed', ...this.#system.outcomes]);
     const deliberate = wrong.length > 0 ? this.#deliberate(recorded, found) : undefined;
@@ -144,8 +146,8 @@ class Replay {
       memory?.accept(changes);
     } else {
       memory?.undo(changes);
-      for (const word of words) this.#store(word);
-      if (!isListed && !this.#redo(before, recorded)) {
+      for (const word of words ?? []) this.#store(word);
+      if (words === undefined && !this.#redo(before, recorded)) {
         this.result.ended = `the words that operation ${this.result.operations} changed are recorded as a digest only`;
       }
     }
@@ -222,10 +224,8 @@ class Replay {
     const stray = memory?.changes({ everywhere: true }) ?? [];
     memory?.undo(stray);
     if (memory !== undefined) {
-      const words = memory.nonZero();
-      found.count = words.length;
-      found.sha256 = digestOfWords(words);
-      if (recorded.nonZero !== undefined) found.nonZero = listed(words);
+      Object.assign(found, memory.digest());
+      if (recorded.nonZero !== undefined) found.nonZero = listed(memory.nonZero());
     }
     const wrong = compareMembers(recorded, found, new Set([...Object.keys(recorded), ...Object.keys(found)]));
     if (stray.length > 0) wrong.push({ member: 'words written unseen', expected: [], found: listed(stray) });

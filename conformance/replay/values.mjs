@@ -88,6 +88,16 @@ export function wordList(list, what) {
 }
 
 /**
+ * The words that an operation changed.
+ *
+ * @param {{ changed?: unknown }} operation
+ * @returns {import('./memory.mjs').Word[] | undefined} undefined if they are recorded as a digest only
+ */
+export function recordedWords({ changed = [] }) {
+  return Array.isArray(changed) ? wordList(changed, 'changed') : undefined;
+}
+
+/**
  * Writes a 64-bit quantity as the files do.
  *
  * @param {bigint | number} value

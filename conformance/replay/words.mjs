@@ -9,23 +9,24 @@ import { hex } from './values.mjs';
 const MAX_LISTED = 16;
 
 /**
- * SHA-256 over the 64-bit little-endian numbers of a list, in hexadecimal.
+ * SHA-256 over 64-bit numbers, in hexadecimal.
  *
- * @param {readonly bigint[]} numbers
+ * @param {BigUint64Array | Uint32Array} numbers - whole ones or their halves, little-endian as everywhere in this package
  */
-export function digestOf(numbers) {
-  const bytes = new DataView(new ArrayBuffer(numbers.length * 8));
-  numbers.forEach((number, i) => {
-    bytes.setBigUint64(i * 8, number, true);
-  });
-  return createHash('sha256').update(bytes).digest('hex');
+export function digestOfNumbers(numbers) {
+  return createHash('sha256').update(numbers).digest('hex');
 }
 
 /**
  * @param {readonly Word[]} words - ascending by address
  */
 export function digestOfWords(words) {
-  return digestOf(words.flatMap(({ address, value }) => [address, value]));
+  const numbers = new BigUint64Array(2 * words.length);
+  for (const [i, { address, value }] of words.entries()) {
+    numbers[2 * i] = address;
+    numbers[2 * i + 1] = value;
+  }
+  return digestOfNumbers(numbers);
 }
 
 /**
