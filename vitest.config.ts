@@ -4,6 +4,7 @@ import { CountReporter } from './test/support/reporter.ts';
 export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/equal-bytes.ts'],
     pool: 'threads',
     isolate: false,
     maxWorkers: '100%',

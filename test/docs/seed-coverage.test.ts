@@ -240,23 +240,38 @@ const PAGES: Readonly<Record<string, Page>> = {
   },
 };
 
+/** A value for each key, made once. */
+function once<K, V>(make: (key: K) => V): (key: K) => V {
+  const made = new Map<K, V>();
+  return (key) => {
+    const value = made.get(key) ?? make(key);
+    made.set(key, value);
+    return value;
+  };
+}
+
+/** One program for all faces, which have most of their files in common. */
+const programOf = once((pages: typeof PAGES) =>
+  ts.createProgram([...new Set(Object.values(pages).map(({ entry }) => ROOT + entry))], {
+    target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es2023.d.ts'],
+    module: ts.ModuleKind.NodeNext,
+    allowImportingTsExtensions: true,
+    noEmit: true,
+    strict: true,
+    types: [],
+  }),
+);
+
 /** A public name and what belongs to it, as the compiler and the running module have them. */
 class Names {
-  private readonly program: ts.Program;
+  private readonly program = programOf(PAGES);
   private readonly checker: ts.TypeChecker;
   private readonly exports: ReadonlyMap<string, ts.Symbol>;
   private readonly module: Page['module'];
 
   constructor({ entry, module }: Page) {
     this.module = module;
-    this.program = ts.createProgram([ROOT + entry], {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.NodeNext,
-      allowImportingTsExtensions: true,
-      noEmit: true,
-      strict: true,
-      types: [],
-    });
     this.checker = this.program.getTypeChecker();
     const source = this.program.getSourceFile(ROOT + entry);
     const symbol = source && this.checker.getSymbolAtLocation(source);
@@ -352,16 +367,6 @@ function testNames(path: string): string[] {
   return names;
 }
 
-/** A value for each key, made once. */
-function once<K, V>(make: (key: K) => V): (key: K) => V {
-  const made = new Map<K, V>();
-  return (key) => {
-    const value = made.get(key) ?? make(key);
-    made.set(key, value);
-    return value;
-  };
-}
-
 const namesOf = once((page: Page) => new Names(page));
 const testNamesOf = once(testNames);
 
@@ -405,6 +410,10 @@ function wrongTests(cell: string, folder: string): string[] {
   return wrong;
 }
 
+/** What is wrong with a cell, found out once: the same rows are looked at again and again. */
+const wrongNamesOf = once((page: Page) => once((cell: string) => wrongNames(cell, page)));
+const wrongTestsOf = once((folder: string) => once((cell: string) => wrongTests(cell, folder)));
+
 /** The rows of a section's table, each as its cells. */
 function rowsOf(section: string): string[][] {
   const lines = section.split('\n').filter((line) => line.startsWith('|'));
@@ -446,8 +455,8 @@ function problems(text: string): string[] {
       const isVoid = here.startsWith('no meaning here: ');
       if (spans(says).length === 0) found.push('nothing of the page is named');
       if (!isVoid && spans(here).length === 0) found.push('nothing here is named');
-      found.push(...wrongNames(here, page));
-      if (!isVoid || tests !== 'none') found.push(...wrongTests(tests, folder));
+      found.push(...wrongNamesOf(page)(here));
+      if (!isVoid || tests !== 'none') found.push(...wrongTestsOf(folder)(tests));
       wrong.push(...found.map((each) => `${name}, row ${i + 1} (${says}): ${each}`));
     });
   }

@@ -1,5 +1,5 @@
 /** Measures time and heap of a piece of work. */
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
@@ -12,10 +12,10 @@ export interface Cost {
   readonly megabytes: number;
 }
 
-/** Bytes in use now, of the heap and of array buffers. */
+/** Bytes in use now, of the heap and of array buffers. Unlike `process.memoryUsage`, this asks nothing of the system. */
 export function bytesInUse(): number {
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  return heap + external;
 }
 
 /** Frees what nobody refers to. */
