@@ -119,7 +119,7 @@ PDE 0 (address bits 29:21) at 0x0000000000005000 = 0x0000000000006063
   address=0x6000 (bits 51:12), XD=0 fetches allowed, bit 6=1 ignored, all other bits 0
 
 PTE 1 (address bits 20:12) at 0x0000000000006008 = 0x8000000000301001
-  maps the page at 0x0000000000301000; takes away user access, writes, fetches
+  maps the page at 0x0000000000301000; takes away writes, user access, fetches
   P=1 present, R/W=0 read-only, U/S=0 supervisor only, PWT=0, PCD=0, A=0 not used yet, D=0 not written yet,
   PAT=0, address=0x301000 (bits 51:12), XD=1 no fetches, all other bits 0
 
