@@ -372,7 +372,7 @@ export interface UniformLevels {
 }
 
 /**
- * The checks common to all levels of a format of four levels with 512 entries of 8 bytes, and addresses in bits 51:12.
+ * The checks common to all levels of a format of four levels with 512 entries of 8 bytes, and addresses from bit 12 on.
  *
  * @returns `undefined` for any other format
  */
@@ -382,7 +382,7 @@ export function uniformLevels({
   facts,
   entryShift,
 }: CompiledFormat): UniformLevels | undefined {
-  if (levels !== 4 || entryShift !== 1 || !fact.signExtended) return undefined;
+  if (levels !== 4 || entryShift !== 1 || fact.vaBits !== 48) return undefined;
   const value = facts[TABLE_VALUE];
   let mask = 0;
   let high = 0;

@@ -70,6 +70,9 @@ export class Walker {
   private readonly tableValue: number;
   /** The memory's words for the fast way. Never replaced, so that V8 takes it as a constant, save when they are detached. */
   private words: Uint32Array;
+  /** Bits 51:27 of the page numbers that are translated are in [0, lowTop) or [highTop, 2^25). */
+  private readonly lowTop: number;
+  private readonly highTop: number;
   /** High bits of an entry that the fast way leaves to the general one: reserved ones, and frames from 2^31. */
   private readonly slowHigh: number;
 
@@ -93,6 +96,8 @@ export class Walker {
     this.tableMask = uniform?.mask ?? 0;
     this.tableValue = uniform?.value ?? 0;
     this.slowHigh = uniform?.high ?? 0;
+    this.lowTop = paging.format.lowEnd / 0x800_0000;
+    this.highTop = paging.format.highStart / 0x800_0000;
   }
 
   /**
@@ -151,9 +156,9 @@ export class Walker {
     const words = this.words;
     const memory = this.memory;
     const root = this.fastRoot;
-    // Bits 51:27 of the page number. Canonical addresses have them in [0, 256) or [2^25 - 256, 2^25).
+    // Bits 51:27 of the page number.
     const top = page * (1 / 0x800_0000);
-    const canonical = top < 256 ? top >= 0 : top >= 0x1ff_ff00 && top < 0x200_0000;
+    const canonical = top < this.lowTop ? top >= 0 : top >= this.highTop && top < 0x200_0000;
     if (canonical && Math.floor(page) === page && root >= 0) {
       const at = (root << 10) | ((top & 511) << 1);
       const low = words[at];

@@ -347,6 +347,48 @@ describe('faults', () => {
   });
 });
 
+describe('translate', () => {
+  // A table that maps its page to itself at every level's last entry, and 2-MiB and 1-GiB blocks beside it.
+  const memory = flatMemory(new ArrayBuffer(0x8000));
+  const set = (frame: number, index: number, value: bigint) =>
+    memory.writeEntry(frame, index, lowHalf(value), highHalf(value));
+  for (const index of [0, 511]) {
+    set(1, index, 0x3003n);
+    set(3, index, 0x4003n);
+    set(4, index, 0x0800_0000_0000_5003n);
+    set(5, index, 0x00f8_0123_4567_8fc3n);
+  }
+  set(3, 1, 0x4000_0701n);
+  set(4, 1, 0x0020_0701n);
+  set(5, 1, 0x0000_ffff_ffff_f703n);
+  set(5, 2, 0x6701n);
+
+  const TOP = 2 ** 52;
+  test.each<[Half, number, number, number | string]>([
+    ['lower', 0, 0, 0x123_4567_8],
+    ['lower', 0, 2 ** 36 - 1, 0x123_4567_8],
+    ['lower', 0, 2 ** 36, 'non-canonical'],
+    ['lower', 0, TOP - 1, 'non-canonical'],
+    ['lower', 0, 1, 0xf_ffff_ffff],
+    ['lower', 0, 2, 'not-present'],
+    ['lower', 0, 0x3ff, 0x3ff],
+    ['lower', 0, 0x4_1234, 0x4_1234],
+    ['upper', 0, TOP - 1, 0x123_4567_8],
+    ['upper', 0, TOP - 2 ** 36, 0x123_4567_8],
+    ['upper', 0, TOP - 2 ** 36 - 1, 'non-canonical'],
+    ['upper', 0, 0, 'non-canonical'],
+    ['upper', 38, 0xab * 2 ** 44 + 2 ** 44 - 1, 0x123_4567_8],
+  ])('%s half, TBI bit %i, page %i', (which, tbi, page, want) => {
+    const tcr = BASE.tcr | (tbi === 0 ? 0n : 1n << BigInt(tbi));
+    const walker = new Walker(memory, half(which, { tcr, ttbr0: 0x1000n, ttbr1: 0x1000n }));
+    const { end, frame } = walker.path(page);
+    expect(frame ?? end).toBe(want);
+    const fast = walker.translate(page);
+    if (typeof want === 'number') expect(fast).toBe(want);
+    else expect(fast).toBeLessThan(0);
+  });
+});
+
 describe('memory types', () => {
   // MAIR_EL1: attribute encodings.
   test.each([
