@@ -92,7 +92,7 @@ export interface CompiledFormat {
   readonly lowEnd: number;
   /** See {@link lowEnd}; 2^52 where there is no upper half. */
   readonly highStart: number;
-  /** Whether bits 63:56 of an address are a tag. */
+  /** Whether bits 63:56 of an address are a tag, at least of data. */
   readonly tagged: boolean;
 }
 
@@ -162,7 +162,7 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     indexScale: Float64Array.from(fact.levels, (level) => 2 ** -(level.indexLow - 12)),
     entryShift: fact.entryBytes === 8 ? 1 : 0,
     lowEnd,
-    tagged: state.tagged ?? false,
+    tagged: state.tagged !== undefined,
     highStart: fact.upper || fact.signExtended ? 2 ** 52 - (pages - lowEnd) : 2 ** 52,
   };
 }

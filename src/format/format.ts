@@ -122,8 +122,8 @@ export interface FormatState {
   readonly P: number;
   /** Control states that hold, by the names used in the tables: `EFER.NXE`. */
   readonly states: ReadonlySet<string>;
-  /** Whether bits 63:56 of an address are a tag, which is passed over: bit 55 stands for them. */
-  readonly tagged?: boolean;
+  /** Whose addresses have a tag in bits 63:56, which is passed over: bit 55 stands for them. */
+  readonly tagged?: 'all' | 'data';
 }
 
 /** The fields of an entry on a given machine, highest bits first. Fields that have no bits there are left out. */

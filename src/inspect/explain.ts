@@ -112,11 +112,20 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
     global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
-    accesses: ACCESSES.map((access) => ({ access, result: paging.access(end, steps, access) })),
+    accesses: ACCESSES.map((access) => {
+      // Where only data may be tagged, such an address is out of range for a fetch.
+      const isRefused = access.kind === 'fetch' && paging.format.state.tagged === 'data' && hasTag(address);
+      return { access, result: paging.access(isRefused ? 'non-canonical' : end, steps, access) };
+    }),
     missingTable:
       end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,
     linux: end === 'not-present' ? decodeLinux(fact, last.depth, last.low, last.high) : undefined,
   };
+}
+
+/** Whether bits 63:56 are not all as bit 55. */
+function hasTag(address: bigint): boolean {
+  return BigInt.asUintN(64, BigInt.asIntN(56, address)) !== address;
 }
 
 function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean): ExplainedLevel {

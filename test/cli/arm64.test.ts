@@ -198,6 +198,16 @@ describe('translate, explain, read', () => {
     expect(out).toContain('from byte 0 of MAIR_EL1 (0xff)');
   });
 
+  it('refuse a fetch from a tagged address where only data may be tagged', async () => {
+    // TCR_EL1.TBID1 = 1, TBID0 = 0.
+    const upper = await command('explain', CORE, ...REGISTERS, 'efff800008010c80');
+    expect(upper.out).toContain(
+      'EL1 fetch  Instruction Abort, ESR 0x86000004 (IFSC 0x04 translation fault, level 0)',
+    );
+    const lower = await command('explain', CORE, ...REGISTERS, '5500000000400123', '--json');
+    expect(JSON.parse(lower.out).accesses[5]).toEqual({ access: 'user fetch', result: 'allowed' });
+  });
+
   it('find the page behind PROT_NONE, as the guest’s pagemap has it', async () => {
     // Console: PM0 ffffaa220000 1 4233f 102, in a mapping that /proc/PID/maps has as ---p.
     const { out, exit } = await command('explain', CORE, ...REGISTERS, 'ffffaa220000', '--json');

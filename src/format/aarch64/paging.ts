@@ -63,7 +63,10 @@ export function aarch64RightsControl({ sctlr }: Pick<Aarch64Control, 'sctlr'>): 
  * @throws {@link PageTableError} `BAD_ARGUMENT` for a granule or a size that no walk can be made with
  */
 export function aarch64HalfFormat(control: Aarch64Control, half: Half): CompiledFormat {
-  const { granule, inputBits, hierarchyDisabled, topByteIgnored } = walkableHalf(control.tcr, half);
+  const { granule, inputBits, hierarchyDisabled, topByteIgnored, topByteDataOnly } = walkableHalf(
+    control.tcr,
+    half,
+  );
   const states = new Set<string>();
   if (!hierarchyDisabled) states.add('hierarchy');
   if ((control.tcr & TCR_HA) !== 0n && (control.tcr & TCR_HD) !== 0n) states.add('TCR.HD');
@@ -72,7 +75,7 @@ export function aarch64HalfFormat(control: Aarch64Control, half: Half): Compiled
     M,
     P: 32,
     states,
-    tagged: topByteIgnored,
+    ...(topByteIgnored ? { tagged: topByteDataOnly ? ('data' as const) : ('all' as const) } : {}),
   });
 }
 
