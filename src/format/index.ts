@@ -71,6 +71,7 @@ export {
   tableAccessed,
   tableFrame,
   untagged,
+  withDirty,
 } from './compile.ts';
 export {
   type Bound,

@@ -19,10 +19,10 @@ import {
   tableFrame,
 } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
+import type { Done, Remembered, Step } from '../origin.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
 import type { EntryChange, EntryWrite, Invalidation, Stale } from '../report.ts';
 import type { ControlState } from './control-state.ts';
-import type { Done, Remembered, Step } from './origin.ts';
 import { GLOBAL, RIGHTS, TABLE_AND, TABLE_OR, TYPE_SHIFT } from './remembered.ts';
 
 /** Compares what a processor remembers with the tables in memory, and says what changed and what should have been done. */
@@ -43,7 +43,7 @@ export class Comparison {
   /** What of an entry the tables no longer give. */
   staleness(entry: Remembered): Stale | undefined {
     const { state } = this;
-    const isCurrent = entry.space === state.pcid || entry.space === GLOBAL;
+    const isCurrent = entry.space === state.space || entry.space === GLOBAL;
     const root = isCurrent ? state.root : entry.origin.root;
     if (!entry.isPage) return this.staleTable(entry, root);
     // A page may have become several smaller ones.
@@ -220,7 +220,7 @@ export class Comparison {
     }
     if (state.pdptes !== undefined && changed.depth === 0) return 'MOV to CR3, which loads the PDPTEs';
     const isLeaf = isPage && changed === origin.steps[origin.steps.length - 1];
-    const under = space === state.pcid || isGlobal ? '' : ` under PCID ${space}, or INVPCID type 0 for it`;
+    const under = space === state.space || isGlobal ? '' : ` under PCID ${space}, or INVPCID type 0 for it`;
     const keeps = isGlobal ? '; MOV to CR3 keeps it, since it is global' : '';
     if (isLeaf) return `INVLPG ${page}${under}${keeps}`;
     const pages = `INVLPG for every page below the entry${under}`;

@@ -1,6 +1,8 @@
 import { addressOf, joinHalves, PageTableError } from '../../bits/index.ts';
 import { ACCESSES, denials, isPresent, leadsToTable } from '../../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
+import type { Lookaside } from '../lookaside.ts';
+import type { Origin, Remembered, Step } from '../origin.ts';
 import type { PageWalk } from '../page-walk.ts';
 import {
   freedMessage,
@@ -13,8 +15,6 @@ import {
 import { NONE, type TranslationCache } from '../translation-cache.ts';
 import { Comparison } from './comparison.ts';
 import type { ControlState } from './control-state.ts';
-import type { Lookaside } from './lookaside.ts';
-import type { Origin, Remembered, Step } from './origin.ts';
 import { GLOBAL, RIGHTS } from './remembered.ts';
 
 /** How much a detector keeps. */
@@ -310,7 +310,7 @@ export class X86Detector {
 
   /** Whether the processor may use an entry under its current registers. */
   private isUsable({ space }: Remembered): boolean {
-    return space === this.state.pcid || space === GLOBAL;
+    return space === this.state.space || space === GLOBAL;
   }
 
   /** Where a frame begins in memory; frames that are not there have negative places of their own. */

@@ -13,14 +13,14 @@ import {
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { NOT_IN_MEMORY, NOT_PRESENT } from '../../walk/index.ts';
 import { Front } from '../front.ts';
+import { Lookaside } from '../lookaside.ts';
+import type { MmuPolicy } from '../mmu-policy.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
 import { MOST_ENTRIES, NONE } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
 import { X86Detector } from './detector.ts';
 import { Failure, type Source } from './failure.ts';
 import { FastWalk } from './fast-walk.ts';
-import { Lookaside } from './lookaside.ts';
-import type { MmuPolicy } from './mmu-policy.ts';
 import * as remembered from './remembered.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
@@ -67,7 +67,7 @@ export class Mmu extends Front {
     this.failed = new Failure(state, this.walk);
     this.remembers = caching !== 'none';
     this.marks = accessedDirty;
-    this.known = new Lookaside(state, typeof caching === 'number' ? caching : MOST_ENTRIES);
+    this.known = new Lookaside(state, GLOBAL, typeof caching === 'number' ? caching : MOST_ENTRIES);
     this.fast = new FastWalk(memory, state, this.known, policy);
     this.detector = detector && new X86Detector(memory, state, this.known, detector);
   }
@@ -129,7 +129,7 @@ export class Mmu extends Front {
 
   /** INVLPG: the translations of a page, global ones as well, and every table of the current PCID. */
   invalidatePage(high: number, low: number): void {
-    const { pcid } = this.state;
+    const { space: pcid } = this.state;
     if (!this.state.isCanonical(high)) return;
     this.dropPage(high, low, pcid);
     this.dropPage(high, low, GLOBAL);
@@ -144,26 +144,26 @@ export class Mmu extends Front {
 
   /** Everything of a PCID that is not global. */
   invalidatePcid(pcid: number): void {
-    this.known.dropPcid(pcid);
+    this.known.dropSpace(pcid);
     this.renewFront();
   }
 
   /** Everything of a PCID, and global translations. */
   invalidatePcidAndGlobals(pcid: number): void {
-    this.known.dropPcid(pcid);
+    this.known.dropSpace(pcid);
     this.known.dropGlobals();
     this.renewFront();
   }
 
   /** Everything of all PCIDs that is not global. */
   invalidatePcids(): void {
-    this.known.dropPcids();
+    this.known.dropSpaces();
     this.renewFront();
   }
 
   /** Everything. */
   invalidateAll(): void {
-    this.known.dropPcids();
+    this.known.dropSpaces();
     this.known.dropGlobals();
     this.renewFront();
   }
@@ -241,7 +241,8 @@ export class Mmu extends Front {
       // What PAE paging keeps in registers is no cache.
       if (walk.places[depth] < 0) continue;
       const child = walk.tables[depth + 1];
-      const at = known.addTable(depth, high, low, child, walk.ands[depth], walk.ors[depth]);
+      const bits = (walk.ands[depth] & TABLE_AND) | (walk.ors[depth] & TABLE_OR);
+      const at = known.addTable(this.state.orders[depth], high, low, child, bits);
       if (detector !== undefined) known.tables.note(at, detector.originOf(walk, depth, before));
     }
     const isGlobalPage = isGlobal(format.facts, walk.depth, leaf);
@@ -301,9 +302,9 @@ export class Mmu extends Front {
     this.cr2High = high;
     this.cr2Low = low;
     if (this.remembers) {
-      this.dropPage(high, low, this.state.pcid);
+      this.dropPage(high, low, this.state.space);
       this.dropPage(high, low, GLOBAL);
-      this.known.dropTables(high, low, this.state.pcid);
+      this.known.dropTables(high, low, this.state.space);
     }
     return false;
   }

@@ -10,11 +10,11 @@ import {
 } from '../../format/index.ts';
 import { PhysicalMemory } from '../../memory/index.ts';
 import { AccessPort } from '../access-port.ts';
+import type { Remembered } from '../origin.ts';
 import type { X86Fault } from '../outcome.ts';
 import { ControlState } from './control-state.ts';
 import type { DetectorOptions, X86Detector } from './detector.ts';
 import { Mmu } from './mmu.ts';
-import type { Remembered } from './origin.ts';
 import {
   type Flush,
   flushOfCr0,
@@ -209,9 +209,9 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
     const refused = refusedCr3(control, value, control.physBits);
     const fault = this.change(refused, { ...control, cr3 }, 'nothing', true);
     if (fault !== undefined) return fault;
-    if (!keeps) this.mmu.invalidatePcid(this.state.pcid);
+    if (!keeps) this.mmu.invalidatePcid(this.state.space);
     if (this.detector !== undefined) {
-      this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.pcid));
+      this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.space));
     }
     return undefined;
   }
@@ -219,8 +219,8 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
   /** MOV to CR3 of the value that it holds: how software forgets everything that is not global. */
   reloadCr3(): X86Fault | undefined {
     if (this.state.pdptes !== undefined || this.level !== 0) return this.writeCr3(this.cr3);
-    this.mmu.invalidatePcid(this.state.pcid);
-    if (this.detector !== undefined) this.tell('MOV to CR3', leftByPcid(this.state.pcid));
+    this.mmu.invalidatePcid(this.state.space);
+    if (this.detector !== undefined) this.tell('MOV to CR3', leftByPcid(this.state.space));
     return undefined;
   }
 
@@ -231,7 +231,7 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
     const flush = flushOfCr4(control.cr4, value);
     const fault = this.change(refusedCr4(control, value), { ...control, cr4: value }, flush);
     if (fault === undefined && flush !== 'nothing' && this.detector !== undefined) {
-      this.tell('MOV to CR4', leftByPcid(this.state.pcid));
+      this.tell('MOV to CR4', leftByPcid(this.state.space));
     }
     return fault;
   }
@@ -284,7 +284,7 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
     if (this.level !== 0) return this.privileged(undefined);
     this.mmu.invalidatePage(this.highOf(high), low);
     if (this.detector !== undefined) {
-      this.tell(`INVLPG ${hex(joinHalves(low, this.highOf(high)))}`, leftByPage(this.state.pcid));
+      this.tell(`INVLPG ${hex(joinHalves(low, this.highOf(high)))}`, leftByPage(this.state.space));
     }
     return undefined;
   }
@@ -344,7 +344,7 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
     const failed = this.state.adopt(next, loads);
     if (failed !== undefined) return generalProtection(failed);
     if (flush === 'everything') this.mmu.invalidateAll();
-    else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.pcid);
+    else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.space);
     else this.mmu.renewFront();
     return undefined;
   }

@@ -1,4 +1,4 @@
-import type { DetectorOptions } from './detector.ts';
+import type { DetectorOptions } from './x86/detector.ts';
 
 /** How a processor uses the freedom that the architecture leaves it. */
 export interface MmuPolicy {
