@@ -1,5 +1,22 @@
-export { type Access, FETCH, type KnownX86Control, READ, WRITE } from '../format/index.ts';
-export { type Absent, type Fault, faultText, type Outcome, ProcessorFault } from './outcome.ts';
+export {
+  type Access,
+  FETCH,
+  type KnownAarch64Control,
+  type KnownX86Control,
+  READ,
+  WRITE,
+} from '../format/index.ts';
+export { type Aarch64AccessOptions, Aarch64Cpu } from './aarch64/aarch64-cpu.ts';
+export type { Aarch64CpuOptions, Aarch64System, AtOperation } from './aarch64/aarch64-system.ts';
+export {
+  type Aarch64Fault,
+  type Absent,
+  type Fault,
+  faultText,
+  type Outcome,
+  ProcessorFault,
+  type X86Fault,
+} from './outcome.ts';
 export {
   type EntryChange,
   type EntryWrite,

@@ -8,10 +8,12 @@ import {
   type X86Control,
   x86Paging,
 } from '../../format/index.ts';
-import { PhysicalMemory } from '../../memory/index.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
 import { AccessPort } from '../access-port.ts';
+import { checkPolicy } from '../mmu-policy.ts';
 import type { Remembered } from '../origin.ts';
 import type { X86Fault } from '../outcome.ts';
+import { checkRegister } from '../register-value.ts';
 import { ControlState } from './control-state.ts';
 import type { DetectorOptions, X86Detector } from './detector.ts';
 import { Mmu } from './mmu.ts';
@@ -71,24 +73,7 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
    */
   constructor(memory: PhysicalMemory, registers: KnownX86Control = {}, options: X86CpuOptions = {}) {
     const { mode, caching = 'all', accessedDirty = true, detector = false } = options;
-    if (!(memory instanceof PhysicalMemory)) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `X86Cpu: memory ${String(memory)}; expected a PhysicalMemory: what flatMemory makes, or the memory of a SparseMemory`,
-      );
-    }
-    if (caching !== 'all' && caching !== 'none' && !(Number.isInteger(caching) && caching > 0)) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `X86Cpu: caching ${caching}; expected 'all', 'none', or a number of translations from 1`,
-      );
-    }
-    if (detector !== false && caching === 'none') {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        "X86Cpu: a detector with caching 'none'; expected caching 'all' or a number, as nothing can be out of date otherwise",
-      );
-    }
+    checkPolicy('X86Cpu', memory, caching, detector !== false);
     super();
     this.memory = memory;
     this.state = new ControlState(memory, registers, mode);
@@ -381,20 +366,6 @@ function leftByPage(pcid: number, keepsGlobal = false): (entry: Remembered) => s
     if (space > MAX_PCID) return keepsGlobal ? KEEPS_GLOBAL : 'is for another page';
     return space === pcid ? 'is for another page' : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
   };
-}
-
-/** Refuses what is no unsigned value of 64 bits. */
-function checkRegister(operation: string, value: bigint): void {
-  if (typeof value !== 'bigint') {
-    throw new PageTableError('BAD_ARGUMENT', `${operation}: ${String(value)}; expected a bigint`);
-  }
-  if (BigInt.asUintN(64, value) !== value) {
-    throw new PageTableError(
-      'OUT_OF_RANGE',
-      `${operation}: ${hex(value)}; expected an unsigned 64-bit value`,
-      { value },
-    );
-  }
 }
 
 function generalProtection(reason: string): X86Fault {
