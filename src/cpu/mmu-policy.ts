@@ -1,6 +1,6 @@
 import { PageTableError } from '../bits/index.ts';
 import { PhysicalMemory } from '../memory/index.ts';
-import type { DetectorOptions } from './x86/detector.ts';
+import type { DetectorOptions } from './detector.ts';
 
 /** How a processor uses the freedom that the architecture leaves it. */
 export interface MmuPolicy {

@@ -243,11 +243,11 @@ export class Mmu extends Front {
       const child = walk.tables[depth + 1];
       const bits = (walk.ands[depth] & TABLE_AND) | (walk.ors[depth] & TABLE_OR);
       const at = known.addTable(this.state.orders[depth], high, low, child, bits);
-      if (detector !== undefined) known.tables.note(at, detector.originOf(walk, depth, before));
+      if (detector !== undefined) known.tables.note(at, detector.originOf(walk, high, depth, before));
     }
     const isGlobalPage = isGlobal(format.facts, walk.depth, leaf);
     const at = this.rememberPage(high, low, order, isGlobalPage, walk.frame);
-    if (detector !== undefined) known.pages.note(at, detector.originOf(walk, walk.depth, before));
+    if (detector !== undefined) known.pages.note(at, detector.originOf(walk, high, walk.depth, before));
     this.remembered = at;
   }
 

@@ -10,12 +10,13 @@ import {
 } from '../../format/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { AccessPort } from '../access-port.ts';
+import type { DetectorOptions } from '../detector.ts';
 import { checkPolicy } from '../mmu-policy.ts';
 import type { Remembered } from '../origin.ts';
 import type { X86Fault } from '../outcome.ts';
 import { checkRegister } from '../register-value.ts';
 import { ControlState } from './control-state.ts';
-import type { DetectorOptions, X86Detector } from './detector.ts';
+import type { X86Detector } from './detector.ts';
 import { Mmu } from './mmu.ts';
 import {
   type Flush,
