@@ -205,7 +205,7 @@ function halfState(registers: Registers, half: Half): HalfState {
   const code = BigInt(half === 'lower' ? granule.tg0 : granule.tg1);
   const tcr = (registers.tcr & ~(3n << shift)) | (code << shift);
   const format = aarch64HalfFormat({ ...registers, tcr }, half);
-  const root = aarch64Root(granule, format, half === 'lower' ? registers.ttbr0 : registers.ttbr1);
+  const root = aarch64Root(format, half === 'lower' ? registers.ttbr0 : registers.ttbr1);
   return {
     ...common,
     format,

@@ -29,7 +29,7 @@ import {
   walkableHalf,
 } from './control.ts';
 import { aarch64DenialTexts, abortSyndrome, FAULT_STATUS, invalidText, syndromeBits } from './faults.ts';
-import { aarch64Format, type Granule } from './formats.ts';
+import { aarch64Format } from './formats.ts';
 import { mairType } from './memory-types.ts';
 import {
   type Aarch64RightsControl,
@@ -76,10 +76,10 @@ export function aarch64HalfFormat(control: Aarch64Control, half: Half): Compiled
 }
 
 /** The root table that TTBRn_EL1 names. The bits below its own size are passed over, as are CnP and the ASID. */
-export function aarch64Root(granule: Granule, format: CompiledFormat, ttbr: bigint): Root {
+export function aarch64Root(format: CompiledFormat, ttbr: bigint): Root {
   const { indexHigh, indexLow } = format.fact.levels[0];
   const bytes = 8n << BigInt(indexHigh - indexLow + 1);
-  const address = BigInt.asUintN(48, ttbr) & -(granule.shift === 16 && bytes < 64n ? 64n : bytes);
+  const address = BigInt.asUintN(48, ttbr) & -bytes;
   // Frames have at most 36 bits, the offset 12.
   return { frame: Number(address >> 12n), word: Number((address & 0xfffn) >> 2n) };
 }
@@ -101,7 +101,7 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
   }
   const ttbr = half === 'lower' ? control.ttbr0 : control.ttbr1;
   if (ttbr === undefined || halfControl(control.tcr, half).walksDisabled) return undefined;
-  const { granule, userDisabled } = walkableHalf(control.tcr, half);
+  const { userDisabled } = walkableHalf(control.tcr, half);
   const format = aarch64HalfFormat(control, half);
   const { fact, facts } = format;
   const state = aarch64RightsControl(control);
@@ -167,7 +167,7 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
 
   return {
     format,
-    root: aarch64Root(granule, format, ttbr),
+    root: aarch64Root(format, ttbr),
     rights: (and, or, low, high) => {
       if (flagFaults && (low & AF) === 0) return 0;
       // The last entry's own masks do not depend on its level.
