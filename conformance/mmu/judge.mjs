@@ -7,6 +7,19 @@
  */
 
 /**
+ * What is judged: performs the operations of a case, and tells outcomes in the guest's words.
+ *
+ * @template Case
+ * @template Operation
+ * @template Expected
+ * @typedef {import('./compare-words.mjs').SubjectMemory & {
+ *   begin: (one: Case) => void,
+ *   perform: (operation: Operation, index: number) => Expected,
+ *   end: (one: Case) => void,
+ * }} Subject
+ */
+
+/**
  * What an emulator made of cases: answers to the first of them or to all, and what stopped it before the end.
  *
  * @template Answer

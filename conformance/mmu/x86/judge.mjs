@@ -1,12 +1,13 @@
 // x86 on each emulator.
 
+import { decodeAnswers } from '../answers.mjs';
 import { versionOf } from '../emulator.mjs';
 import { BOCHS } from './bochs.mjs';
 import { createCase, modeOf } from './cases.mjs';
 import { caseText, compareCase } from './compare.mjs';
 import { isAccess } from './operations.mjs';
 import { QEMU } from './qemu.mjs';
-import { decodeAnswers, encodeScript } from './script.mjs';
+import { encodeScript, RESULT } from './script.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./script.mjs').Answer} Answer */
@@ -42,7 +43,7 @@ export function x86Judge(emulator, subject) {
     accesses: (one) => one.operations.filter(isAccess).length,
     async run(cases) {
       const { answer, ended } = await emulator.run(encodeScript(cases, processor));
-      const { answers, complete, panic } = decodeAnswers(answer, cases);
+      const { answers, complete, panic } = decodeAnswers(answer, cases, RESULT);
       return { answers, trouble: complete ? undefined : troubleText(panic, ended) };
     },
     compare: (one, answer) => compareCase(one, answer, subject, deviations),
