@@ -64,10 +64,12 @@ function assemble({ url, prefix, as, ld }) {
   const source = fileURLToPath(new URL('guest.S', url));
   const folder = mkdtempSync(join(tmpdir(), 'guest-'));
   const object = join(folder, 'guest.o');
+  const linked = join(folder, 'guest.elf');
   const binary = join(folder, 'guest.bin');
   try {
     if (!run(`${prefix}as`, [...as, '-o', object, source])) return undefined;
-    if (!run(`${prefix}ld`, [...ld, '--oformat=binary', '-o', binary, object])) return undefined;
+    if (!run(`${prefix}ld`, [...ld, '-o', linked, object])) return undefined;
+    if (!run(`${prefix}objcopy`, ['-O', 'binary', linked, binary])) return undefined;
     return readFileSync(binary);
   } finally {
     rmSync(folder, { recursive: true });

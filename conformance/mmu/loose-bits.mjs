@@ -11,9 +11,13 @@ export class LooseBits {
   /** @type {Map<number, { free: number, deviating: Map<string, number> }>} */
   at = new Map();
 
-  /** @param {number} address - of a byte */
+  /**
+   * Whether something in a word is loose.
+   *
+   * @param {number} address - of one of its bytes
+   */
   has(address) {
-    return this.at.has(address);
+    return this.at.has(address - (address % 4));
   }
 
   /**
@@ -57,8 +61,9 @@ export class LooseBits {
   }
 
   /** @param {number} address - of a byte that is written */
-  forget(address) {
-    this.at.delete(address);
+  write(address) {
+    const byte = address % 4;
+    if (this.at.has(address - byte)) this.settle(BigInt(address - byte), 0xff << (8 * byte));
   }
 
   /** @param {bigint} address - of an entry */

@@ -24,6 +24,9 @@ import { encodeScript, RESULT } from './script.mjs';
  * @property {(script: Uint8Array) => Promise<{ answer: Uint8Array, ended: import('../emulator.mjs').Ended }>} run
  */
 
+/** Cases per guest; more need more room for the script. */
+const BATCH = 300;
+
 export const EMULATORS = { qemu: QEMU, bochs: BOCHS };
 
 /**
@@ -37,6 +40,8 @@ export function x86Judge(emulator, subject) {
     command,
     debianPackage,
     version: () => versionOf(command, versionArgs),
+    length: { accesses: 20_000 },
+    batch: BATCH,
     modes: processor.modes,
     modeOf,
     createCase: (seed, number) => createCase(seed, number, processor),

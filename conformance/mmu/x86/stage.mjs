@@ -217,7 +217,7 @@ export class Stage {
     this.memory.write(address, bytes, value);
     for (let i = 0; i < bytes; i++) {
       const at = Number(address) + i; // below 2^40
-      this.loose.forget(at);
+      this.loose.write(at);
       if (LAYOUT.isPageByte(at)) this.written.add(at - (at % 8));
     }
   }
