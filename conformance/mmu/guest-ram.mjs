@@ -7,6 +7,7 @@ export class GuestRam {
     const [start, end] = layout.ram;
     this.layout = layout;
     this.start = start;
+    this.frames = layout.arenaFrames;
     this.words = new Uint32Array((end - start) / 4);
     for (const [first, last] of layout.pageRanges) {
       for (let address = first; address < last; address += 4) this.put(address, layout.patternWord(address));
@@ -46,9 +47,10 @@ export class GuestRam {
   /**
    * The tables of a case.
    *
-   * @param {{ words: ReadonlyMap<number, bigint> }} one
+   * @param {{ words: ReadonlyMap<number, bigint>, arenaFrames?: number }} one - `arenaFrames`: what it uses, if not all
    */
-  begin({ words }) {
+  begin({ words, arenaFrames = this.layout.arenaFrames }) {
+    this.frames = arenaFrames;
     for (const [address, value] of words) this.put64(address, value);
   }
 
@@ -58,9 +60,8 @@ export class GuestRam {
    * @param {{ written: readonly number[] }} one
    */
   end({ written }) {
-    const { arena, arenaFrames } = this.layout;
-    const first = (arena - this.start) >>> 2;
-    this.words.fill(0, first, first + arenaFrames * 1024);
+    const first = (this.layout.arena - this.start) >>> 2;
+    this.words.fill(0, first, first + this.frames * 1024);
     for (const address of written) {
       this.put(address, this.layout.patternWord(address));
       this.put(address + 4, this.layout.patternWord(address + 4));

@@ -53,13 +53,14 @@ export class Layout {
   }
 
   /**
-   * The frames of the arena, in an order of their own.
+   * Room for tables in the arena, in an order of its own.
    *
    * @param {import('./random.mjs').Random} random
+   * @param {{ count: number, bytes: number }} [tables] - so many from the beginning, so large; by default, all frames
    * @returns {() => number} takes one that is still free
    */
-  frameSupply(random) {
-    const free = Array.from({ length: this.arenaFrames }, (_, i) => this.arena + i * 4096);
+  frameSupply(random, { count, bytes } = { count: this.arenaFrames, bytes: 4096 }) {
+    const free = Array.from({ length: count }, (_, i) => this.arena + i * bytes);
     return () => free.splice(random.below(free.length), 1)[0];
   }
 }

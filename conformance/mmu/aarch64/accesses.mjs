@@ -1,11 +1,11 @@
 // Cases of accesses and translations that start from an empty TLB each.
 
 import {
+  GRANULES,
   halfOf,
   isSizeValid,
   isUpper,
   levelShift,
-  MAX_SIZE,
   MIN_SIZE,
   rootLevel,
   SCTLR_BASE,
@@ -15,11 +15,11 @@ import {
   SCTLR_SPAN,
   SCTLR_WXN,
   TCR_BITS,
+  TCR_GRANULE_SHIFTS,
   TCR_HA,
   TCR_HD,
   TCR_IPS_SHIFT,
   TCR_SIZE_SHIFTS,
-  TCR_TG1_4K,
 } from './control.mjs';
 import { IMAGE, LAYOUT } from './layout.mjs';
 import { AT_NAMES } from './operations.mjs';
@@ -32,9 +32,12 @@ import { randomTables } from './tables.mjs';
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./operations.mjs').Mode} Mode */
 /** @typedef {import('./operations.mjs').Translate} Translate */
-/** @typedef {import('./tables.mjs').Hot} Hot */
+/** @typedef {import('./tables.mjs').Tables} Tables */
 
 const OPERATIONS = 12;
+
+/** Bits of addresses that QEMU's processor has and others may not have. */
+const PHYSICAL_TOP = 15n << 48n;
 
 /** Operations that are drawn at most; some cannot be made. */
 const DRAWS = 120;
@@ -44,6 +47,8 @@ const MEMORY_TYPES = [
   0x00, 0x04, 0x08, 0x0c, 0x44, 0x44, 0xff, 0xff, 0xff, 0xee, 0xbb, 0x4f, 0xf4, 0x33, 0x77,
 ];
 
+const NO_CONTROL = { ttbr0: 0n, ttbr1: 0n, tcr: 0n, mair: 0n, sctlr: 0n };
+
 /** Half of the addresses are translated by tables of these sizes. */
 const COMMON_SIZES = [16, 16, 25, 28];
 
@@ -51,12 +56,15 @@ const COMMON_SIZES = [16, 16, 25, 28];
  * T0SZ or T1SZ.
  *
  * @param {Random} random
+ * @param {import('./control.mjs').Granule} granule
  * @param {boolean} isHome - the guest's page needs some room
  */
-function randomSize(random, isHome) {
+function randomSize(random, { shift, maxSize }, isHome) {
   if (random.chance(0.5)) return random.pick(COMMON_SIZES);
   if (isHome) return MIN_SIZE + random.below(40 - MIN_SIZE);
-  return random.chance(0.2) ? random.below(64) : MIN_SIZE + random.below(MAX_SIZE + 1 - MIN_SIZE);
+  const size = random.chance(0.2) ? random.below(64) : MIN_SIZE + random.below(maxSize + 1 - MIN_SIZE);
+  // QEMU's processor has addresses of 52 bits with this granule.
+  return shift === 16 && size >= 12 ? Math.max(size, MIN_SIZE) : size;
 }
 
 /**
@@ -72,15 +80,20 @@ export function randomControl(random, home) {
    * @param {number} probability
    */
   const maybe = (bit, probability) => (random.chance(probability) ? bit : 0n);
-  let tcr = TCR_TG1_4K | maybe(TCR_HA, 0.55) | maybe(TCR_HD, 0.6);
-  tcr |= BigInt(random.chance(0.4) ? 5 : random.below(8)) << TCR_IPS_SHIFT;
+  let tcr = maybe(TCR_HA, 0.55) | maybe(TCR_HD, 0.6);
+  const output = BigInt(random.chance(0.4) ? 5 : random.below(8));
   for (const which of [0, 1]) {
     const isHome = home === (which === 1 ? 'upper' : 'lower');
-    tcr |= BigInt(randomSize(random, isHome)) << TCR_SIZE_SHIFTS[which];
+    const granule = random.chance(0.7) ? GRANULES[0] : random.pick(GRANULES);
+    tcr |= granule.codes[which] << TCR_GRANULE_SHIFTS[which];
+    tcr |= BigInt(randomSize(random, granule, isHome)) << TCR_SIZE_SHIFTS[which];
     tcr |= maybe(TCR_BITS.epd[which], isHome ? 0 : 0.08);
     tcr |= maybe(TCR_BITS.tbi[which], 0.5) | maybe(TCR_BITS.tbid[which], 0.3);
     tcr |= maybe(TCR_BITS.hpd[which], 0.25) | maybe(TCR_BITS.e0pd[which], 0.12);
   }
+  // With the granule of 64 KiB QEMU's processor has output addresses of 52 bits.
+  const isLarge = [false, true].some((upper) => halfOf({ ...NO_CONTROL, tcr }, upper).granule.shift === 16);
+  tcr |= (output > 5n && isLarge ? 5n : output) << TCR_IPS_SHIFT;
   // Cacheability and shareability of walks, A1, AS, and the permission for bits 62 to 59: nothing that translation depends on.
   if (random.chance(0.5)) tcr |= (random.bits(6) << 8n) | (random.bits(6) << 24n);
   if (random.chance(0.5)) tcr |= (random.bits(1) << 22n) | (random.bits(1) << 36n) | (random.bits(8) << 43n);
@@ -93,27 +106,25 @@ export function randomControl(random, home) {
     maybe(SCTLR_C, 0.8) |
     maybe(SCTLR_I, 0.8) |
     maybe(SCTLR_SPAN, 0.5);
-  return { ttbr0: 0n, ttbr1: 0n, tcr, mair, sctlr };
+  return { ...NO_CONTROL, tcr, mair, sctlr };
 }
 
 /**
- * An address whose index at each level has an entry, without a tag.
+ * An address whose index at each level has an entry, without a tag; a multiple of 4096.
  *
  * @param {Random} random
  * @param {Control} control
- * @param {Hot} hot
+ * @param {Tables} tables
  * @param {boolean} upper
  */
-export function hotPage(random, control, hot, upper) {
+export function hotPage(random, control, tables, upper) {
   const half = halfOf(control, upper);
   if (!isSizeValid(half)) return BigInt.asUintN(64, upper ? -1n << 30n : 0n) | (random.bits(30) & ~0xfffn);
-  const first = rootLevel(half);
   let va = upper ? -1n << BigInt(64 - half.size) : 0n;
-  for (let level = first; level <= 3; level++) {
-    const index = random.pick(level === first ? hot.roots[upper ? 1 : 0] : hot.tables[level]);
-    va += BigInt(index) << levelShift(level);
+  for (let level = rootLevel(half); level <= 3; level++) {
+    va += BigInt(random.pick(tables.hot(half, level))) << levelShift(half.granule, level);
   }
-  return BigInt.asUintN(64, va);
+  return BigInt.asUintN(64, va + (random.bits(half.granule.shift - 12) << 12n));
 }
 
 /**
@@ -137,21 +148,22 @@ function boundaries(control) {
 /**
  * @param {Random} random
  * @param {Control} control
- * @param {Hot} hot
+ * @param {Tables} tables
  * @param {'read' | 'write' | 'fetch'} kind
  * @param {number} bytes
  */
-function randomAddress(random, control, hot, kind, bytes) {
+function randomAddress(random, control, tables, kind, bytes) {
   const choice = random.below(100);
   const upper = random.chance(0.5);
-  let va = hotPage(random, control, hot, upper);
+  let va = hotPage(random, control, tables, upper);
   if (choice < 4) va = BigInt.asUintN(64, random.pick(boundaries(control)) - BigInt(random.below(2) << 12));
   else if (choice < 12) {
     // The page of any size before or after.
-    const step = 1n << levelShift(1 + random.below(3));
+    const step = 1n << levelShift(halfOf(control, upper).granule, 1 + random.below(3));
     va = BigInt.asUintN(64, random.chance(0.5) ? va + step : va - step);
   } else if (choice < 18) {
-    const lowest = 64 - Math.min(halfOf(control, upper).size, MAX_SIZE);
+    const { size, granule } = halfOf(control, upper);
+    const lowest = 64 - Math.min(Math.max(size, 1), granule.maxSize);
     va ^= 1n << BigInt(lowest + random.below(64 - lowest));
   } else if (choice < 20) va = random.bits(64);
   va -= va % 4096n;
@@ -232,6 +244,7 @@ export function drawnCase({ number, mode, control, count, draws }, tables, draw)
     mode,
     control,
     stubs: tables.stubs,
+    arenaFrames: tables.arenaFrames,
     words,
     operations,
     predictions,
@@ -257,7 +270,7 @@ export function accessesCase(random, number, mode) {
     const address = randomAddress(
       random,
       control,
-      tables.hot,
+      tables,
       manner.kind === 'at' ? 'read' : manner.kind,
       bytes,
     );
@@ -287,7 +300,7 @@ export function untranslatedCase(random, number) {
     let address = manner.kind === 'fetch' ? block : block + BigInt(random.below(16 / bytes) * bytes);
     const choice = random.below(100);
     if (choice < 30) address |= 1n << BigInt(52 + random.below(12));
-    else if (choice < 50 && manner.kind === 'at') address = random.bits(64);
+    else if (choice < 50 && manner.kind === 'at') address = random.bits(64) & ~PHYSICAL_TOP;
     const half = halfOf(control, isUpper(address));
     if (manner.kind === 'fetch' && half.ignoresFetchTag) {
       address = BigInt.asUintN(64, BigInt.asIntN(56, address));

@@ -18,6 +18,7 @@
  *
  * @typedef {object} Half
  * @property {boolean} upper
+ * @property {Granule} granule
  * @property {number} size - T0SZ or T1SZ
  * @property {boolean} walks - not EPD0 or EPD1
  * @property {boolean} ignoresTableRights - HPD0 or HPD1
@@ -36,7 +37,8 @@ export const SCTLR_SPAN = 1n << 23n;
 /** Bits 29, 28, 22, 20, 11, 8 and 7: 1, or without a meaning here. */
 export const SCTLR_BASE = 0x3050_0980n;
 
-export const TCR_TG1_4K = 2n << 30n;
+export const TCR_A1 = 1n << 22n;
+export const TCR_AS = 1n << 36n;
 export const TCR_HA = 1n << 39n;
 export const TCR_HD = 1n << 40n;
 
@@ -58,9 +60,29 @@ export const TCR_SIZE_SHIFTS = /** @type {const} */ ([0n, 16n]);
 
 export const TCR_IPS_SHIFT = 32n;
 
-/** What T0SZ and T1SZ may be, with FEAT_TTST and a granule of 4 KiB. */
+/** Places of TG0 and TG1. */
+export const TCR_GRANULE_SHIFTS = /** @type {const} */ ([14n, 30n]);
+
+/**
+ * A size of pages and tables.
+ *
+ * @typedef {object} Granule
+ * @property {number} shift - binary logarithm of its bytes
+ * @property {readonly [bigint, bigint]} codes - TG0 and TG1
+ * @property {bigint} tlbiCode - in the operands of TLBI
+ * @property {readonly number[]} blocks - levels that have them
+ * @property {number} maxSize - of T0SZ and T1SZ, with FEAT_TTST
+ */
+
+/** @type {readonly Granule[]} */
+export const GRANULES = [
+  { shift: 12, codes: [0n, 2n], tlbiCode: 1n, blocks: [1, 2], maxSize: 48 },
+  { shift: 14, codes: [2n, 1n], tlbiCode: 2n, blocks: [2], maxSize: 48 },
+  { shift: 16, codes: [1n, 3n], tlbiCode: 3n, blocks: [2], maxSize: 47 },
+];
+
+/** The least that T0SZ and T1SZ may be without 52-bit addresses. */
 export const MIN_SIZE = 16;
-export const MAX_SIZE = 48;
 
 /** Physical address bits of QEMU's processor `max`, which the codes of TCR.IPS are below. */
 export const PHYS_BITS = 52;
@@ -86,8 +108,10 @@ export function halfOf({ tcr, ttbr0, ttbr1 }, upper) {
   const which = upper ? 1 : 0;
   const { epd, tbi, hpd, tbid, e0pd } = TCR_BITS;
   const ignoresTag = (tcr & tbi[which]) !== 0n;
+  const code = (tcr >> TCR_GRANULE_SHIFTS[which]) & 3n;
   return {
     upper,
+    granule: GRANULES.find(({ codes }) => codes[which] === code) ?? GRANULES[0],
     size: Number((tcr >> TCR_SIZE_SHIFTS[which]) & 63n), // 6 bits
     walks: (tcr & epd[which]) === 0n,
     ignoresTableRights: (tcr & hpd[which]) !== 0n,
@@ -108,8 +132,8 @@ export function outputBits({ tcr }) {
  *
  * @param {Half} half
  */
-export function isSizeValid({ size }) {
-  return size >= MIN_SIZE && size <= MAX_SIZE;
+export function isSizeValid({ size, granule }) {
+  return size >= MIN_SIZE && size <= granule.maxSize;
 }
 
 /**
@@ -117,17 +141,18 @@ export function isSizeValid({ size }) {
  *
  * @param {Half} half - of a valid size
  */
-export function rootLevel({ size }) {
-  return 3 - Math.floor((64 - size - 1 - 12) / 9);
+export function rootLevel({ size, granule: { shift } }) {
+  return 3 - Math.floor((64 - size - 1 - shift) / (shift - 3));
 }
 
 /**
  * The place of a level's index in an address.
  *
+ * @param {Granule} granule
  * @param {number} level
  */
-export function levelShift(level) {
-  return BigInt(12 + 9 * (3 - level));
+export function levelShift({ shift }, level) {
+  return BigInt(shift + (shift - 3) * (3 - level));
 }
 
 /**
@@ -137,5 +162,6 @@ export function levelShift(level) {
  * @param {number} level
  */
 export function indexBits(half, level) {
-  return level === rootLevel(half) ? 64 - half.size - Number(levelShift(level)) : 9; // shifts are at most 39
+  const { granule, size } = half;
+  return level === rootLevel(half) ? 64 - size - Number(levelShift(granule, level)) : granule.shift - 3; // at most 47
 }

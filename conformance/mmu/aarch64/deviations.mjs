@@ -4,7 +4,8 @@
 // The manual is the Arm Architecture Reference Manual (DDI 0487, issue L), chapter D8, unless said otherwise.
 
 import { BRK_ESR, UNTOUCHED_FAR } from './operations.mjs';
-import { AT_DIRTIES, LEVEL_0_BLOCK_ACCESSED, LEVEL_0_BLOCK_DIRTIED } from './stage.mjs';
+import { strayBlock } from './reference.mjs';
+import { AT_DIRTIES, STRAY_BLOCK_ACCESSED, STRAY_BLOCK_DIRTIED, seemsUnwritable } from './stage.mjs';
 
 /** @typedef {import('./operations.mjs').Access} Access */
 /** @typedef {import('./operations.mjs').Found} Found */
@@ -18,9 +19,18 @@ import { AT_DIRTIES, LEVEL_0_BLOCK_ACCESSED, LEVEL_0_BLOCK_DIRTIED } from './sta
  *   correct - what the manual says, if this is it
  */
 
-/** Status codes in ESR and PAR. */
+/** Status code in ESR: an external abort. */
 const NOTHING_THERE = 16;
-const AFTER_LEVEL_0_BLOCK = [0, 8, 12, NOTHING_THERE]; // address size, access flag, permission
+
+/**
+ * Whether QEMU, once it has taken an entry for a block, may find that.
+ *
+ * @param {number} status
+ * @param {number} level
+ */
+function mayFollow(status, level) {
+  return status === NOTHING_THERE || ((status & 3) === level && status <= 12 + level && (status & ~3) !== 4);
+}
 
 /** PAR of a success: whether it faulted, and the shareability. */
 const PAR_F = 1n;
@@ -30,19 +40,20 @@ const OUTER_SHAREABLE = 2n << 7n;
 /** @type {readonly Deviation[]} */
 export const DEVIATIONS = [
   {
-    name: 'block at level 0 is one',
+    name: 'block where there is none is one',
     manual:
-      '"VMSAv8-64 descriptor formats": without 52-bit addresses and a granule of 4 KiB, bits 1:0 = 01 at level 0 are invalid',
+      '"VMSAv8-64 descriptor formats": without 52-bit addresses, bits 1:0 = 01 are invalid at level 0 with a granule of 4 KiB, ' +
+      'and at levels below 2 with those of 16 and 64 KiB',
     correct(found, operation, { fault, portions, par }) {
-      const entry = portions.at(-1)?.walk.entries.at(-1);
-      if (fault === undefined || entry?.level !== 0 || (entry.value & 3n) !== 1n) return undefined;
+      const entry = strayBlock(portions[portions.length - 1].walk);
+      if (fault === undefined || entry === undefined) return undefined;
       if (operation.kind === 'at') {
         const status = Number((found.value >> 1n) & 63n); // 6 bits
         const faulted = (found.value & PAR_F) !== 0n;
-        return !faulted || AFTER_LEVEL_0_BLOCK.includes(status) ? { ...found, value: par } : undefined;
+        return !faulted || mayFollow(status, entry.level) ? { ...found, value: par } : undefined;
       }
       const { esr, far } = fault;
-      if (((found.esr ^ esr) & ~63) !== 0 || !AFTER_LEVEL_0_BLOCK.includes(found.esr & 63)) return undefined;
+      if (((found.esr ^ esr) & ~63) !== 0 || !mayFollow(found.esr & 63, entry.level)) return undefined;
       // QEMU splits unaligned accesses before it finds nothing there.
       return { ...found, esr, far: (found.esr & 63) === NOTHING_THERE ? far : found.far };
     },
@@ -53,8 +64,8 @@ export const DEVIATIONS = [
       '"Stage 1 data accesses using Direct permissions", dirty state: a page with DBM counts as writable, and what is ' +
       'writable at EL0, or with SCTLR.WXN, is not executable',
     correct(found, operation, { fault, portions }) {
-      if (operation.kind !== 'fetch' || fault?.kind !== 'permission' || !portions[0].walk.clean)
-        return undefined;
+      if (operation.kind !== 'fetch' || fault?.kind !== 'permission') return undefined;
+      if (!seemsUnwritable(operation, portions[0].walk)) return undefined;
       if ((found.esr & 0xffff_0000) >>> 0 !== BRK_ESR || found.far !== UNTOUCHED_FAR) return undefined;
       return { ...found, esr: fault.esr, far: fault.far };
     },
@@ -80,8 +91,8 @@ export const WORD_DEVIATIONS = [
     manual: '"Hardware management of the dirty state": address translation instructions do not update it',
     clears: true,
   },
-  { name: LEVEL_0_BLOCK_ACCESSED, manual: 'an invalid entry is not updated' },
-  { name: LEVEL_0_BLOCK_DIRTIED, manual: 'an invalid entry is not updated', clears: true },
+  { name: STRAY_BLOCK_ACCESSED, manual: 'an invalid entry is not updated' },
+  { name: STRAY_BLOCK_DIRTIED, manual: 'an invalid entry is not updated', clears: true },
 ];
 
 /**

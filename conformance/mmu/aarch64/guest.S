@@ -10,7 +10,7 @@
 
 	.arch armv8.4-a
 
-	.set SCRIPT, 0x40400000
+	.set SCRIPT, 0x40600000
 	.set ANSWER, 0x40c00000
 
 // Fields of a case's header.
@@ -25,7 +25,8 @@
 	.set c_ttbr0, 48
 	.set c_ttbr1, 56
 	.set c_mair, 64
-	.set c_bytes, 72
+	.set c_arena, 72                 // bytes of the arena that it uses, a multiple of 16
+	.set c_bytes, 80
 
 // Fields of an operation.
 	.set o_code, 0
@@ -176,8 +177,7 @@ start:
 	set w1, 0x31585754               // "TWX1"
 	cmp w0, w1
 	b.ne panic
-	ldp w26, w27, [script], #8       // arena, arena_end
-	add arena_end, arena_end, arena
+	ldp w26, w27, [script], #8       // arena; the most that a case may use
 	ldp w28, w5, [script], #8        // snapshot
 1:	cbz w5, next_case
 	ldp w0, w1, [script], #8
@@ -231,22 +231,20 @@ next_case:
 	add script, script, #c_bytes
 
 // The arena is zero but for what is poked.
-	mov x1, arena
-1:	stp xzr, xzr, [x1], #16
-	cmp x1, arena_end
-	b.lo 1b
-2:	cbz w0, 3f
+	ldr x1, [header, #c_arena]
+	add arena_end, arena, x1
+1:	cbz w0, 2f
 	ldp w1, w2, [script], #8
 	ldr w3, [script], #4
 	stp w2, w3, [x1]
 	sub w0, w0, #1
-	b 2b
-3:	mov x1, arena
+	b 1b
+2:	mov x1, arena
 	mov x2, snapshot
-4:	ldp x3, x4, [x1], #16
+3:	ldp x3, x4, [x1], #16
 	stp x3, x4, [x2], #16
 	cmp x1, arena_end
-	b.lo 4b
+	b.lo 3b
 
 	mov operation, script
 	ldr w0, [header, #c_operations]
@@ -344,14 +342,15 @@ lower_exception:
 	put64 x0, w0
 	b next_operation
 
-// Changed words of the arena, and the words asked for.
+// Changed words of the arena, which becomes zero again, and the words asked for.
 report:
 	sub x0, answer, size_at
 	sub x0, x0, #4
 	str w0, [size_at]
 	mov x1, arena
 	mov x2, snapshot
-1:	ldp x3, x4, [x1], #16
+1:	ldp x3, x4, [x1]
+	stp xzr, xzr, [x1], #16
 	ldp x5, x6, [x2], #16
 	cmp x3, x5
 	ccmp x4, x6, #0, eq

@@ -14,10 +14,10 @@ export const IMAGE_BYTES = 0x3000;
 export const START = 0x1400;
 
 /** Where the guest keeps the arena as it was at the beginning of a case. */
-export const SNAPSHOT = 0x4034_0000;
+export const SNAPSHOT = 0x4048_0000;
 
 /** What the guest is to do. */
-export const SCRIPT = 0x4040_0000;
+export const SCRIPT = 0x4060_0000;
 
 /** What it found. */
 export const ANSWER = 0x40c0_0000;
@@ -26,10 +26,16 @@ export const ANSWER_BYTES = 4 << 20;
 /** BRK without its 16-bit operand; a fetch tells it in ESR. */
 export const BRK = 0xd420_0000;
 
+/** A case has room for so many tables, of the largest size that it needs. */
+export const ARENA_UNITS = 20;
+
+/** Binary logarithm of the largest. */
+const MAX_GRANULE = 16;
+
 export const LAYOUT = new Layout({
   ram: [RAM_START, RAM_START + RAM_BYTES],
   arena: 0x4030_0000,
-  arenaFrames: 24,
+  arenaFrames: ARENA_UNITS << (MAX_GRANULE - 12),
   pageRanges: [[0x4100_0000, RAM_START + RAM_BYTES]],
   trapOf: (mixed) => (BRK | ((mixed >>> 16) << 5)) >>> 0,
 });

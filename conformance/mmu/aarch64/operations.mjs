@@ -44,6 +44,7 @@
  * @property {Mode} mode
  * @property {import('./control.mjs').Control} control - at the beginning
  * @property {Stubs} stubs
+ * @property {number} arenaFrames - that it uses
  * @property {ReadonlyMap<number, bigint>} words - of the tables by address, a multiple of 8; all others are 0
  * @property {readonly Operation[]} operations
  * @property {readonly (import('./reference.mjs').Prediction | undefined)[]} predictions - of accesses and AT, by operation

@@ -1,4 +1,4 @@
-// A slow, obvious walker of AArch64's stage-1 tables for EL1&0, 4-KiB granule, without any cache. It tells in advance what an
+// A slow, obvious walker of AArch64's stage-1 tables for EL1&0, without any cache. It tells in advance what an
 // access will do, so that cases hold no access that would be undefined; it explains differences; and it can stand in for
 // the model.
 //
@@ -52,7 +52,8 @@ import {
  * @property {bigint} pageBytes
  * @property {boolean} forUser - EL0 may access it: AP[1], no APTable[0]
  * @property {boolean} readOnly - for both: AP[2] or APTable[1]; a page that hardware may make dirty is not
- * @property {boolean} clean - hardware makes it dirty when it is written: AP[2] and DBM
+ * @property {boolean} tracked - hardware makes it dirty when it is written: DBM
+ * @property {boolean} clean - it is not dirty yet: AP[2]
  * @property {boolean} unaccessed - hardware sets AF
  * @property {boolean} uxn
  * @property {boolean} pxn
@@ -132,6 +133,7 @@ const NOTHING = {
   pageBytes: 0n,
   forUser: true,
   readOnly: false,
+  tracked: false,
   clean: false,
   unaccessed: false,
   uxn: false,
@@ -182,15 +184,15 @@ export function walkTables(read, control, va, manner) {
   let table = rootAddress(half);
   let attributes = 0n;
   for (let level = rootLevel(half); ; level++) {
-    const shift = levelShift(level);
+    const shift = levelShift(half.granule, level);
     const index = (va >> shift) & ((1n << BigInt(indexBits(half, level))) - 1n);
     const address = table + index * 8n;
     const value = read(address, 8);
     entries.push({ level, address, value });
-    if (!isUsed(level, value)) return { ...NOTHING, end: 'translation', entries, level };
+    if (!isUsed(half, level, value)) return { ...NOTHING, end: 'translation', entries, level };
     if ((value & tooHigh) !== 0n) return { ...NOTHING, end: 'address size', entries, level };
     if (level < 3 && (value & TABLE) !== 0n) {
-      table = value & bits(47, 12);
+      table = value & bits(47, half.granule.shift);
       if (!half.ignoresTableRights) attributes |= value;
       continue;
     }
@@ -199,14 +201,27 @@ export function walkTables(read, control, va, manner) {
 }
 
 /**
- * Whether an entry is a table's, a block's or a page's; of blocks there are those of 1 GiB and 2 MiB.
+ * Whether an entry is a table's, a block's or a page's.
  *
+ * @param {Half} half
  * @param {number} level
  * @param {bigint} value
  */
-function isUsed(level, value) {
+function isUsed({ granule }, level, value) {
   if ((value & VALID) === 0n) return false;
-  return (value & TABLE) !== 0n || level === 1 || level === 2;
+  return (value & TABLE) !== 0n || granule.blocks.includes(level);
+}
+
+/**
+ * The entry that a walk ended with, if it has the code of a block where there is none. In the last level that is another thing.
+ *
+ * @param {Walk} walk
+ * @returns {Entry | undefined}
+ */
+export function strayBlock({ end, entries }) {
+  const last = entries.at(-1);
+  if (end !== 'translation' || last === undefined || last.level === 3) return undefined;
+  return (last.value & (VALID | TABLE)) === VALID ? last : undefined;
 }
 
 /**
@@ -221,15 +236,16 @@ function leafOf({ tcr, mair }, value, tables, va, shift) {
   const updatesFlag = (tcr & TCR_HA) !== 0n;
   if ((value & ACCESSED) === 0n && !updatesFlag) return { ...NOTHING, end: 'access flag' };
   const pageBytes = 1n << shift;
-  const mayBecomeDirty = updatesFlag && (tcr & TCR_HD) !== 0n && (value & DIRTY_MODIFIER) !== 0n;
-  const clean = (value & READ_ONLY) !== 0n && mayBecomeDirty;
+  const tracked = updatesFlag && (tcr & TCR_HD) !== 0n && (value & DIRTY_MODIFIER) !== 0n;
+  const clean = (value & READ_ONLY) !== 0n && tracked;
   const attribute = (value >> 2n) & 7n;
   return {
     ...NOTHING,
-    address: (value & bits(47, Number(shift))) | (va & (pageBytes - 1n)), // a shift is at most 30
+    address: (value & bits(47, Number(shift))) | (va & (pageBytes - 1n)), // a shift is at most 42
     pageBytes,
     forUser: (value & USER) !== 0n && (tables & NO_USER_TABLE) === 0n,
     readOnly: ((value & READ_ONLY) !== 0n && !clean) || (tables & READ_ONLY_TABLE) !== 0n,
+    tracked,
     clean,
     unaccessed: (value & ACCESSED) === 0n,
     uxn: (value & UXN) !== 0n || (tables & UXN_TABLE) !== 0n,

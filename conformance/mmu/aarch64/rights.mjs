@@ -2,11 +2,20 @@
 
 import { SketchMemory } from '../sketch-memory.mjs';
 import { drawnCase, randomControl } from './accesses.mjs';
-import { SCTLR_WXN, TCR_BITS, TCR_HA, TCR_HD, TCR_IPS_SHIFT, TCR_SIZE_SHIFTS } from './control.mjs';
+import {
+  GRANULES,
+  SCTLR_WXN,
+  TCR_BITS,
+  TCR_GRANULE_SHIFTS,
+  TCR_HA,
+  TCR_HD,
+  TCR_IPS_SHIFT,
+  TCR_SIZE_SHIFTS,
+} from './control.mjs';
 import { LAYOUT } from './layout.mjs';
 import { AT_NAMES } from './operations.mjs';
 import { ACCESSED, DIRTY_MODIFIER, PXN, READ_ONLY, TABLE, USER, UXN, VALID } from './reference.mjs';
-import { addWindow } from './tables.mjs';
+import { addWindow, tableSupply } from './tables.mjs';
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./operations.mjs').Access} Access */
@@ -83,6 +92,8 @@ export function rightsCase(random, number, rank, seed) {
   const ttbr = upper ? 'ttbr1' : 'ttbr0';
   control.mair = 0xffff_ffff_ffff_ffffn;
   control.tcr &= ~(TCR_HA | TCR_HD | (7n << TCR_IPS_SHIFT) | (63n << TCR_SIZE_SHIFTS[which]));
+  control.tcr &= ~(3n << TCR_GRANULE_SHIFTS[which]);
+  control.tcr |= GRANULES[0].codes[which] << TCR_GRANULE_SHIFTS[which];
   control.tcr &= ~(TCR_BITS.hpd[which] | TCR_BITS.e0pd[which]);
   control.tcr |= (5n << TCR_IPS_SHIFT) | (SIZE << TCR_SIZE_SHIFTS[which]);
   if (digit('hpd') === 1) control.tcr |= TCR_BITS.hpd[which];
@@ -92,7 +103,7 @@ export function rightsCase(random, number, rank, seed) {
   if (digit('wxn') === 1) control.sctlr |= SCTLR_WXN;
 
   const memory = new SketchMemory(LAYOUT);
-  const take = LAYOUT.frameSupply(random);
+  const { take, arenaFrames } = tableSupply(random, control);
   const [root, second, last] = [take(), take(), take()];
   control[ttbr] = BigInt(root);
   const inRoot = random.chance(0.5);
@@ -112,7 +123,12 @@ export function rightsCase(random, number, rank, seed) {
     put(last, page, entry);
   }
   const guarded = new Set();
-  const tables = { memory, guarded, stubs: addWindow({ memory, guarded }, control, upper, take) };
+  const tables = {
+    memory,
+    guarded,
+    arenaFrames,
+    stubs: addWindow({ memory, guarded }, control, upper, take),
+  };
 
   const base = BigInt.asUintN(64, (upper ? -1n << (64n - SIZE) : 0n) + (BigInt(ROOT_INDEX) << ROOT_SHIFT));
   const what = { number, mode: /** @type {const} */ ('rights'), control, count: PER_CASE, draws: PER_CASE };

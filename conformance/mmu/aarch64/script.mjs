@@ -12,7 +12,7 @@ import { AT_NAMES } from './operations.mjs';
 /** @typedef {import('./operations.mjs').Operation} Operation */
 /** @typedef {import('../answers.mjs').Answer<Found>} Answer */
 
-const HEADER_BYTES = 72;
+const HEADER_BYTES = 80;
 const OPERATION_BYTES = 24;
 
 const CODE_STUB = 0;
@@ -68,6 +68,7 @@ export function encodeScript(cases) {
       control.ttbr0,
       control.ttbr1,
       control.mair,
+      BigInt(one.arenaFrames) << 12n,
     );
     script.putPokes(one, previous);
     for (const operation of one.operations) {

@@ -8,7 +8,7 @@
 // break-before-make when updating translation table entries", and "TLB maintenance instructions".
 
 import { hotPage, randomControl, randomManner, randomOffset } from './accesses.mjs';
-import { halfOf, isSizeValid, levelShift, SCTLR_WXN, TCR_BITS } from './control.mjs';
+import { halfOf, isSizeValid, isUpper, levelShift, SCTLR_WXN, TCR_A1, TCR_AS, TCR_BITS } from './control.mjs';
 import { LAYOUT } from './layout.mjs';
 import {
   ACCESSED,
@@ -56,10 +56,6 @@ const RIGHTS = [USER, READ_ONLY, READ_ONLY, PXN, UXN, DIRTY_MODIFIER];
 /** Ignored, or of software. */
 const HARMLESS = 15n << 55n;
 
-/** TCR.AS: ASIDs have 16 bits; TCR.A1: TTBR1 has it. */
-const TCR_AS = 1n << 36n;
-const TCR_A1 = 1n << 22n;
-
 /** Makes one case. */
 export class Sequence {
   /** @type {Operation[]} */
@@ -75,10 +71,10 @@ export class Sequence {
   constructor(random, mode) {
     this.random = random;
     this.mode = mode;
-    const isUpper = mode === 'TTBR1';
-    this.control = randomControl(random, isUpper ? 'upper' : 'lower');
-    if (random.chance(0.5)) this.control.tcr = withBit(this.control.tcr, TCR_A1, isUpper);
-    this.tables = randomTables(random, this.control, isUpper ? 'upper' : 'lower', { cached: true });
+    const home = mode === 'TTBR1';
+    this.control = randomControl(random, home ? 'upper' : 'lower');
+    if (random.chance(0.5)) this.control.tcr = withBit(this.control.tcr, TCR_A1, home);
+    this.tables = randomTables(random, this.control, home ? 'upper' : 'lower', { cached: true });
     this.asidBits = (this.control.tcr & TCR_AS) === 0n ? 8 : 16;
     this.switched =
       (this.control.tcr & TCR_A1) === 0n ? /** @type {const} */ ('ttbr0') : /** @type {const} */ ('ttbr1');
@@ -104,6 +100,7 @@ export class Sequence {
       mode,
       control,
       stubs: tables.stubs,
+      arenaFrames: tables.arenaFrames,
       words,
       operations,
       predictions,
@@ -184,9 +181,10 @@ export class Sequence {
     /** @type {Set<bigint>} */
     const pages = new Set();
     for (let i = 0; i < 100 && pages.size < MAX_PAGES; i++) {
-      let page = hotPage(random, control, tables.hot, random.chance(0.5));
+      let page = hotPage(random, control, tables, random.chance(0.5));
       const [other] = pages;
-      if (other !== undefined && random.chance(0.5)) page = other ^ (1n << levelShift(1 + random.below(3)));
+      if (other !== undefined && random.chance(0.5))
+        page = other ^ (1n << levelShift(halfOf(control, isUpper(other)).granule, 1 + random.below(3)));
       if (this.stage.walk(page).end === 'leaf' || random.chance(0.1)) pages.add(page);
     }
     return [...pages];
@@ -260,7 +258,8 @@ export class Sequence {
   edit() {
     const { random, stage } = this;
     if (this.pages.length === 0) return;
-    const { entries } = stage.walk(random.pick(this.pages));
+    const page = random.pick(this.pages);
+    const { entries } = stage.walk(page);
     if (entries.length === 0) return;
     const index = random.chance(0.6) ? entries.length - 1 : random.below(entries.length);
     const { address, value, level } = entries[index];
@@ -281,7 +280,8 @@ export class Sequence {
       if ((next ^ value) & ~HARMLESS) this.invalidate(stale, true);
       return;
     }
-    const next = random.chance(0.2) ? value & ~VALID : this.tables.randomEntry(level);
+    const { granule } = halfOf(stage.control, isUpper(page));
+    const next = random.chance(0.2) ? value & ~VALID : this.tables.randomEntry(granule, level);
     if (stale.length > 0) {
       this.store(address, random.chance(0.5) ? 0n : value & ~VALID);
       this.invalidate(stale, isLeaf);
@@ -338,7 +338,8 @@ export class Sequence {
     const { random } = this;
     const lastLevel = leaf !== undefined;
     // TTL: what granule, and where the last entry is.
-    const hint = lastLevel && random.chance(0.3) ? BigInt(4 | leaf) << 44n : 0n;
+    const { granule } = halfOf(this.stage.control, isUpper(page));
+    const hint = lastLevel && random.chance(0.3) ? ((granule.tlbiCode << 2n) | BigInt(leaf)) << 44n : 0n;
     const anyAsid = random.chance(0.4);
     const range = random.chance(0.3);
     const last = lastLevel && random.chance(0.6);
@@ -354,12 +355,17 @@ export class Sequence {
    */
   rangeWith(page) {
     const { random } = this;
+    const { granule } = halfOf(this.stage.control, isUpper(page));
     const scale = random.below(4);
     const num = random.below(32);
-    const pages = (num + 1) * 2 ** (5 * scale + 1);
-    const first = (page >> 12n) - BigInt(random.below(pages));
-    const granule = 1n << 46n;
-    return granule | (BigInt(scale) << 44n) | (BigInt(num) << 39n) | (first & ((1n << 37n) - 1n));
+    const count = (num + 1) * 2 ** (5 * scale + 1);
+    const number = BigInt.asIntN(37, page >> BigInt(granule.shift));
+    const before = BigInt(random.below(count));
+    // In the same half.
+    const first = number >= 0n && number < before ? 0n : number - before;
+    return (
+      (granule.tlbiCode << 46n) | (BigInt(scale) << 44n) | (BigInt(num) << 39n) | (first & ((1n << 37n) - 1n))
+    );
   }
 
   invalidateNeedlessly() {
@@ -378,7 +384,7 @@ export class Sequence {
   changeRegister() {
     const { random } = this;
     const { tcr, sctlr, mair } = this.stage.control;
-    const isUpper = this.mode === 'TTBR1';
+    const other = this.mode === 'TTBR1' ? 0 : 1;
     const which = random.below(2);
     switch (random.below(4)) {
       case 0:
@@ -388,10 +394,7 @@ export class Sequence {
         this.setRegister('tcr', tcr ^ TCR_BITS.hpd[which]);
         break;
       case 2:
-        this.setRegister(
-          'tcr',
-          tcr ^ random.pick([TCR_BITS.e0pd[isUpper ? 0 : 1], TCR_BITS.epd[isUpper ? 0 : 1]]),
-        );
+        this.setRegister('tcr', tcr ^ random.pick([TCR_BITS.e0pd[other], TCR_BITS.epd[other]]));
         break;
       default:
         this.setRegister('mair', ((mair << 8n) & ((1n << 64n) - 1n)) | (mair >> 56n));

@@ -3,8 +3,8 @@
 import { LooseBits } from '../loose-bits.mjs';
 import { SCTLR_M } from './control.mjs';
 import { BRK, LAYOUT } from './layout.mjs';
-import { ACCESSED, predict, READ_ONLY, rightsAllow, walkTables } from './reference.mjs';
-import { isNowhereBlock } from './tables.mjs';
+import { ACCESSED, predict, READ_ONLY, rightsAllow, strayBlock, walkTables } from './reference.mjs';
+import { isNowhere } from './tables.mjs';
 
 /** @typedef {import('./control.mjs').Control} Control */
 /** @typedef {import('./operations.mjs').Access} Access */
@@ -15,8 +15,8 @@ import { isNowhereBlock } from './tables.mjs';
 
 /** Names in the list of deviations; those of bits that QEMU changes against the manual. */
 export const AT_DIRTIES = 'AT of a write makes a page dirty';
-export const LEVEL_0_BLOCK_ACCESSED = 'block at level 0 accessed';
-export const LEVEL_0_BLOCK_DIRTIED = 'block at level 0 made dirty';
+export const STRAY_BLOCK_ACCESSED = 'block where there is none accessed';
+export const STRAY_BLOCK_DIRTIED = 'block where there is none made dirty';
 
 const AF = Number(ACCESSED);
 const AP2 = Number(READ_ONLY);
@@ -32,6 +32,7 @@ export class Stage {
     this.control = control;
     this.memory = tables.memory;
     this.guarded = tables.guarded;
+    this.arenaEnd = LAYOUT.arena + tables.arenaFrames * 4096;
     this.editsTables = editsTables;
     this.loose = new LooseBits();
     /**
@@ -69,10 +70,9 @@ export class Stage {
    */
   isComparable(operation, { fault, portions, manner }) {
     for (const { walk } of portions) {
-      if (!walk.entries.every(({ address }) => LAYOUT.isArenaByte(Number(address)))) return false; // below 2^48
-      const last = walk.entries.at(-1);
-      const isBlock = last?.level === 0 && (last.value & 3n) === 1n;
-      if (isBlock && !(isNowhereBlock(last.value) && isInPage(operation))) return false;
+      if (!walk.entries.every(({ address }) => this.isArenaByte(Number(address)))) return false; // below 2^48
+      const stray = strayBlock(walk);
+      if (stray !== undefined && !(isNowhere(stray.value) && isInPage(operation))) return false;
     }
     if (operation.kind === 'at') return true;
     if (!portions.every(({ walk }) => this.isDefined(operation, walk))) return false;
@@ -108,7 +108,7 @@ export class Stage {
   mayTouch(access, { walk, bytes }) {
     for (let i = 0; i < bytes; i++) {
       const address = Number(walk.address) + i; // below 2^52
-      const inArena = LAYOUT.isArenaByte(address);
+      const inArena = this.isArenaByte(address);
       if (!inArena && !LAYOUT.isPageByte(address)) return false;
       if (access.kind === 'write') {
         if (inArena && (!this.editsTables || this.isGuarded(address))) return false;
@@ -116,6 +116,11 @@ export class Stage {
     }
     if (access.kind !== 'fetch') return true;
     return (this.memory.read(walk.address, 4) & 0xffe0_001fn) === BigInt(BRK);
+  }
+
+  /** @param {number} address - of a byte */
+  isArenaByte(address) {
+    return address >= LAYOUT.arena && address < this.arenaEnd;
   }
 
   /** @param {number} address - of a byte */
@@ -133,9 +138,9 @@ export class Stage {
       const faults = fault !== undefined && i === portions.length - 1;
       const last = walk.entries.at(-1);
       if (last === undefined) continue;
-      if (faults && last.level === 0 && (last.value & 3n) === 1n) {
-        this.loose.deviate(last.address, LEVEL_0_BLOCK_ACCESSED, AF);
-        if (manner.kind === 'write') this.loose.deviate(last.address, LEVEL_0_BLOCK_DIRTIED, AP2);
+      if (faults && strayBlock(walk) !== undefined) {
+        this.loose.deviate(last.address, STRAY_BLOCK_ACCESSED, AF);
+        if (manner.kind === 'write') this.loose.deviate(last.address, STRAY_BLOCK_DIRTIED, AP2);
       }
       if (fault !== undefined || isAt) {
         // The manual leaves open whether an AT sets AF, an access that is refused, or one whose other page is.
@@ -180,4 +185,15 @@ export class Stage {
 /** @param {Access | Translate} operation */
 function isInPage(operation) {
   return operation.kind === 'at' || (operation.address & 0xfffn) + BigInt(operation.bytes) <= 4096n;
+}
+
+/**
+ * Whether QEMU may take a page that hardware makes dirty for one that cannot be written: it is not dirty, or was not when QEMU
+ * put it into its TLB.
+ *
+ * @param {Access} access
+ * @param {Walk} walk
+ */
+export function seemsUnwritable({ flush }, { clean, tracked }) {
+  return clean || (tracked && !flush);
 }

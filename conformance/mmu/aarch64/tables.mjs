@@ -6,7 +6,7 @@
 
 import { SketchMemory } from '../sketch-memory.mjs';
 import { halfOf, indexBits, isSizeValid, levelShift, outputBits, rootLevel } from './control.mjs';
-import { IMAGE, LAYOUT, RAM_START } from './layout.mjs';
+import { ARENA_UNITS, IMAGE, LAYOUT, RAM_START } from './layout.mjs';
 import {
   ACCESSED,
   DIRTY_MODIFIER,
@@ -26,32 +26,29 @@ import {
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./control.mjs').Control} Control */
+/** @typedef {import('./control.mjs').Granule} Granule */
+/** @typedef {import('./control.mjs').Half} Half */
 
 /**
  * What a case is made with.
  *
  * @typedef {object} StagedTables
  * @property {SketchMemory} memory
+ * @property {number} arenaFrames - that are used
  * @property {ReadonlySet<number>} guarded - addresses of entries that the guest itself needs
  * @property {import('./operations.mjs').Stubs} stubs
  */
 
 /**
- * Tables of both halves. They share all but their roots.
+ * Tables of both halves. Those of one granule share all but their roots.
  *
  * @typedef {object} RandomTables
- * @property {Hot} hot
- * @property {(level: number) => bigint} randomEntry - another entry for a table of that level
- * @property {(half: import('./control.mjs').Half) => bigint} copyRoot - makes a root with some of a half's entries
+ * @property {(half: Half, level: number) => readonly number[]} hot - indices with entries
+ * @property {(granule: Granule, level: number) => bigint} randomEntry - another entry for a table of that level
+ * @property {(half: Half) => bigint} copyRoot - makes a root with some of a half's entries
  */
 
 /** @typedef {StagedTables & RandomTables} Tables */
-
-/**
- * Indices with entries: of the roots of both halves, lower first, and of the other tables by level.
- *
- * @typedef {{ roots: readonly [readonly number[], readonly number[]], tables: readonly (readonly number[])[] }} Hot
- */
 
 const CONTIGUOUS = 1n << 52n;
 
@@ -64,21 +61,26 @@ const WINDOW_INDEX = 0x1f0;
 /** Of the tables that lead there, if they are so large. */
 const WINDOW_PATH = 5;
 
-/** Beyond this no memory and no device is. */
-const NOWHERE_BIT = 40;
+/** Beyond this no memory and no device is; and the largest block is not larger. */
+const NOWHERE_BIT = 42;
 
 /**
  * @param {Random} random
+ * @param {Granule} granule
  * @param {number} size - of a table, in entries
  * @param {number} level
  */
-function hotIndices(random, size, level) {
+function hotIndices(random, granule, size, level) {
   const chosen = new Set([0, size - 1, random.below(size), random.below(size)]);
   chosen.add(random.pick([1, size >> 1, (size >> 1) - 1, size - 2]) & (size - 1));
-  // A byte of a 1-GiB page is in RAM only if the index of the level below is this.
-  const [[start]] = LAYOUT.pageRanges;
-  const firstBlock = (start - RAM_START) >> 21;
-  if (level === 2) for (let i = 0; i < 2; i++) chosen.add((firstBlock + random.below(8)) & (size - 1));
+  if (!granule.blocks.includes(level - 1)) return [...chosen];
+  // A byte of a block larger than RAM is there only if the index of the level below is this.
+  const shift = Number(levelShift(granule, level)); // at most 42
+  const [[start, end]] = LAYOUT.pageRanges;
+  for (let i = 0; i < 2; i++) {
+    const offset = start - RAM_START + random.below(end - start);
+    chosen.add(Math.floor(offset / 2 ** shift) & (size - 1));
+  }
   return [...chosen];
 }
 
@@ -86,16 +88,18 @@ function hotIndices(random, size, level) {
  * The address of a page or block.
  *
  * @param {Random} random
+ * @param {Granule} granule
  * @param {number} level
+ * @param {number} arenaFrames
  */
-function randomPage(random, level) {
-  const bytes = 2 ** Number(levelShift(level)); // at most 2^39
+function randomPage(random, granule, level, arenaFrames) {
+  const bytes = 2 ** Number(levelShift(granule, level)); // at most 2^42
   const [[start, end]] = LAYOUT.pageRanges;
   const inRam = BigInt(start + random.below((end - start) / 4096) * 4096);
   const choice = random.below(100);
-  // Without block size: hardware ignores the bits below it.
+  // Not a multiple of its size: hardware ignores the bits below.
   if (choice < 6) return inRam | (1n << BigInt(32 + random.below(16)));
-  if (choice < 9 && level === 3) return BigInt(LAYOUT.arena + random.below(LAYOUT.arenaFrames) * 4096);
+  if (choice < 9 && level === 3) return BigInt(LAYOUT.arena + random.below(arenaFrames) * 4096);
   if (choice < 14) return inRam;
   return inRam - (inRam % BigInt(bytes));
 }
@@ -136,114 +140,180 @@ function randomTableFlags(random) {
 }
 
 /**
- * @param {Random} random
- * @param {number} level
- * @param {number} block - percent of blocks, if there are some
- * @param {() => bigint} tablePage
- */
-function randomEntryOf(random, level, block, tablePage) {
-  const choice = random.below(100);
-  if (level === 3) {
-    if (choice < 5) return random.bits(64) & ~VALID;
-    const code = choice < 7 ? VALID : VALID | TABLE;
-    return code | randomPage(random, level) | randomLeafFlags(random);
-  }
-  if (choice < 3) return random.bits(64) & ~VALID;
-  if (choice >= 3 + block) {
-    const outside = random.chance(0.03) ? 1n << BigInt(32 + random.below(16)) : 0n;
-    return VALID | TABLE | tablePage() | outside | randomTableFlags(random);
-  }
-  const page =
-    level === 0 ? (random.bits(8) << 40n) | (1n << BigInt(NOWHERE_BIT)) : randomPage(random, level);
-  return VALID | page | randomLeafFlags(random);
-}
-
-/**
- * Where an emulator that takes an entry for a 512-GiB block would find nothing at all.
+ * Where an emulator that takes an entry for a block would find nothing at all.
  *
- * @param {bigint} value - of an entry of level 0
+ * @param {bigint} value - of an entry
  */
-export function isNowhereBlock(value) {
-  return (value & 3n) === VALID && ((value >> BigInt(NOWHERE_BIT)) & 0xffn) !== 0n;
+export function isNowhere(value) {
+  return value >> BigInt(NOWHERE_BIT) !== 0n && ((value >> BigInt(NOWHERE_BIT)) & 0x3fn) !== 0n;
 }
 
 /**
- * Chooses the roots as well: `control` gets its TTBRs.
+ * Room for the tables of a case.
  *
  * @param {Random} random
  * @param {Control} control
+ */
+export function tableSupply(random, control) {
+  const shift = Math.max(...[false, true].map((upper) => halfOf(control, upper).granule.shift));
+  const bytes = 2 ** shift;
+  const take = LAYOUT.frameSupply(random, { count: ARENA_UNITS, bytes });
+  return { take, arenaFrames: (ARENA_UNITS * bytes) / 4096 };
+}
+
+/** Makes the tables of a case. */
+class Maker {
+  memory = new SketchMemory(LAYOUT);
+  /** @type {Set<number>} */
+  guarded = new Set();
+  /**
+   * Of the tables that are not roots, by granule.
+   *
+   * @type {Map<Granule, { frames: readonly (readonly number[])[], hot: readonly (readonly number[])[] }>}
+   */
+  shared = new Map();
+
+  /**
+   * @param {Random} random
+   * @param {Control} control - gets its TTBRs
+   * @param {{ cached: boolean }} options
+   */
+  constructor(random, control, { cached }) {
+    this.random = random;
+    this.control = control;
+    this.cached = cached;
+    const { take, arenaFrames } = tableSupply(random, control);
+    this.take = take;
+    this.arenaFrames = arenaFrames;
+  }
+
+  /** @param {Granule} granule */
+  sharedOf(granule) {
+    const known = this.shared.get(granule);
+    if (known !== undefined) return known;
+    const { random } = this;
+    const size = 1 << (granule.shift - 3);
+    const frames = [[], ...LEVELS.map(() => [this.take(), this.take()])];
+    const hot = [[], ...LEVELS.map((level) => hotIndices(random, granule, size, level))];
+    this.shared.set(granule, { frames, hot });
+    for (const level of LEVELS) {
+      for (const table of frames[level]) {
+        for (const index of hot[level]) this.put(table, index, this.randomEntry(granule, level));
+      }
+    }
+    return { frames, hot };
+  }
+
+  /**
+   * @param {number} table
+   * @param {number} index
+   * @param {bigint} entry
+   */
+  put(table, index, entry) {
+    this.memory.write(BigInt(table + index * 8), 8, entry);
+  }
+
+  /** @type {RandomTables['randomEntry']} */
+  randomEntry = (granule, level) => {
+    const entry = this.anyEntry(granule, level);
+    return this.cached ? entry & ~CONTIGUOUS : entry;
+  };
+
+  /**
+   * @param {Granule} granule
+   * @param {number} level
+   */
+  anyEntry(granule, level) {
+    const { random } = this;
+    const choice = random.below(100);
+    if (choice < (level === 3 ? 5 : 3)) return random.bits(64) & ~VALID;
+    const page = randomPage(random, granule, level, this.arenaFrames);
+    if (level === 3) return (choice < 7 ? VALID : VALID | TABLE) | page | randomLeafFlags(random);
+    if (granule.blocks.includes(level)) {
+      if (choice < 28) return VALID | page | randomLeafFlags(random);
+    } else if (choice < 8 && !this.cached) {
+      return (
+        VALID |
+        (random.bits(6) << 42n) |
+        (1n << BigInt(NOWHERE_BIT + random.below(6))) |
+        randomLeafFlags(random)
+      );
+    }
+    const { frames } = this.sharedOf(granule);
+    const table = random.pick(frames[random.chance(0.05) ? random.pick(LEVELS) : level + 1]);
+    const outside = random.chance(0.03) ? 1n << BigInt(32 + random.below(16)) : 0n;
+    return VALID | TABLE | BigInt(table) | outside | randomTableFlags(random);
+  }
+
+  /**
+   * Makes a root, and its TTBR.
+   *
+   * @param {boolean} upper
+   * @param {boolean} isHome - it must be walked
+   * @returns {readonly number[]} its hot indices
+   */
+  addRoot(upper, isHome) {
+    const { random, control } = this;
+    const half = halfOf(control, upper);
+    const frame = this.take();
+    const register = upper ? 'ttbr1' : 'ttbr0';
+    control[register] = (random.bits(16) << 48n) | BigInt(frame) | random.bits(1);
+    if (!isSizeValid(half)) return [0];
+    const level = rootLevel(half);
+    if (level < 3) this.sharedOf(half.granule);
+    const size = 1 << indexBits(half, level);
+    const places = 2 ** half.granule.shift / (size * 8);
+    const root = frame + random.below(places) * size * 8;
+    const output = outputBits(control);
+    control[register] += BigInt(root - frame);
+    if (output < 48 && !isHome && random.chance(0.1)) {
+      control[register] |= 1n << BigInt(output + random.below(48 - output));
+    }
+    const hot = hotIndices(random, half.granule, size, level);
+    for (const index of hot) this.put(root, index, this.randomEntry(half.granule, level));
+    return hot;
+  }
+
+  /** @type {RandomTables['copyRoot']} */
+  copyRoot = (half) => {
+    const { random, guarded } = this;
+    const old = Number(rootAddress(half)); // in the arena
+    const frame = this.take();
+    const level = rootLevel(half);
+    for (let i = 0; i < 1 << indexBits(half, level); i++) {
+      const entry = this.memory.read(BigInt(old + i * 8), 8);
+      if (entry === 0n) continue;
+      const isOwn = guarded.has(old + i * 8);
+      if (isOwn) guarded.add(frame + i * 8);
+      this.put(frame, i, isOwn || random.chance(0.6) ? entry : this.randomEntry(half.granule, level));
+    }
+    return BigInt(frame) | (half.ttbr & 1n);
+  };
+}
+
+/**
+ * @param {Random} random
+ * @param {Control} control - gets its TTBRs
  * @param {'lower' | 'upper' | 'none'} home - the half that the guest's page is in, which must be walked
  * @param {{ cached?: boolean }} [options] - without what may not be in a TLB, or not alone
  * @returns {Tables}
  */
 export function randomTables(random, control, home, { cached = false } = {}) {
-  const memory = new SketchMemory(LAYOUT);
-  const take = LAYOUT.frameSupply(random);
-  const frames = [[], ...LEVELS.map(() => [take(), take()])];
-  const hot = LEVELS.map((level) => hotIndices(random, 512, level));
-
-  /** @param {number} level - of the entry that points to the table */
-  const tablePage = (level) =>
-    BigInt(random.pick(frames[random.chance(0.05) ? 1 + random.below(3) : level + 1]));
-  /** @param {number} level */
-  const randomEntry = (level) => {
-    const block = level > 0 ? 25 : cached ? 0 : 5;
-    const entry = randomEntryOf(random, level, block, () => tablePage(level));
-    return cached ? entry & ~CONTIGUOUS : entry;
-  };
-
-  for (const level of LEVELS) {
-    for (const table of frames[level]) {
-      for (const index of hot[level - 1]) memory.write(BigInt(table + index * 8), 8, randomEntry(level));
-    }
-  }
-  /** @param {boolean} upper */
-  const addRoot = (upper) => {
-    const half = halfOf(control, upper);
-    const frame = take();
-    const asid = random.bits(16) << 48n;
-    control[upper ? 'ttbr1' : 'ttbr0'] = asid | BigInt(frame) | random.bits(1);
-    if (!isSizeValid(half)) return [0];
-    const level = rootLevel(half);
-    const size = 1 << indexBits(half, level);
-    const root = frame + random.below(512 / Math.max(size, 8)) * Math.max(size, 8) * 8;
-    const output = outputBits(control);
-    const isHome = upper === (home === 'upper') && home !== 'none';
-    const outside =
-      output < 48 && !isHome && random.chance(0.1) ? 1n << BigInt(output + random.below(48 - output)) : 0n;
-    control[upper ? 'ttbr1' : 'ttbr0'] = asid | outside | BigInt(root) | random.bits(1);
-    const indices = hotIndices(random, size, level);
-    for (const index of indices) memory.write(BigInt(root + index * 8), 8, randomEntry(level));
-    return indices;
-  };
-  /** @type {Set<number>} */
-  const guarded = new Set();
-  /** @type {RandomTables['copyRoot']} */
-  const copyRoot = (half) => {
-    const old = Number(rootAddress(half)); // in the arena
-    const frame = take();
-    for (let i = 0; i < 1 << indexBits(half, rootLevel(half)); i++) {
-      const entry = memory.read(BigInt(old + i * 8), 8);
-      const isOwn = guarded.has(old + i * 8);
-      if (isOwn) guarded.add(frame + i * 8);
-      if (entry !== 0n)
-        memory.write(
-          BigInt(frame + i * 8),
-          8,
-          isOwn || random.chance(0.6) ? entry : randomEntry(rootLevel(half)),
-        );
-    }
-    return BigInt(frame) | (half.ttbr & 1n);
-  };
-  const tables = {
+  const maker = new Maker(random, control, { cached });
+  const roots = [maker.addRoot(false, home === 'lower'), maker.addRoot(true, home === 'upper')];
+  const { memory, guarded, arenaFrames, randomEntry, copyRoot } = maker;
+  const stubs =
+    home === 'none' ? { el1: 0n, el0: 0n } : addWindow(maker, control, home === 'upper', maker.take);
+  return {
     memory,
-    hot: { roots: /** @type {const} */ ([addRoot(false), addRoot(true)]), tables: [[], ...hot] },
+    guarded,
+    arenaFrames,
+    stubs,
+    hot: (half, level) =>
+      level === rootLevel(half) ? roots[half.upper ? 1 : 0] : maker.sharedOf(half.granule).hot[level],
     randomEntry,
     copyRoot,
-    guarded,
   };
-  if (home === 'none') return { ...tables, stubs: { el1: 0n, el0: 0n } };
-  return { ...tables, stubs: addWindow(tables, control, home === 'upper', take) };
 }
 
 /**
@@ -272,13 +342,14 @@ export function addWindow({ memory, guarded }, control, upper, take) {
     const index = WINDOW_PATH % (1 << indexBits(half, level));
     const next = take();
     put(index, BigInt(next) | VALID | TABLE);
-    va += BigInt(index) << levelShift(level);
+    va += BigInt(index) << levelShift(half.granule, level);
     table = next;
   }
   const index = WINDOW_INDEX % (1 << indexBits(half, 3));
   const own = BigInt(IMAGE) | VALID | TABLE | ACCESSED | READ_ONLY | (3n << 8n);
   put(index, own | UXN);
   put(index + 1, own | USER | PXN);
-  const el1 = BigInt.asUintN(64, va + BigInt(index << 12));
-  return { el1, el0: el1 + 4096n };
+  const { shift } = half.granule;
+  const el1 = BigInt.asUintN(64, va + (BigInt(index) << BigInt(shift)));
+  return { el1, el0: el1 + (1n << BigInt(shift)) };
 }
