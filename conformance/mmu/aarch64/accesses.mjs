@@ -8,6 +8,7 @@ import {
   levelShift,
   MIN_SIZE,
   rootLevel,
+  SCTLR_A,
   SCTLR_BASE,
   SCTLR_C,
   SCTLR_I,
@@ -102,6 +103,7 @@ export function randomControl(random, home) {
   const sctlr =
     SCTLR_BASE |
     SCTLR_M |
+    maybe(SCTLR_A, 0.1) |
     maybe(SCTLR_WXN, 0.35) |
     maybe(SCTLR_C, 0.8) |
     maybe(SCTLR_I, 0.8) |
@@ -173,7 +175,7 @@ function randomAddress(random, control, tables, kind, bytes) {
   if (half.ignoresTag && random.chance(0.5)) va ^= random.bits(8) << 56n;
   // Where tags of fetches are ignored, a branch takes them off.
   if (isFetch && half.ignoresFetchTag) va = BigInt.asUintN(64, BigInt.asIntN(56, va));
-  if (isFetch) return va + BigInt(random.below(256) * 16);
+  if (isFetch) return va + BigInt(random.below(256) * 16 + (random.chance(0.03) ? 1 + random.below(3) : 0));
   return va + BigInt(randomOffset(random, bytes));
 }
 

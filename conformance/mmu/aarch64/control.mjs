@@ -29,6 +29,7 @@
  */
 
 export const SCTLR_M = 1n << 0n;
+export const SCTLR_A = 1n << 1n;
 export const SCTLR_C = 1n << 2n;
 export const SCTLR_I = 1n << 12n;
 export const SCTLR_WXN = 1n << 19n;

@@ -71,6 +71,17 @@ export const DEVIATIONS = [
     },
   },
   {
+    name: 'PC alignment fault behind an instruction abort',
+    manual:
+      '"Synchronous exception prioritization for exceptions taken to AArch64 state": the PC is checked first',
+    correct(found, operation, { fault }) {
+      if (operation.kind !== 'fetch' || fault?.kind !== 'alignment' || found.far !== fault.far)
+        return undefined;
+      const exceptionClass = found.esr >>> 26;
+      return exceptionClass === 0x20 || exceptionClass === 0x21 ? { ...found, esr: fault.esr } : undefined;
+    },
+  },
+  {
     name: 'PAR tells the shareability of device memory and of what is not cached',
     manual: 'PAR_EL1, SH: 10 for device memory and for normal memory that is not cacheable, inner and outer',
     correct(found, operation, { par, portions }) {

@@ -13,6 +13,7 @@ import {
   outputBits,
   PHYS_BITS,
   rootLevel,
+  SCTLR_A,
   SCTLR_M,
   SCTLR_WXN,
   TCR_HA,
@@ -30,7 +31,9 @@ import {
  * @typedef {{ level: number, address: bigint, value: bigint }} Entry
  */
 
-/** @typedef {'address size' | 'translation' | 'access flag' | 'permission'} FaultKind */
+/** @typedef {'address size' | 'translation' | 'access flag' | 'permission'} WalkFault */
+
+/** @typedef {WalkFault | 'alignment'} FaultKind */
 
 /**
  * What an access is to the MMU.
@@ -45,7 +48,7 @@ import {
  * What the tables say of one virtual address.
  *
  * @typedef {object} Walk
- * @property {'leaf' | FaultKind} end - never permission
+ * @property {'leaf' | WalkFault} end - never permission
  * @property {readonly Entry[]} entries - the last one decided; none of a fault before the first, and without translation
  * @property {number} level - that a fault reports
  * @property {bigint} address - physical; of a leaf
@@ -71,7 +74,7 @@ import {
  *
  * @typedef {object} Prediction
  * @property {Manner} manner
- * @property {{ kind: FaultKind, level: number, far: bigint, esr: number } | undefined} fault
+ * @property {{ kind: FaultKind, far: bigint, esr: number } | undefined} fault
  * @property {readonly Portion[]} portions
  * @property {bigint} par - of an AT
  */
@@ -99,6 +102,9 @@ export const READ_ONLY_TABLE = 1n << 62n;
 /** Status codes of level 0. */
 const STATUS = { 'address size': 0, translation: 4, 'access flag': 8, permission: 12 };
 
+const ALIGNMENT_STATUS = 0x21;
+const PC_ALIGNMENT_ESR = 0x8a00_0000;
+
 /**
  * Bits `high` to `low`, both included.
  *
@@ -109,7 +115,7 @@ function bits(high, low) {
   return high < low ? 0n : ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
 }
 
-/** @param {FaultKind} kind @param {number} level */
+/** @param {WalkFault} kind @param {number} level */
 function statusOf(kind, level) {
   return STATUS[kind] + level;
 }
@@ -297,7 +303,7 @@ function updatesOf(walk, dirties) {
  * @param {Control} control
  * @param {Walk} walk
  * @param {Manner} manner
- * @returns {{ kind: FaultKind, level: number } | undefined}
+ * @returns {{ kind: WalkFault, level: number } | undefined}
  */
 function faultOf(control, walk, manner) {
   if (walk.end !== 'leaf') return { kind: walk.end, level: walk.level };
@@ -330,10 +336,22 @@ function syndrome({ kind, user }, status) {
 }
 
 /**
+ * ESR of an access that is not aligned, where it must be whatever memory it is to.
+ *
+ * @param {Control} control
+ * @param {Access} access
+ */
+function misalignment({ sctlr }, access) {
+  if (access.address % BigInt(access.bytes) === 0n) return undefined;
+  if (access.kind === 'fetch') return PC_ALIGNMENT_ESR;
+  return (sctlr & SCTLR_A) === 0n ? undefined : syndrome(access, ALIGNMENT_STATUS);
+}
+
+/**
  * PAR, where bits 9 and 10 of a success and 63 to 48 of a fault may be anything.
  *
  * @param {Walk} walk
- * @param {{ kind: FaultKind, level: number } | undefined} fault
+ * @param {{ kind: WalkFault, level: number } | undefined} fault
  */
 function parOf(walk, fault) {
   if (fault !== undefined) return BigInt((1 << 11) | (statusOf(fault.kind, fault.level) << 1) | 1);
@@ -360,10 +378,16 @@ export function predict(read, control, operation) {
     const walk = walkTables(read, control, va, manner);
     const fault = faultOf(control, walk, manner);
     const portion = { va, bytes: 0, walk, updates: fault === undefined ? updatesOf(walk, false) : [] };
-    const told = fault && { ...fault, far: 0n, esr: 0 };
+    const told = fault && { kind: fault.kind, far: 0n, esr: 0 };
     return { manner, fault: told, portions: [portion], par: parOf(walk, fault) };
   }
   const { address, bytes } = operation;
+  const misaligned = misalignment(control, operation);
+  if (misaligned !== undefined) {
+    const walk = walkTables(read, control, address, manner);
+    const portions = [{ va: address, bytes: 0, walk, updates: [] }];
+    return { manner, fault: { kind: 'alignment', far: address, esr: misaligned }, portions, par: 0n };
+  }
   const onFirst = Math.min(bytes, 4096 - Number(address & 0xfffn)); // at most 4096
   /** @type {Portion[]} */
   const portions = [];
@@ -379,7 +403,7 @@ export function predict(read, control, operation) {
     portions.push({ va, bytes: size, walk, updates });
     if (fault !== undefined) {
       const esr = syndrome(operation, statusOf(fault.kind, fault.level));
-      return { manner, fault: { ...fault, far: va, esr }, portions, par: 0n };
+      return { manner, fault: { kind: fault.kind, far: va, esr }, portions, par: 0n };
     }
   }
   return { manner, fault: undefined, portions, par: 0n };

@@ -276,8 +276,10 @@ export class Sequence {
     if (isLeaf && (value & VALID) !== 0n && random.chance(0.5)) {
       // In place.
       const next = this.changedRights(value);
+      // Hardware may have set AF without that it is known here.
+      const isOpen = stage.loose.has(Number(address)); // below 2^48
       this.store(address, next);
-      if ((next ^ value) & ~HARMLESS) this.invalidate(stale, true);
+      if (((next ^ value) & ~HARMLESS) !== 0n || isOpen) this.invalidate(stale, true);
       return;
     }
     const { granule } = halfOf(stage.control, isUpper(page));
@@ -356,8 +358,9 @@ export class Sequence {
   rangeWith(page) {
     const { random } = this;
     const { granule } = halfOf(this.stage.control, isUpper(page));
-    const scale = random.below(4);
-    const num = random.below(32);
+    // QEMU counts the bytes in 32 bits.
+    const scale = random.below(granule.shift === 16 ? 3 : 4);
+    const num = random.below(Math.min(32, 2 ** (32 - granule.shift - (5 * scale + 1)) - 1));
     const count = (num + 1) * 2 ** (5 * scale + 1);
     const number = BigInt.asIntN(37, page >> BigInt(granule.shift));
     const before = BigInt(random.below(count));

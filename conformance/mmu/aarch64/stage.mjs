@@ -75,15 +75,16 @@ export class Stage {
       if (stray !== undefined && !(isNowhere(stray.value) && isInPage(operation))) return false;
     }
     if (operation.kind === 'at') return true;
+    if (fault?.kind === 'alignment') return true;
     if (!portions.every(({ walk }) => this.isDefined(operation, walk))) return false;
     // A page before the one that faults may be read already.
     const touched = fault === undefined ? portions : portions.slice(0, -1);
     if (!touched.every((portion) => this.mayTouch(operation, portion))) return false;
-    if (fault?.kind !== 'permission') return true;
-    // QEMU takes a page that may become dirty for one that cannot be written, and goes on.
+    if (fault?.kind !== 'permission' || operation.kind !== 'fetch') return true;
+    // QEMU may go on with this one.
     const [portion] = portions;
-    const goesOn =
-      portion.walk.clean && rightsAllow(this.control, { ...portion.walk, readOnly: true }, manner);
+    const seen = { ...portion.walk, readOnly: true };
+    const goesOn = seemsUnwritable(operation, portion.walk) && rightsAllow(this.control, seen, manner);
     return !goesOn || this.mayTouch(operation, portion);
   }
 

@@ -61,8 +61,8 @@ const WINDOW_INDEX = 0x1f0;
 /** Of the tables that lead there, if they are so large. */
 const WINDOW_PATH = 5;
 
-/** Beyond this no memory and no device is; and the largest block is not larger. */
-const NOWHERE_BIT = 42;
+/** Beyond it no memory and no device is, nor in a block that has it in its address, as large as it may be. */
+const NOWHERE = 1n << 47n;
 
 /**
  * @param {Random} random
@@ -145,7 +145,7 @@ function randomTableFlags(random) {
  * @param {bigint} value - of an entry
  */
 export function isNowhere(value) {
-  return value >> BigInt(NOWHERE_BIT) !== 0n && ((value >> BigInt(NOWHERE_BIT)) & 0x3fn) !== 0n;
+  return (value & NOWHERE) !== 0n;
 }
 
 /**
@@ -232,12 +232,7 @@ class Maker {
     if (granule.blocks.includes(level)) {
       if (choice < 28) return VALID | page | randomLeafFlags(random);
     } else if (choice < 8 && !this.cached) {
-      return (
-        VALID |
-        (random.bits(6) << 42n) |
-        (1n << BigInt(NOWHERE_BIT + random.below(6))) |
-        randomLeafFlags(random)
-      );
+      return VALID | NOWHERE | (random.bits(8) << 39n) | randomLeafFlags(random);
     }
     const { frames } = this.sharedOf(granule);
     const table = random.pick(frames[random.chance(0.05) ? random.pick(LEVELS) : level + 1]);
