@@ -37,11 +37,13 @@ export class GuestRam {
   }
 
   /** @type {import('./compare-words.mjs').SubjectMemory['tableWords']} */
-  *tableWords() {
-    const { arena, arenaFrames } = this.layout;
-    const first = (arena - this.start) >>> 2;
-    for (let i = first; i < first + arenaFrames * 1024; i++)
-      if (this.words[i] !== 0) yield this.start + i * 4;
+  tableWords() {
+    const { words, start } = this;
+    const first = (this.layout.arena - start) >>> 2;
+    const end = first + this.frames * 1024;
+    const addresses = [];
+    for (let i = first; i < end; i++) if (words[i] !== 0) addresses.push(start + i * 4);
+    return addresses;
   }
 
   /**
