@@ -36,13 +36,16 @@ export function compareWords(one, answer, memory, known, count) {
   for (const address of new Set([...initial, ...answer.changed.keys(), ...memory.tableWords()])) {
     const expected = memory.word(address);
     const found = answer.changed.get(address) ?? initialWord(one, address);
-    if (expected === found) continue;
+    if (expected === found && !one.loose.has(address)) continue;
     const { free = 0, deviating = new Map() } = one.loose.get(address) ?? {};
     let wrong = (expected ^ found) & ~free;
     for (const [name, bits] of deviating) {
       const deviation = known.find((each) => each.name === name);
-      if (deviation === undefined || (wrong & bits) === 0) continue;
-      if ((found & bits) !== (deviation.clears ? 0 : bits)) continue;
+      if (deviation === undefined) continue;
+      // The subject must not do the same.
+      const changed = (deviation.clears ? ~expected : expected) & bits & ~free;
+      if (changed !== 0) differences.push(`${name}: ${wordText('table word', address, expected, found)}`);
+      if ((wrong & bits) === 0 || (found & bits) !== (deviation.clears ? 0 : bits)) continue;
       wrong &= ~bits;
       count(name);
     }

@@ -20,6 +20,24 @@
  */
 
 /**
+ * What a subject makes of an operation. An error of its own is no outcome of a processor.
+ *
+ * @template Operation
+ * @template Expected
+ * @param {{ perform: (operation: Operation, index: number) => Expected }} subject
+ * @param {Operation} operation
+ * @param {number} index
+ * @returns {Expected | { kind: 'other', text: string }}
+ */
+export function performed(subject, operation, index) {
+  try {
+    return subject.perform(operation, index);
+  } catch (error) {
+    return { kind: 'other', text: String(error) };
+  }
+}
+
+/**
  * What an emulator made of cases: answers to the first of them or to all, and what stopped it before the end.
  *
  * @template Answer

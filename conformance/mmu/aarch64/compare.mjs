@@ -1,6 +1,7 @@
 // What the guest found of a case against what the subject says.
 
 import { compareWords } from '../compare-words.mjs';
+import { performed } from '../judge.mjs';
 import { correct, WORD_DEVIATIONS } from './deviations.mjs';
 import { BRK } from './layout.mjs';
 import { BRK_ESR, isAccess, isTranslated, NO_VECTOR, operationText, UNTOUCHED_FAR } from './operations.mjs';
@@ -50,7 +51,7 @@ export function compareCase(one, answer, subject) {
 
   subject.begin(one);
   for (const [i, operation] of one.operations.entries()) {
-    const expected = subject.perform(operation, i);
+    const expected = performed(subject, operation, i);
     const found = answer.results[i];
     if (found === undefined) {
       differences.push(`operation ${i}: no result`);

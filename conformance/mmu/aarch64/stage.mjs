@@ -140,8 +140,9 @@ export class Stage {
       const last = walk.entries.at(-1);
       if (last === undefined) continue;
       if (faults && strayBlock(walk) !== undefined) {
-        this.loose.deviate(last.address, STRAY_BLOCK_ACCESSED, AF);
-        if (manner.kind === 'write') this.loose.deviate(last.address, STRAY_BLOCK_DIRTIED, AP2);
+        const dirties = manner.kind === 'write' && (last.value & READ_ONLY) !== 0n;
+        if ((last.value & ACCESSED) === 0n) this.loose.deviate(last.address, STRAY_BLOCK_ACCESSED, AF);
+        if (dirties) this.loose.deviate(last.address, STRAY_BLOCK_DIRTIED, AP2);
       }
       if (fault !== undefined || isAt) {
         // The manual leaves open whether an AT sets AF, an access that is refused, or one whose other page is.

@@ -216,7 +216,9 @@ class Maker {
   /** @type {RandomTables['randomEntry']} */
   randomEntry = (granule, level) => {
     const entry = this.anyEntry(granule, level);
-    return this.cached ? entry & ~CONTIGUOUS : entry;
+    if (!this.cached) return entry;
+    // More of what is written back in two steps.
+    return (entry & ~CONTIGUOUS) | (this.random.chance(0.3) ? DIRTY_MODIFIER : 0n);
   };
 
   /**

@@ -1,6 +1,7 @@
 // What the guest found of a case against what the subject says.
 
 import { compareWords } from '../compare-words.mjs';
+import { performed } from '../judge.mjs';
 import { correctAccess, correctRegister } from './deviations.mjs';
 import { DONE, isAccess, operationText, UNTOUCHED_CR2 } from './operations.mjs';
 import { rootAddress, walkText } from './reference.mjs';
@@ -39,7 +40,7 @@ export function compareCase(one, answer, subject, known) {
     differences.push(`${answer.results.length} results, the first one: ${foundText(first)}`);
   }
   for (const [i, operation] of one.operations.entries()) {
-    const expected = subject.perform(operation, i);
+    const expected = performed(subject, operation, i);
     const found = answer.results[i];
     if (found === undefined) break;
     let corrected = found;
