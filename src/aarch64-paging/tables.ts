@@ -1,0 +1,374 @@
+import { addressOf, hex, PageTableError } from '../bits/index.ts';
+import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+import type { Behaviour } from './behaviour.ts';
+import { ACCESSED, FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, lowOf, SPANS, TABLE, VALID } from './entry.ts';
+import { LiveRules } from './live-rules.ts';
+import type { Regime } from './regime.ts';
+import { TargetAllocator, type Translation } from './target-allocator.ts';
+
+// Constants of this module's own, which V8 compiles in.
+const LEAF = 3;
+const FRAME_WORDS = 1024;
+/** Bits 1:0 of what leads to a table. */
+const LEADS = VALID | TABLE;
+/** Frames of 4 GiB: bits 31:12 of an address. */
+const LOW_FRAMES = 0x10_0000;
+
+/** {@link Tables.map}: leaves must be pages. */
+export const PAGES_ONLY = 1;
+/** {@link Tables.map}: the physical address is no multiple of 4096. */
+export const BETWEEN_PAGES = 2;
+
+/** What is done with each leaf of a range. */
+export interface Visitor {
+  /**
+   * @param level - of its table
+   * @param at - index of its low word
+   * @param page - first page of the range in it, relative to the first one of the map
+   * @param end - behind the last one
+   */
+  leaf(level: number, at: number, page: number, end: number): void;
+}
+
+/**
+ * The tables of one map: maps, visits, splits and frees. Pages are relative to the first one of the map, ranges are within it.
+ */
+export class Tables {
+  readonly translation: Translation;
+  readonly memory: PhysicalMemory;
+  readonly regime: Regime;
+  readonly behaviour: Behaviour;
+  readonly rules: LiveRules;
+  /** Frame of the root. */
+  readonly root: number;
+  /** Level of the root. */
+  readonly level: number;
+  /** Where frames lie one after the other. */
+  private readonly run: { readonly first: number; readonly count: number };
+  private readonly setsAccessed: number;
+  private readonly keepsAddress: boolean;
+  private readonly keepsIdentical: boolean;
+  private readonly freesTables: boolean;
+  private readonly splitsEmpty: boolean;
+  private readonly losesUnknown: boolean;
+  private readonly topBlocks: boolean;
+  private readonly noUnderflow: boolean;
+
+  constructor(translation: Translation, regime: Regime, level: number, behaviour: Behaviour) {
+    this.translation = translation;
+    this.memory = translation.memory;
+    this.regime = regime;
+    this.behaviour = behaviour;
+    this.rules = new LiveRules(regime, behaviour);
+    this.level = level;
+    this.run = translation instanceof TargetAllocator ? translation : translation.memory;
+    this.setsAccessed = behaviour['accessed-only-if-given'] ? 0 : ACCESSED;
+    this.keepsAddress = !behaviour['invalid-leaves-have-no-address'];
+    this.keepsIdentical = behaviour['identical-blocks-stay'];
+    this.freesTables = behaviour['unmapped-tables-are-freed'];
+    this.splitsEmpty = !behaviour['clean-split-of-empty-entries'];
+    this.losesUnknown = !behaviour['unknown-bits-survive-a-split'];
+    this.topBlocks = !behaviour['no-level-0-blocks'];
+    this.noUnderflow = behaviour['no-underflow-of-addresses'];
+    this.root = this.allocate();
+  }
+
+  /** Pages that the map has. */
+  get pages(): number {
+    return SPANS[this.level] * 512;
+  }
+
+  /**
+   * Maps pages to frames.
+   *
+   * @param page - first one
+   * @param end - behind the last one
+   * @param frame - of the first one, in `[0, 2^52)`; an entry holds its bits 35:0
+   * @param low - flags
+   * @param high - of the same
+   * @param mode - 0, or {@link PAGES_ONLY} and {@link BETWEEN_PAGES}
+   */
+  mapRange(page: number, end: number, frame: number, low: number, high: number, mode: number): void {
+    this.map(this.level, this.root, page, end, frame, low | this.setsAccessed, high, mode);
+  }
+
+  private map(
+    level: number,
+    table: number,
+    first: number,
+    end: number,
+    firstFrame: number,
+    low: number,
+    high: number,
+    mode: number,
+  ): void {
+    let page = first;
+    let frame = firstFrame;
+    const keeps = this.keepsAddress || (low & VALID) !== 0;
+    const start = this.place(table);
+    if (level === LEAF) {
+      const at = start + ((page & 511) << 1);
+      if (keeps) storeRun(this.memory, at, end - page, frame, 1, low | TABLE, high);
+      else storeRun(this.memory, at, end - page, 0, 0, low, high);
+      return;
+    }
+    const span = SPANS[level];
+    const inside = span - 1;
+    const blocks = mode === 0 && (level > 0 || this.topBlocks);
+    while (page < end) {
+      const within = page & inside;
+      const at = start + (indexAt(level, page) << 1);
+      const whole = within === 0 && end - page >= span;
+      if (whole && blocks && (frame & inside) === 0) {
+        const count = this.blocksFrom(at, Math.floor((end - page) / span));
+        if (count > 0) {
+          if (keeps) storeRun(this.memory, at, count, frame, span, low, high);
+          else storeRun(this.memory, at, count, 0, 0, low, high);
+          page += count * span;
+          frame += count * span;
+          continue;
+        }
+      }
+      const next = Math.min(end, page - within + span);
+      const entryLow = this.load(at);
+      const entryHigh = this.memory.high;
+      let child = frameOf(entryLow, entryHigh);
+      if ((entryLow & LEADS) !== LEADS) {
+        if (this.isIdentical(entryLow, entryHigh, frame, within, low, high, mode)) child = -1;
+        else child = this.split(level, at, page - within);
+      } else if (whole && (low & VALID) === 0 && this.freesTables) {
+        if (!this.keepsAddress) {
+          this.memory.storeEntry(at, low, high);
+          this.free(level + 1, child);
+          child = -1;
+        } else if (blocks && (frame & inside) === 0) {
+          this.memory.storeEntry(at, lowOf(frame) | low, highOf(frame) | high);
+          this.free(level + 1, child);
+          child = -1;
+        }
+      }
+      if (child >= 0) this.map(level + 1, child, page, next, frame, low, high, mode);
+      frame += next - page;
+      page = next;
+    }
+  }
+
+  /** How many entries from a word on are no tables, up to so many and up to the end of the table. */
+  private blocksFrom(at: number, most: number): number {
+    const words = this.memory.words;
+    const end = Math.min(at + most * 2, (at | (FRAME_WORDS - 1)) + 1);
+    let to = at;
+    while (to < end && (words[to] & LEADS) !== LEADS) to += 2;
+    return (to - at) >> 1;
+  }
+
+  /** Whether an entry that is no table maps what it is to map already. */
+  private isIdentical(
+    entryLow: number,
+    entryHigh: number,
+    frame: number,
+    within: number,
+    low: number,
+    high: number,
+    mode: number,
+  ): boolean {
+    if (!this.keepsIdentical || (entryLow & FLAGS_LOW) !== low || (entryHigh & FLAGS_HIGH) !== high)
+      return false;
+    if (frame < within && !this.noUnderflow) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `map: physical address ${hex(addressOf(frame))} less ${hex(addressOf(within))} is negative`,
+        { frame, within },
+      );
+    }
+    return frame - within === frameOf(entryLow, entryHigh) && (mode & BETWEEN_PAGES) === 0;
+  }
+
+  /**
+   * Makes a table in place of an entry; what that mapped, the table maps.
+   *
+   * @param page - first one of the entry
+   * @returns the table
+   */
+  private split(level: number, at: number, page: number): number {
+    const table = this.allocate();
+    const low = this.load(at);
+    const high = this.memory.high;
+    if (
+      (low & TABLE) === 0 &&
+      (this.splitsEmpty || (low | high) !== 0) &&
+      !(this.losesUnknown && this.rules.isUnknown(low, high))
+    ) {
+      const flags = (low & FLAGS_LOW) | this.setsAccessed;
+      this.map(level + 1, table, page, page + SPANS[level], frameOf(low, high), flags, high & FLAGS_HIGH, 0);
+    }
+    // Last, so that whoever sees the table sees all that is in it.
+    this.memory.storeEntry(at, lowOf(table) | LEADS, highOf(table));
+    return table;
+  }
+
+  /** Visits the leaves of a range, in order. */
+  visit(page: number, end: number, visitor: Visitor): void {
+    this.visitTable(this.level, this.root, page, end, visitor);
+  }
+
+  private visitTable(level: number, table: number, first: number, end: number, visitor: Visitor): void {
+    const span = SPANS[level];
+    let at = this.place(table) + (indexAt(level, first) << 1);
+    for (let page = first; page < end; at += 2) {
+      const next = Math.min(end, page - (page & (span - 1)) + span);
+      const low = this.load(at);
+      if ((low & LEADS) === LEADS && level < LEAF) {
+        this.visitTable(level + 1, frameOf(low, this.memory.high), page, next, visitor);
+      } else visitor.leaf(level, at, page, next);
+      page = next;
+    }
+  }
+
+  /** Visits the leaves of a range, after splitting those that reach out of it. */
+  modify(page: number, end: number, visitor: Visitor): void {
+    this.modifyTable(this.level, this.root, page, end, visitor);
+  }
+
+  private modifyTable(level: number, table: number, first: number, end: number, visitor: Visitor): void {
+    const span = SPANS[level];
+    let at = this.place(table) + (indexAt(level, first) << 1);
+    for (let page = first; page < end; at += 2) {
+      const start = page - (page & (span - 1));
+      const next = Math.min(end, start + span);
+      const low = this.load(at);
+      let child = -1;
+      if (level < LEAF) {
+        if ((low & LEADS) === LEADS) child = frameOf(low, this.memory.high);
+        else if (next - page < span) child = this.split(level, at, start);
+      }
+      if (child < 0) visitor.leaf(level, at, page, next);
+      else this.modifyTable(level + 1, child, page, next, visitor);
+      page = next;
+    }
+  }
+
+  /** Frees a table and all below it: what is below first, in order. */
+  free(level: number, table: number): void {
+    if (level < LEAF) {
+      const start = this.place(table);
+      for (let at = start; at < start + FRAME_WORDS; at += 2) {
+        const low = this.load(at);
+        if ((low & LEADS) === LEADS) this.free(level + 1, frameOf(low, this.memory.high));
+      }
+    }
+    this.translation.deallocateTable(table);
+  }
+
+  /** Frees tables that hold nothing but zeros, and those that do so then. */
+  compact(): void {
+    this.compactTable(this.level, this.root);
+  }
+
+  private compactTable(level: number, table: number): boolean {
+    const start = this.place(table);
+    if (level < LEAF) {
+      for (let at = start; at < start + FRAME_WORDS; at += 2) {
+        const low = this.load(at);
+        if ((low & LEADS) !== LEADS) continue;
+        const child = frameOf(low, this.memory.high);
+        if (!this.compactTable(level + 1, child)) continue;
+        this.memory.storeEntry(at, 0, 0);
+        this.translation.deallocateTable(child);
+      }
+    }
+    return this.memory.isClearAt(start);
+  }
+
+  /**
+   * @returns index of a table's first word
+   * @throws {@link PageTableError} `NOT_IN_MEMORY`
+   */
+  place(table: number): number {
+    this.memory.current();
+    const slot = table - this.run.first;
+    if (slot >= 0 && slot < this.run.count) return slot * FRAME_WORDS;
+    const at = this.memory.locate(table);
+    if (at !== ABSENT) return at;
+    throw new PageTableError(
+      'NOT_IN_MEMORY',
+      `the table at ${hex(addressOf(table))} is not in memory; expected the memory of the Translation to have it`,
+      { frame: table },
+    );
+  }
+
+  /**
+   * Loads an entry, also after a callback in which the memory has grown.
+   *
+   * @returns bits 31:0, signed; bits 63:32 are then in `memory.high`
+   */
+  load(at: number): number {
+    this.memory.current();
+    return this.memory.loadEntry(at);
+  }
+
+  private allocate(): number {
+    const frame = this.translation.allocateTable();
+    if (!Number.isInteger(frame) || frame < 0 || frame >= 2 ** 36) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `allocateTable gave ${frame}; expected a frame number in [0, 2^36)`,
+      );
+    }
+    const at = this.place(frame);
+    if (this.run === this.memory) this.memory.words.fill(0, at, at + FRAME_WORDS);
+    return frame;
+  }
+}
+
+/** Index of the entry for a page in a table of a level. */
+export function indexAt(level: number, page: number): number {
+  return level === 0 ? (page / 0x800_0000) & 511 : (page >>> (27 - 9 * level)) & 511;
+}
+
+/**
+ * Stores entries of frames that follow each other.
+ *
+ * @param first - index of the low word of the first one
+ * @param count - how many
+ * @param firstFrame - of the first one
+ * @param step - frames from one to the next
+ * @param low - flags
+ * @param high - of the same
+ */
+function storeRun(
+  memory: PhysicalMemory,
+  first: number,
+  count: number,
+  firstFrame: number,
+  step: number,
+  low: number,
+  high: number,
+): void {
+  const end = first + count * 2;
+  const bytes = step << 12;
+  let at = first;
+  let frame = firstFrame;
+  while (at < end) {
+    // Up to the next 4 GiB, only the low halves differ.
+    const inside = frame & (LOW_FRAMES - 1);
+    const entries = step === 0 ? count : Math.ceil((LOW_FRAMES - inside) / step);
+    const stop = Math.min(end, at + entries * 2);
+    const top = highOf(frame) | high;
+    let address = inside << 12;
+    frame += ((stop - at) >> 1) * step;
+    if (memory.shared) {
+      for (; at < stop; at += 2) {
+        memory.storeEntry(at, address | low, top);
+        address = (address + bytes) | 0;
+      }
+    } else {
+      const words = memory.words;
+      for (; at < stop; at += 2) {
+        words[at] = address | low;
+        words[at + 1] = top;
+        address = (address + bytes) | 0;
+      }
+    }
+  }
+}
