@@ -262,7 +262,9 @@ export class MapCheck implements Visitor {
     if (stays) {
       const exact = this.behaviour['no-live-change-of-address'];
       const target = exact ? frame - within : frame - (frame % span);
-      const rule = rules.violated(oldLow, oldHigh, target, 0, low, high);
+      // Version 0.5 sees what the entry would hold; 0.12 what was asked for.
+      const seen = rules.byMasks ? target : frameOf(lowOf(target), highOf(target));
+      const rule = rules.violated(oldLow, oldHigh, seen, 0, low, high);
       if (rule !== undefined) return rule;
     }
     const same = (oldLow & FLAGS_LOW) === low && (oldHigh & FLAGS_HIGH) === high;
