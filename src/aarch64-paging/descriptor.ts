@@ -5,6 +5,7 @@ import { addressValue, PhysicalAddress } from './address.ts';
 import { Attributes } from './attributes.ts';
 import type { Behaviour } from './behaviour.ts';
 import { FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, LEAF_LEVEL, lowOf, TABLE, VALID } from './entry.ts';
+import { checkFlags } from './flags.ts';
 import type { LiveRules, ViolatedRule } from './live-rules.ts';
 import { type AttributesOf, type Regime, Seed } from './regime.ts';
 import { spent } from './region.ts';
@@ -108,42 +109,41 @@ export abstract class WritableDescriptor<R extends Regime = Regime> extends Desc
   depth = 0;
   /** @internal Whether any change made it another value. */
   changed = false;
+  /** @internal Whether the map is active. */
+  live = false;
   /** @internal What rule a refused change would have violated. */
   refused: ViolatedRule | undefined;
   /** @internal The value that was refused. */
   wanted: bigint | undefined;
 
-  /** @internal Becomes the descriptor of an entry. */
-  take(low: number, high: number, at: number, level: number, _live: boolean): void {
-    this.lowBits = low;
-    this.highBits = high;
-    this.at = at;
-    this.depth = level;
-    this.changed = false;
-    this.refused = undefined;
-    this.wanted = undefined;
-  }
+  /** @internal Remembers the entry that is live now. */
+  abstract hold(): void;
 
   /** @internal */
   put(low: number, high: number): void {
-    if (low === this.lowBits && high === this.highBits) return;
+    if (((low ^ this.lowBits) | (high ^ this.highBits)) === 0) return;
     this.lowBits = low;
     this.highBits = high;
     this.changed = true;
-    if (this.memory !== undefined) this.memory.storeEntry(this.at, low, high);
+    const { memory } = this;
+    if (memory !== undefined) memory.storeEntry(this.at, low, high);
   }
 }
 
 /** What a callback of `modifyRange` gets in the shape of 0.5. */
 export class DescriptorMut extends WritableDescriptor<Seed> {
+  /** @internal */
+  hold(): void {}
+
   /**
    * Sets flags, and then clears flags.
    *
    * @throws {@link PageTableError} `BAD_ARGUMENT` if bit 1 would change: a page, a block and a table stay what they are
    */
   modifyFlags(set: Attributes, clear: Attributes): void {
-    const low =
-      (this.low | Attributes.check('modifyFlags', set).low) & ~Attributes.check('modifyFlags', clear).low;
+    checkFlags('modifyFlags', set, Attributes);
+    checkFlags('modifyFlags', clear, Attributes);
+    const low = (this.low | set.low) & ~clear.low;
     if (((low ^ this.lowBits) & TABLE) !== 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
@@ -159,13 +159,19 @@ export class DescriptorMut extends WritableDescriptor<Seed> {
 export class UpdatableDescriptor<R extends Regime = Regime> extends WritableDescriptor<R> {
   /** @internal */
   readonly rules: LiveRules;
-  /** @internal Whether the rules hold. */
-  live = false;
   /** @internal The valid value that the processor may know; 0 if there is none. */
   heldLow = 0;
   /** @internal */
   heldHigh = 0;
   private readonly leavesStay: boolean;
+  /** Of the last `modifyFlags`, and what it comes to. */
+  private lastSet: AttributesOf<R> | undefined;
+  private lastClear: AttributesOf<R> | undefined;
+  private orLow = 0;
+  private orHigh = 0;
+  private andLow = 0;
+  private andHigh = 0;
+  private address = 0;
 
   /** @internal */
   constructor(regime: R, behaviour: Behaviour, rules: LiveRules) {
@@ -198,8 +204,15 @@ export class UpdatableDescriptor<R extends Regime = Regime> extends WritableDesc
    */
   set(pa: bigint | PhysicalAddress, flags: AttributesOf<R>): void {
     const address = new PhysicalAddress(addressValue('set', pa)).value;
-    this.regime.attributes.check('set', flags);
-    this.change(pageOf(address), offsetOf(address), flags.low, flags.high);
+    checkFlags('set', flags, this.regime.attributes);
+    const frame = pageOf(address);
+    const low = lowOf(frame) | flags.low;
+    const high = highOf(frame) | flags.high;
+    if (this.leavesStay && this.depth < LEAF_LEVEL && (flags.low & (VALID | TABLE)) === (VALID | TABLE)) {
+      this.refuse('set: a block cannot become a table', low, high);
+    }
+    if (this.live) this.checkLive(frame, offsetOf(address), flags.low, flags.high, low, high);
+    this.put(low, high);
   }
 
   /**
@@ -208,48 +221,65 @@ export class UpdatableDescriptor<R extends Regime = Regime> extends WritableDesc
    * @throws {@link UpdateError} if bit 1 would change, or as {@link set}
    */
   modifyFlags(set: AttributesOf<R>, clear: AttributesOf<R>): void {
+    if (set !== this.lastSet || clear !== this.lastClear) this.prepare(set, clear);
+    const { low, highBits } = this;
+    const newLow = ((low | this.orLow) & this.andLow) | this.address;
+    const newHigh = (highBits | this.orHigh) & this.andHigh;
+    if (((low ^ newLow) & TABLE) !== 0) this.refuse('modifyFlags: bit 1 would change', newLow, newHigh);
+    if (this.live) {
+      const flagsLow = (newLow & FLAGS_LOW) | this.address;
+      this.checkLive(this.frame, 0, flagsLow, newHigh & FLAGS_HIGH, newLow, newHigh);
+    }
+    this.put(newLow, newHigh);
+  }
+
+  /** Makes masks of what is set and cleared: mostly the same for many entries. */
+  private prepare(set: AttributesOf<R>, clear: AttributesOf<R>): void {
     const { attributes } = this.regime;
-    attributes.check('modifyFlags', set);
-    attributes.check('modifyFlags', clear);
-    const was = this.low & FLAGS_LOW;
-    const low = (was | set.low) & ~clear.low & attributes.low;
-    const high = ((this.highBits & FLAGS_HIGH) | set.high) & ~clear.high & attributes.high;
-    if (((was ^ low) & TABLE) !== 0) this.refuse('modifyFlags: bit 1 would change', low, high);
-    this.change(this.frame, 0, low, high);
+    checkFlags('modifyFlags', set, attributes);
+    checkFlags('modifyFlags', clear, attributes);
+    const { namedLow, namedHigh } = this.rules;
+    const keptLow = ~clear.low & namedLow;
+    this.orLow = set.low & FLAGS_LOW;
+    this.andLow = keptLow | ~FLAGS_LOW;
+    // A flag that lies within the address (NT) goes there.
+    this.address = set.low & keptLow & ~FLAGS_LOW;
+    this.orHigh = set.high & FLAGS_HIGH;
+    this.andHigh = (~clear.high & namedHigh) | ~FLAGS_HIGH;
+    this.lastSet = set;
+    this.lastClear = clear;
   }
 
   /** @internal */
-  override take(low: number, high: number, at: number, level: number, live: boolean): void {
-    super.take(low, high, at, level, live);
-    this.live = live;
-    this.heldLow = low;
-    this.heldHigh = high;
+  hold(): void {
+    this.heldLow = this.lowBits;
+    this.heldHigh = this.highBits;
+    this.refused = undefined;
+    this.wanted = undefined;
   }
 
-  private change(frame: number, offset: number, low: number, high: number): void {
-    const newLow = lowOf(frame) | low;
-    const newHigh = highOf(frame) | high;
-    const valid = (low & VALID) !== 0;
-    if (this.leavesStay && this.depth < LEAF_LEVEL && (low & TABLE) !== 0 && valid) {
-      this.refuse('set: a block cannot become a table', newLow, newHigh);
+  /** Refuses a new value of a live entry that needs break-before-make. */
+  private checkLive(
+    frame: number,
+    offset: number,
+    low: number,
+    high: number,
+    newLow: number,
+    newHigh: number,
+  ): void {
+    if (!this.rules.noBreakAndMake) {
+      this.heldLow = this.lowBits;
+      this.heldHigh = this.highBits;
     }
-    if (this.live) {
-      if (!this.rules.noBreakAndMake) {
-        this.heldLow = this.low;
-        this.heldHigh = this.highBits;
-      }
-      if (valid && (this.heldLow & VALID) !== 0) {
-        this.refused = this.rules.violated(this.heldLow, this.heldHigh, frame, offset, low, high);
-        if (this.refused !== undefined) {
-          this.refuse('set: it must be made invalid first, while the map is active', newLow, newHigh);
-        }
-      }
-      if (valid) {
-        this.heldLow = newLow;
-        this.heldHigh = newHigh;
+    if ((low & VALID) === 0) return;
+    if ((this.heldLow & VALID) !== 0) {
+      this.refused = this.rules.violated(this.heldLow, this.heldHigh, frame, offset, low, high);
+      if (this.refused !== undefined) {
+        this.refuse('it must be made invalid first, while the map is active', newLow, newHigh);
       }
     }
-    this.put(newLow, newHigh);
+    this.heldLow = newLow;
+    this.heldHigh = newHigh;
   }
 
   private refuse(reason: string, low: number, high: number): never {

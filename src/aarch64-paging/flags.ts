@@ -122,7 +122,8 @@ export class Flags<N extends string = string> {
   }
 
   private same(other: Flags<N>): Flags<N> {
-    return this.type.check('flags', other);
+    checkFlags('flags', other, this.type);
+    return other;
   }
 }
 
@@ -177,16 +178,16 @@ export class FlagsType<N extends string = string> {
     const found = this.named.find(([each]) => each === name);
     return found && this.fromBitsRetain(found[1]);
   }
+}
 
-  /**
-   * @internal Refuses what is no set of this type.
-   *
-   * @throws {@link PageTableError} `BAD_ARGUMENT`
-   */
-  check(operation: string, flags: Flags<N>): Flags<N> {
-    if (flags instanceof Flags && flags.type === this) return flags;
-    throw wrongKind(operation, flags, `${this.name}`);
-  }
+/**
+ * Refuses what is no set of flags of a type.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT`
+ */
+export function checkFlags<N extends string>(operation: string, flags: Flags<N>, type: FlagsType<N>): void {
+  if ((flags as Flags<N> | null | undefined)?.type === type) return;
+  throw wrongKind(operation, flags, type.name);
 }
 
 /** A type of flags with its constants. */

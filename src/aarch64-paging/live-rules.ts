@@ -24,6 +24,9 @@ export class LiveRules {
   readonly byMasks: boolean;
   /** Whether an invalid value stored in between does not make every other value good. */
   readonly noBreakAndMake: boolean;
+  /** Flags that have a name. The type of flags itself, with all its constants, is slow to read. */
+  readonly namedLow: number;
+  readonly namedHigh: number;
   private readonly regime: Regime;
   /** Bits of which changes count. */
   private readonly seenLow: number;
@@ -33,6 +36,8 @@ export class LiveRules {
     const { attributes } = regime;
     const all = behaviour['unnamed-bits-count'];
     this.regime = regime;
+    this.namedLow = attributes.low;
+    this.namedHigh = attributes.high;
     this.byMasks = behaviour['live-changes-by-masks'];
     this.noBreakAndMake = behaviour['no-break-and-make-in-one-callback'];
     this.seenLow = all ? -1 : attributes.low;
@@ -41,8 +46,7 @@ export class LiveRules {
 
   /** Whether an entry has a flag without a name. */
   isUnknown(low: number, high: number): boolean {
-    const { attributes } = this.regime;
-    return ((low & FLAGS_LOW & ~attributes.low) | (high & FLAGS_HIGH & ~attributes.high)) !== 0;
+    return ((low & FLAGS_LOW & ~this.namedLow) | (high & FLAGS_HIGH & ~this.namedHigh)) !== 0;
   }
 
   /**

@@ -8,6 +8,7 @@ import { tableLines } from './debug-text.ts';
 import { Descriptor, DescriptorMut, UpdatableDescriptor } from './descriptor.ts';
 import { ACCESSED, frameOf, LEAF_LEVEL, SPANS, TABLE, VALID } from './entry.ts';
 import { causedBy, MapError, violationError } from './errors.ts';
+import { checkFlags } from './flags.ts';
 import type { Processor } from './processor.ts';
 import type { AttributesOf, Regime, Seed as SeedRegime, VaRange } from './regime.ts';
 import { Seed } from './regime.ts';
@@ -96,6 +97,8 @@ export abstract class TableMap<R extends Regime> {
   readonly range: VaRange;
   /** Number of its first page. */
   private readonly bias: number;
+  /** Behind the last page that can be worked on. */
+  private readonly limit: number;
   /** What is running: how many walks, or -1 for a change, or -2 once it was freed. */
   private running = 0;
   /** First page of the range, relative to that of the map, and behind the last one. */
@@ -126,6 +129,8 @@ export abstract class TableMap<R extends Regime> {
     const tables = new Tables(translation, regime, level, this.behaviour);
     this.tables = tables;
     this.bias = range === 'Upper' ? ALL_PAGES - tables.pages : 0;
+    const top = range === 'Upper' && !this.behaviour['top-of-the-upper-range'];
+    this.limit = top ? tables.pages - SPANS[level] : tables.pages;
     this.swallows = !this.behaviour['errors-stay-themselves-while-active'];
     const invalidates = this.behaviour['live-changes-are-invalidated'];
     this.failures = {
@@ -145,7 +150,7 @@ export abstract class TableMap<R extends Regime> {
       regime === (Seed as Regime)
         ? new DescriptorMut(Seed)
         : new UpdatableDescriptor(regime, this.behaviour, tables.rules);
-    this.editor = new EditVisitor(tables, this.failures, this.bias, descriptor, tables.rules);
+    this.editor = new EditVisitor(tables, this.failures, this.bias, descriptor);
   }
 
   /** The memory in which its tables lie. */
@@ -212,7 +217,7 @@ export abstract class TableMap<R extends Regime> {
         }
         this.enter('modifyRange', range);
         editor.mode(live, false);
-        this.within((page, end) => this.tables.modify(page, end, editor));
+        this.visit(editor, true);
       } finally {
         editor.finish();
       }
@@ -233,7 +238,7 @@ export abstract class TableMap<R extends Regime> {
     let found: Translated<R> | undefined;
     const { tables } = this;
     tables.visit(page, page + 1, {
-      leaf: (level, at) => {
+      leaves: (level, at) => {
         const low = tables.load(at);
         const high = tables.memory.high;
         // What the hardware takes for a leaf: a page with bit 1, and blocks at levels 1 and 2 only.
@@ -257,10 +262,12 @@ export abstract class TableMap<R extends Regime> {
     const invalid = [0, 0, 0, 0];
     tables[this.tables.level] = 1;
     this.tables.visit(0, this.tables.pages, {
-      leaf: (level, at, page) => {
-        const low = this.tables.load(at);
-        if ((low & VALID) !== 0) valid[level] += 1;
-        else if ((low | this.tables.memory.high) !== 0) invalid[level] += 1;
+      leaves: (level, at, page, end) => {
+        for (let word = at, each = page; each < end; word += 2, each += SPANS[level]) {
+          const low = this.tables.load(word);
+          if ((low & VALID) !== 0) valid[level] += 1;
+          else if ((low | this.tables.memory.high) !== 0) invalid[level] += 1;
+        }
         // The first leaf of a table is the first one of all tables above it that begin there.
         for (let above = level; above > this.tables.level && page % SPANS[above - 1] === 0; above -= 1) {
           tables[above] += 1;
@@ -317,8 +324,8 @@ export abstract class TableMap<R extends Regime> {
   ): void {
     const { regime, tables, behaviour } = this;
     checkRegion('mapRange', range);
-    regime.attributes.check('mapRange', flags);
-    Constraints.check('mapRange', constraints);
+    checkFlags('mapRange', flags, regime.attributes);
+    checkFlags('mapRange', constraints, Constraints);
     const frame = pa === undefined ? range.firstPage : pageOf(pa);
     const mode =
       (constraints.intersects(Constraints.NO_BLOCK_MAPPINGS) ? PAGES_ONLY : 0) |
@@ -380,8 +387,13 @@ export abstract class TableMap<R extends Regime> {
   private refuse(operation: string, walks: number): void {
     const { running } = this;
     if (running === 0 || (running > 0 && walks < 0)) return;
-    if (running === -2) throw new PageTableError('BAD_ARGUMENT', `${operation}: the map was freed`);
-    throw new PageTableError(
+    throw this.refusal(operation);
+  }
+
+  private refusal(operation: string): PageTableError {
+    const { running } = this;
+    if (running === -2) return new PageTableError('BAD_ARGUMENT', `${operation}: the map was freed`);
+    return new PageTableError(
       'REENTERED',
       `${operation}: called from inside ${running > 0 ? 'walkRange' : 'a change'} of the same map; expected the call after that has returned`,
     );
@@ -389,8 +401,17 @@ export abstract class TableMap<R extends Regime> {
 
   /** Takes a range to work on. */
   private enter(operation: string, range: MemoryRegion): void {
-    const { firstPage, endPage } = checkRegion(operation, range);
-    const { pages } = this.tables;
+    checkRegion(operation, range);
+    const page = range.firstPage - this.bias;
+    const end = range.endPage - this.bias;
+    if (!(page >= 0 && page < end && end <= this.limit)) this.verify(operation, range);
+    this.page = page;
+    this.end = end;
+  }
+
+  /** Refuses a range that the map does not have. */
+  private verify(operation: string, range: MemoryRegion): void {
+    const { firstPage, endPage } = range;
     if (!this.behaviour['top-of-the-upper-range'] && (endPage === 0 || endPage === ALL_PAGES)) {
       throw atTop(operation, range);
     }
@@ -404,9 +425,7 @@ export abstract class TableMap<R extends Regime> {
     }
     const lower = this.bias === 0;
     if (lower ? firstPage >= ALL_PAGES / 2 : firstPage < this.bias) throw this.outOfRange(firstPage);
-    if (lower && endPage > pages) throw this.outOfRange(endPage);
-    this.page = firstPage - this.bias;
-    this.end = endPage - this.bias;
+    if (lower && endPage > this.tables.pages) throw this.outOfRange(endPage);
   }
 
   private outOfRange(page: number): MapError {
@@ -423,16 +442,15 @@ export abstract class TableMap<R extends Regime> {
 
   /** Works on the range that was taken, as far as the behaviour lets it. */
   private within(run: (page: number, end: number) => void): void {
-    const { page, end, tables } = this;
-    const exact = this.bias !== 0 && !this.behaviour['top-of-the-upper-range'];
-    const limit = exact ? tables.pages - SPANS[tables.level] : tables.pages;
+    const { page, end, limit } = this;
     const all = end <= limit || page === end;
     if (all || page < limit) run(page, all ? end : limit);
     if (!all) throw atTop('range', this.regionOf(page, end));
   }
 
-  private visit(visitor: Visitor): void {
-    this.within((page, end) => this.tables.visit(page, end, visitor));
+  private visit(visitor: Visitor, splits = false): void {
+    if (this.end <= this.limit) this.tables.visit(this.page, this.end, visitor, splits);
+    else this.within((page, end) => this.tables.visit(page, end, visitor, splits));
   }
 
   /** Looks whether a change of a live map is allowed. */

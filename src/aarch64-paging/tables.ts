@@ -19,15 +19,17 @@ export const PAGES_ONLY = 1;
 /** {@link Tables.map}: the physical address is no multiple of 4096. */
 export const BETWEEN_PAGES = 2;
 
-/** What is done with each leaf of a range. */
+/** What is done with the leaves of a range. */
 export interface Visitor {
   /**
-   * @param level - of its table
-   * @param at - index of its low word
-   * @param page - first page of the range in it, relative to the first one of the map
+   * Leaves that follow each other in one table: at level 3 all that the range has in it, above one.
+   *
+   * @param level - of their table
+   * @param at - index of the first one's low word
+   * @param page - first page of the range in them, relative to the first one of the map
    * @param end - behind the last one
    */
-  leaf(level: number, at: number, page: number, end: number): void;
+  leaves(level: number, at: number, page: number, end: number): void;
 }
 
 /**
@@ -43,8 +45,13 @@ export class Tables {
   readonly root: number;
   /** Level of the root. */
   readonly level: number;
+  /** Pages that the map has. */
+  readonly pages: number;
   /** Where frames lie one after the other. */
   private readonly run: { readonly first: number; readonly count: number };
+  /** Their first one, if it is below 2^31. */
+  private readonly first: number;
+  private readonly near: boolean;
   private readonly setsAccessed: number;
   private readonly keepsAddress: boolean;
   private readonly keepsIdentical: boolean;
@@ -61,7 +68,10 @@ export class Tables {
     this.behaviour = behaviour;
     this.rules = new LiveRules(regime, behaviour);
     this.level = level;
+    this.pages = SPANS[level] * 512;
     this.run = translation instanceof TargetAllocator ? translation : translation.memory;
+    this.near = this.run.first < 2 ** 31;
+    this.first = this.near ? this.run.first : 0;
     this.setsAccessed = behaviour['accessed-only-if-given'] ? 0 : ACCESSED;
     this.keepsAddress = !behaviour['invalid-leaves-have-no-address'];
     this.keepsIdentical = behaviour['identical-blocks-stay'];
@@ -71,11 +81,6 @@ export class Tables {
     this.topBlocks = !behaviour['no-level-0-blocks'];
     this.noUnderflow = behaviour['no-underflow-of-addresses'];
     this.root = this.allocate();
-  }
-
-  /** Pages that the map has. */
-  get pages(): number {
-    return SPANS[this.level] * 512;
   }
 
   /**
@@ -207,43 +212,49 @@ export class Tables {
     return table;
   }
 
-  /** Visits the leaves of a range, in order. */
-  visit(page: number, end: number, visitor: Visitor): void {
-    this.visitTable(this.level, this.root, page, end, visitor);
-  }
-
-  private visitTable(level: number, table: number, first: number, end: number, visitor: Visitor): void {
-    const span = SPANS[level];
-    let at = this.place(table) + (indexAt(level, first) << 1);
-    for (let page = first; page < end; at += 2) {
-      const next = Math.min(end, page - (page & (span - 1)) + span);
-      const low = this.load(at);
-      if ((low & LEADS) === LEADS && level < LEAF) {
-        this.visitTable(level + 1, frameOf(low, this.memory.high), page, next, visitor);
-      } else visitor.leaf(level, at, page, next);
-      page = next;
+  /**
+   * Visits the leaves of a range, in order.
+   *
+   * @param splits - whether leaves that reach out of the range are split before
+   */
+  visit(page: number, end: number, visitor: Visitor, splits = false): void {
+    let { level } = this;
+    let start = this.place(this.root);
+    // Down to the table in which the range begins and ends: most ranges are small.
+    while (level < LEAF) {
+      const index = indexAt(level, page);
+      if (indexAt(level, end - 1) !== index) break;
+      const low = this.memory.loadEntry(start + (index << 1));
+      if ((low & LEADS) !== LEADS) break;
+      start = this.placeOf(low, this.memory.high);
+      level += 1;
     }
+    this.visitTable(level, start, page, end, visitor, splits);
   }
 
-  /** Visits the leaves of a range, after splitting those that reach out of it. */
-  modify(page: number, end: number, visitor: Visitor): void {
-    this.modifyTable(this.level, this.root, page, end, visitor);
-  }
-
-  private modifyTable(level: number, table: number, first: number, end: number, visitor: Visitor): void {
+  private visitTable(
+    level: number,
+    table: number,
+    first: number,
+    end: number,
+    visitor: Visitor,
+    splits: boolean,
+  ): void {
+    let at = table + (indexAt(level, first) << 1);
+    if (level === LEAF) {
+      visitor.leaves(level, at, first, end);
+      return;
+    }
     const span = SPANS[level];
-    let at = this.place(table) + (indexAt(level, first) << 1);
     for (let page = first; page < end; at += 2) {
       const start = page - (page & (span - 1));
       const next = Math.min(end, start + span);
       const low = this.load(at);
       let child = -1;
-      if (level < LEAF) {
-        if ((low & LEADS) === LEADS) child = frameOf(low, this.memory.high);
-        else if (next - page < span) child = this.split(level, at, start);
-      }
-      if (child < 0) visitor.leaf(level, at, page, next);
-      else this.modifyTable(level + 1, child, page, next, visitor);
+      if ((low & LEADS) === LEADS) child = this.placeOf(low, this.memory.high);
+      else if (splits && next - page < span) child = this.place(this.split(level, at, start));
+      if (child < 0) visitor.leaves(level, at, page, next);
+      else this.visitTable(level + 1, child, page, next, visitor, splits);
       page = next;
     }
   }
@@ -295,6 +306,14 @@ export class Tables {
       `the table at ${hex(addressOf(table))} is not in memory; expected the memory of the Translation to have it`,
       { frame: table },
     );
+  }
+
+  /** The same of the table to which an entry leads, given as halves. */
+  private placeOf(low: number, high: number): number {
+    // In small integers, if the frame is below 2^31.
+    const slot = (((low >>> 12) | (high << 20)) - this.first) | 0;
+    if ((high & 0xf800) === 0 && slot >= 0 && slot < this.run.count && this.near) return slot << 10;
+    return this.place(frameOf(low, high));
   }
 
   /**

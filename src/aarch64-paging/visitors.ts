@@ -11,9 +11,7 @@ import { UpdateError } from './update-error.ts';
 /** A descriptor, of whatever regime. */
 export type Shown = Pick<Descriptor, 'lowBits' | 'highBits' | 'alive'>;
 type Written = Shown &
-  Pick<WritableDescriptor, 'memory' | 'changed' | 'refused' | 'wanted'> & {
-    take(low: number, high: number, at: number, level: number, live: boolean): void;
-  };
+  Pick<WritableDescriptor, 'memory' | 'at' | 'depth' | 'changed' | 'live' | 'refused' | 'wanted' | 'hold'>;
 
 /** A leaf and the part of it that was visited. */
 export interface Place {
@@ -49,11 +47,11 @@ abstract class CallbackVisitor<D extends Shown> implements Visitor {
   protected readonly tables: Tables;
   protected readonly failures: Failures;
   protected readonly descriptor: D;
-  private readonly region: MemoryRegion = MemoryRegion.ofPages(0, 0);
-  private readonly full: MemoryRegion = MemoryRegion.ofPages(0, 0);
+  protected readonly region: MemoryRegion = MemoryRegion.ofPages(0, 0);
+  protected readonly part: MemoryRegion = MemoryRegion.ofPages(0, 0);
   /** Page number of the map's first page. */
-  private readonly bias: number;
-  private call: LeafCallback = nobody;
+  protected readonly bias: number;
+  protected call: LeafCallback = nobody;
 
   constructor(tables: Tables, failures: Failures, bias: number, descriptor: D) {
     this.tables = tables;
@@ -62,8 +60,7 @@ abstract class CallbackVisitor<D extends Shown> implements Visitor {
     this.descriptor = descriptor;
   }
 
-  abstract leaf(level: number, at: number, page: number, end: number): void;
-  protected abstract failed(level: number, page: number, end: number, cause: unknown): never;
+  abstract leaves(level: number, at: number, page: number, end: number): void;
 
   /** Begins an operation. */
   begin(call: LeafCallback): void {
@@ -76,43 +73,49 @@ abstract class CallbackVisitor<D extends Shown> implements Visitor {
     this.call = nobody;
     this.descriptor.alive = false;
     this.region.from = -1;
-    this.full.from = -1;
+    this.part.from = -1;
   }
 
-  /** Shows the callback the entry that the descriptor has. */
-  protected show(level: number, page: number, end: number): void {
-    const { region, full } = this;
-    const span = SPANS[level];
-    const first = page + this.bias;
-    region.from = first;
-    region.to = end + this.bias;
-    full.from = first - (page & (span - 1));
-    full.to = full.from + span;
-    let cause: unknown;
-    try {
-      if (this.call(region, this.descriptor as never, level, full) !== false) return;
-    } catch (error) {
-      if (!(error instanceof UpdateError)) throw error;
-      cause = error;
-    }
-    this.failed(level, page, end, cause);
+  /** Goes on with what a callback has thrown. */
+  protected failed(error: unknown, low: number, high: number): never {
+    if (!(error instanceof UpdateError)) throw error;
+    return this.failures.fault(this.descriptor, joinHalves(low, high), error);
+  }
+
+  /** The part of a leaf that is in the range; `region` is all of it. */
+  protected visited(page: number, end: number): MemoryRegion {
+    const { part, region, bias } = this;
+    const from = page + bias;
+    const to = end + bias;
+    if (from === region.from && to === region.to) return region;
+    part.from = from;
+    part.to = to;
+    return part;
   }
 }
 
 /** Shows each leaf, for reading. */
 export class WalkVisitor extends CallbackVisitor<Shown> {
-  leaf(level: number, at: number, page: number, end: number): void {
-    this.descriptor.lowBits = this.tables.load(at);
-    this.descriptor.highBits = this.tables.memory.high;
-    this.show(level, page, end);
-  }
-
-  protected failed(_level: number, _page: number, _end: number, cause: unknown): never {
-    return this.failures.fault(
-      this.descriptor,
-      joinHalves(this.descriptor.lowBits, this.descriptor.highBits),
-      cause,
-    );
+  leaves(level: number, first: number, firstPage: number, end: number): void {
+    const { tables, descriptor, region, bias, call } = this;
+    const { memory } = tables;
+    const span = SPANS[level];
+    let at = first;
+    let start = firstPage - (firstPage & (span - 1));
+    try {
+      for (let page = firstPage; page < end; page = start) {
+        descriptor.lowBits = tables.load(at);
+        descriptor.highBits = memory.high;
+        region.from = start + bias;
+        start += span;
+        region.to = start + bias;
+        const part = span === 1 ? region : this.visited(page, Math.min(start, end));
+        if (call(part, descriptor as never, level, region) === false) throw new UpdateError();
+        at += 2;
+      }
+    } catch (error) {
+      this.failed(error, descriptor.lowBits, descriptor.highBits);
+    }
   }
 }
 
@@ -122,16 +125,13 @@ export class EditVisitor extends CallbackVisitor<Written> {
   modified = false;
   private live = false;
   private dry = false;
-  /** The entry before the callback. */
-  private low = 0;
-  private high = 0;
   private readonly rules: LiveRules;
   private readonly noSplit: boolean;
   private readonly seed: boolean;
 
-  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written, rules: LiveRules) {
+  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written) {
     super(tables, failures, bias, descriptor);
-    this.rules = rules;
+    this.rules = tables.rules;
     this.noSplit = tables.behaviour['no-live-split'];
     this.seed = tables.regime === Seed;
   }
@@ -141,56 +141,140 @@ export class EditVisitor extends CallbackVisitor<Written> {
     this.live = live;
     this.dry = dry;
     this.modified = false;
+    this.descriptor.live = live;
     this.descriptor.memory = dry ? undefined : this.tables.memory;
   }
 
-  leaf(level: number, at: number, page: number, end: number): void {
-    const { descriptor } = this;
-    const low = this.tables.load(at);
-    const high = this.tables.memory.high;
-    this.low = low;
-    this.high = high;
-    descriptor.take(low, high, at, level, this.live);
-    if (this.dry) {
-      const valid = (low & VALID) !== 0;
-      if (!valid && !this.rules.byMasks) return;
-      const part = valid && end - page < SPANS[level];
-      if (part && (this.noSplit || !this.rules.byMasks)) this.violation('block-size', level, page, end);
-      this.show(level, page, end);
-      if (valid) this.check(part, level, page, end);
-    } else {
-      this.show(level, page, end);
-      if (this.live && descriptor.changed) {
+  leaves(level: number, first: number, firstPage: number, end: number): void {
+    this.descriptor.depth = level;
+    if (this.live) this.liveLeaves(level, first, firstPage, end);
+    else this.idleLeaves(level, first, firstPage, end);
+  }
+
+  /** Leaves of a map that is not active; only whole ones come here. */
+  private idleLeaves(level: number, first: number, page: number, end: number): void {
+    const { tables, descriptor, region, call } = this;
+    const { memory } = tables;
+    const span = SPANS[level];
+    const endPage = end + this.bias;
+    let at = first;
+    let from = page + this.bias;
+    let low = 0;
+    let high = 0;
+    let { words } = memory;
+    try {
+      while (from < endPage) {
+        if (memory.words !== words || words.length === 0) words = memory.current();
+        low = words[at] | 0;
+        high = words[at + 1] | 0;
+        descriptor.lowBits = low;
+        descriptor.highBits = high;
+        descriptor.changed = false;
+        descriptor.at = at;
+        region.from = from;
+        from += span;
+        region.to = from;
+        if (call(region, descriptor as never, level, region) === false) throw new UpdateError();
+        at += 2;
+      }
+    } catch (error) {
+      this.failed(error, low, high);
+    }
+  }
+
+  private liveLeaves(level: number, first: number, firstPage: number, end: number): void {
+    const { descriptor, region, bias } = this;
+    const span = SPANS[level];
+    let at = first;
+    let start = firstPage - (firstPage & (span - 1));
+    for (let page = firstPage; page < end; page = start) {
+      region.from = start + bias;
+      start += span;
+      region.to = start + bias;
+      descriptor.at = at;
+      this.liveLeaf(level, at, page, Math.min(start, end));
+      at += 2;
+    }
+  }
+
+  private liveLeaf(level: number, at: number, page: number, end: number): void {
+    const { tables, descriptor } = this;
+    const low = tables.load(at);
+    const { high } = tables.memory;
+    const part = end - page < SPANS[level];
+    descriptor.lowBits = low;
+    descriptor.highBits = high;
+    descriptor.changed = false;
+    descriptor.hold();
+    if (!this.dry || this.isShown(part, low, high, level, page, end)) {
+      this.show(this.visited(page, end), low, high, level, page, end);
+      if (this.dry) this.check(part, low, high, level, page, end);
+      else if (descriptor.changed) {
         this.modified = true;
         this.failures.invalidate(page);
       }
     }
   }
 
-  /** Whether a live valid leaf may become what the callback has made of its copy. */
-  private check(part: boolean, level: number, page: number, end: number): void {
+  /** Shows the callback the entry that the descriptor has. */
+  private show(
+    part: MemoryRegion,
+    low: number,
+    high: number,
+    level: number,
+    page: number,
+    end: number,
+  ): void {
+    try {
+      if (this.call(part, this.descriptor as never, level, this.region) === false) throw new UpdateError();
+    } catch (error) {
+      if (!this.dry || !(error instanceof UpdateError)) this.failed(error, low, high);
+      this.violation(this.descriptor.refused ?? 'callback', low, high, level, page, end, error);
+    }
+  }
+
+  /** Whether the callback is to see a live leaf at all. */
+  private isShown(
+    part: boolean,
+    low: number,
+    high: number,
+    level: number,
+    page: number,
+    end: number,
+  ): boolean {
+    if ((low & VALID) === 0) return this.rules.byMasks;
+    if (part && (this.noSplit || !this.rules.byMasks))
+      this.violation('block-size', low, high, level, page, end);
+    return true;
+  }
+
+  /** Whether a live leaf may become what the callback has made of its copy. */
+  private check(part: boolean, low: number, high: number, level: number, page: number, end: number): void {
+    if ((low & VALID) === 0) return;
     const { lowBits, highBits } = this.descriptor;
     let rule: ViolatedRule | undefined;
     if (!this.rules.byMasks && this.rules.isUnknown(lowBits, highBits)) rule = 'attributes';
     else if ((this.seed || !this.rules.byMasks) && (lowBits & VALID) !== 0) {
       const frame = frameOf(lowBits, highBits);
-      rule = this.rules.violated(this.low, this.high, frame, 0, lowBits & FLAGS_LOW, highBits & FLAGS_HIGH);
+      rule = this.rules.violated(low, high, frame, 0, lowBits & FLAGS_LOW, highBits & FLAGS_HIGH);
     }
-    const differs = ((lowBits ^ this.low) & FLAGS_LOW) | ((highBits ^ this.high) & FLAGS_HIGH);
+    const differs = ((lowBits ^ low) & FLAGS_LOW) | ((highBits ^ high) & FLAGS_HIGH);
     if (part && differs !== 0) rule ??= 'block-size';
-    if (rule !== undefined) this.violation(rule, level, page, end);
+    if (rule !== undefined) this.violation(rule, low, high, level, page, end);
   }
 
-  protected failed(level: number, page: number, end: number, cause: unknown): never {
-    if (this.dry) this.violation(this.descriptor.refused ?? 'callback', level, page, end, cause);
-    return this.failures.fault(this.descriptor, joinHalves(this.low, this.high), cause);
-  }
-
-  private violation(rule: ViolatedRule, level: number, page: number, end: number, cause?: unknown): never {
+  private violation(
+    rule: ViolatedRule,
+    low: number,
+    high: number,
+    level: number,
+    page: number,
+    end: number,
+    cause?: unknown,
+  ): never {
     const { descriptor } = this;
     const after = descriptor.wanted ?? joinHalves(descriptor.lowBits, descriptor.highBits);
-    const before = joinHalves(this.low, this.high);
-    return this.failures.violation(rule, { level, page, end }, before, after, cause);
+    return this.failures.violation(rule, { level, page, end }, joinHalves(low, high), after, cause);
   }
 }
 
@@ -225,7 +309,16 @@ export class MapCheck implements Visitor {
     this.mode = mode;
   }
 
-  leaf(level: number, at: number, page: number, end: number): void {
+  leaves(level: number, at: number, page: number, end: number): void {
+    const span = SPANS[level];
+    for (let each = page, word = at; each < end; word += 2) {
+      const next = Math.min(end, each - (each & (span - 1)) + span);
+      this.leaf(level, word, each, next);
+      each = next;
+    }
+  }
+
+  private leaf(level: number, at: number, page: number, end: number): void {
     const oldLow = this.tables.load(at);
     const oldHigh = this.tables.memory.high;
     const { rules, high } = this;
@@ -292,8 +385,9 @@ export class InvalidateVisitor implements Visitor {
     this.failures = failures;
   }
 
-  leaf(_level: number, _at: number, page: number): void {
-    this.failures.invalidate(page);
+  leaves(level: number, _at: number, page: number, end: number): void {
+    const span = SPANS[level];
+    for (let each = page; each < end; each += span - (each & (span - 1))) this.failures.invalidate(each);
   }
 }
 
