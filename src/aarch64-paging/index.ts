@@ -10,7 +10,9 @@ export { LinearMap } from './linear-map.ts';
 export { IdTranslation, LinearTranslation } from './linear-translation.ts';
 export { LiveMap } from './live-map.ts';
 export type { ViolatedRule } from './live-rules.ts';
+export { Mair, MairAttribute, NormalMemory } from './mair.ts';
 export { Mapping } from './mapping.ts';
+export { PageTable } from './page-table.ts';
 export type { Processor } from './processor.ts';
 export {
   type AttributesOf,

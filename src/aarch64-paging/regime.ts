@@ -99,15 +99,20 @@ export type WithoutAsid = Regime<string, string, false>;
 /** The attributes of a regime. */
 export type AttributesOf<R extends Regime> = Flags<R['attributes']['name']>;
 
+/** Refuses what is no regime. */
+export function checkAnyRegime(operation: string, regime: Regime): void {
+  if (!ALL.includes(regime)) throw wrongKind(operation, regime, 'a regime, such as El1And0');
+}
+
 /** Refuses what is no regime, or has ASIDs where there must be none. */
-export function checkRegime(operation: string, regime: Regime, hasAsid: boolean): void {
-  if (ALL.includes(regime) && regime.hasAsid === hasAsid) return;
-  const given = ALL.includes(regime) ? `the regime ${regime.name}` : regime;
-  throw wrongKind(operation, given, `a regime ${hasAsid ? 'with' : 'without'} ASIDs`);
+function checkRegime(operation: string, regime: Regime, hasAsid: boolean): void {
+  checkAnyRegime(operation, regime);
+  if (regime.hasAsid === hasAsid) return;
+  throw wrongKind(operation, `the regime ${regime.name}`, `a regime ${hasAsid ? 'with' : 'without'} ASIDs`);
 }
 
 /** Refuses what is no range of addresses. */
-export function checkVaRange(operation: string, vaRange: VaRange): void {
+function checkVaRange(operation: string, vaRange: VaRange): void {
   if (vaRange in VaRange) return;
   throw wrongKind(operation, vaRange, 'VaRange.Lower or VaRange.Upper');
 }

@@ -145,6 +145,7 @@ export abstract class TableMap<R extends Regime> {
       invalidate: (page) => {
         if (invalidates) this.invalidate(page);
       },
+      synchronize: () => this.synchronize(true),
     };
     const descriptor =
       regime === (Seed as Regime)
@@ -375,6 +376,9 @@ export abstract class TableMap<R extends Regime> {
     this.refuse(operation, 0);
     this.running = -1;
     this.region = range;
+    const watched = this.activeCount !== 0 && this.processor !== undefined;
+    this.tables.watcher =
+      watched && this.behaviour['freed-tables-are-invalidated'] ? this.failures : undefined;
     try {
       run();
     } finally {

@@ -32,6 +32,14 @@ export interface Visitor {
   leaves(level: number, at: number, page: number, end: number): void;
 }
 
+/** Who must forget what tables that are freed have mapped. */
+export interface TableWatcher {
+  /** A page that was mapped, or any page below a table that was. */
+  invalidate(page: number): void;
+  /** The tables are freed next. */
+  synchronize(): void;
+}
+
 /**
  * The tables of one map: maps, visits, splits and frees. Pages are relative to the first one of the map, ranges are within it.
  */
@@ -41,6 +49,8 @@ export class Tables {
   readonly regime: Regime;
   readonly behaviour: Behaviour;
   readonly rules: LiveRules;
+  /** Set while the tables are in use by a processor. */
+  watcher: TableWatcher | undefined;
   /** Frame of the root. */
   readonly root: number;
   /** Level of the root. */
@@ -142,12 +152,13 @@ export class Tables {
         if (this.isIdentical(entryLow, entryHigh, frame, within, low, high, mode)) child = -1;
         else child = this.split(level, at, page - within);
       } else if (whole && (low & VALID) === 0 && this.freesTables) {
-        if (!this.keepsAddress) {
-          this.memory.storeEntry(at, low, high);
-          this.free(level + 1, child);
-          child = -1;
-        } else if (blocks && (frame & inside) === 0) {
-          this.memory.storeEntry(at, lowOf(frame) | low, highOf(frame) | high);
+        if (!keeps || (blocks && (frame & inside) === 0)) {
+          if (keeps) storeRun(this.memory, at, 1, frame, span, low, high);
+          else this.memory.storeEntry(at, low, high);
+          if (this.watcher !== undefined) {
+            this.forget(level + 1, child, page);
+            this.watcher.synchronize();
+          }
           this.free(level + 1, child);
           child = -1;
         }
@@ -271,20 +282,39 @@ export class Tables {
     this.translation.deallocateTable(table);
   }
 
-  /** Frees tables that hold nothing but zeros, and those that do so then. */
-  compact(): void {
-    this.compactTable(this.level, this.root);
+  /** Has the watcher forget a table and all below it. */
+  private forget(level: number, table: number, page: number): void {
+    const start = this.place(table);
+    const span = SPANS[level];
+    // One address for the table itself, whatever it maps there.
+    this.watcher?.invalidate(page);
+    for (let i = 0; i < 512; i += 1) {
+      const low = this.load(start + i * 2);
+      if (level < LEAF && (low & LEADS) === LEADS) {
+        this.forget(level + 1, frameOf(low, this.memory.high), page + i * span);
+      } else if (i > 0 && (low & VALID) !== 0) this.watcher?.invalidate(page + i * span);
+    }
   }
 
-  private compactTable(level: number, table: number): boolean {
+  /** Frees tables that hold nothing but zeros, and those that do so then. */
+  compact(): void {
+    this.compactTable(this.level, this.root, 0);
+  }
+
+  private compactTable(level: number, table: number, page: number): boolean {
     const start = this.place(table);
     if (level < LEAF) {
       for (let at = start; at < start + FRAME_WORDS; at += 2) {
         const low = this.load(at);
         if ((low & LEADS) !== LEADS) continue;
         const child = frameOf(low, this.memory.high);
-        if (!this.compactTable(level + 1, child)) continue;
+        const first = page + ((at - start) >> 1) * SPANS[level];
+        if (!this.compactTable(level + 1, child, first)) continue;
         this.memory.storeEntry(at, 0, 0);
+        if (this.watcher !== undefined) {
+          this.watcher.invalidate(first);
+          this.watcher.synchronize();
+        }
         this.translation.deallocateTable(child);
       }
     }

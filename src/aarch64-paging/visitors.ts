@@ -5,7 +5,7 @@ import { FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, LEAF_LEVEL, lowOf, SPANS, TABLE
 import type { LiveRules, ViolatedRule } from './live-rules.ts';
 import { Seed } from './regime.ts';
 import { MemoryRegion } from './region.ts';
-import { BETWEEN_PAGES, type Tables, type Visitor } from './tables.ts';
+import { BETWEEN_PAGES, type Tables, type TableWatcher, type Visitor } from './tables.ts';
 import { UpdateError } from './update-error.ts';
 
 /** A descriptor, of whatever regime. */
@@ -23,13 +23,11 @@ export interface Place {
 }
 
 /** What a map does when a visitor cannot go on: throws the original's errors. */
-export interface Failures {
+export interface Failures extends TableWatcher {
   /** A callback failed. */
   fault(descriptor: Shown, before: bigint, cause: unknown): never;
   /** A live entry needs break-before-make. */
   violation(rule: ViolatedRule, place: Place, before: bigint, after: bigint, cause?: unknown): never;
-  /** A live entry was changed. */
-  invalidate(page: number): void;
 }
 
 /** A callback as visitors call it. */
