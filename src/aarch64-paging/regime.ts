@@ -113,7 +113,7 @@ function checkRegime(operation: string, regime: Regime, hasAsid: boolean): void 
 
 /** Refuses what is no range of addresses. */
 function checkVaRange(operation: string, vaRange: VaRange): void {
-  if (vaRange in VaRange) return;
+  if (vaRange === 'Lower' || vaRange === 'Upper') return;
   throw wrongKind(operation, vaRange, 'VaRange.Lower or VaRange.Upper');
 }
 

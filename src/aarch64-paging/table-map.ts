@@ -1,5 +1,6 @@
 import { addressOf, hex, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { addressValue, PhysicalAddress, type VirtualAddress } from './address.ts';
 import { Attributes, Constraints } from './attributes.ts';
@@ -182,6 +183,7 @@ export abstract class TableMap<R extends Regime> {
    */
   walkRange(range: MemoryRegion, f: WalkCallback<R>): void {
     this.refuse('walkRange', -1);
+    checkCallback('walkRange', f);
     this.enter('walkRange', range);
     const visitor =
       this.walker ?? new WalkVisitor(this.tables, this.failures, this.bias, new Descriptor(this.regime));
@@ -205,6 +207,7 @@ export abstract class TableMap<R extends Regime> {
    *   allowed then, before anything is changed
    */
   modifyRange(range: MemoryRegion, f: ModifyCallback<R>): void {
+    checkCallback('modifyRange', f);
     this.change('modifyRange', range, () => {
       const { editor } = this;
       const live = this.activeCount !== 0;
@@ -512,6 +515,10 @@ export abstract class TableMap<R extends Regime> {
       this.processor?.barrier('ISB');
     }
   }
+}
+
+function checkCallback(operation: string, f: unknown): void {
+  if (typeof f !== 'function') throw wrongKind(operation, f, 'a function');
 }
 
 function atTop(operation: string, range: MemoryRegion): PageTableError {

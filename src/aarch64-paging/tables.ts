@@ -1,5 +1,6 @@
 import { addressOf, hex, PageTableError } from '../bits/index.ts';
-import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
+import { ABSENT, PhysicalMemory } from '../memory/index.ts';
 import type { Behaviour } from './behaviour.ts';
 import { ACCESSED, FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, lowOf, SPANS, TABLE, VALID } from './entry.ts';
 import { LiveRules } from './live-rules.ts';
@@ -72,14 +73,18 @@ export class Tables {
   private readonly noUnderflow: boolean;
 
   constructor(translation: Translation, regime: Regime, level: number, behaviour: Behaviour) {
+    const { memory, allocateTable } = (translation ?? {}) as Partial<Translation>;
+    if (!(memory instanceof PhysicalMemory) || typeof allocateTable !== 'function') {
+      throw wrongKind('translation', translation, 'a Translation');
+    }
     this.translation = translation;
-    this.memory = translation.memory;
+    this.memory = memory;
     this.regime = regime;
     this.behaviour = behaviour;
     this.rules = new LiveRules(regime, behaviour);
     this.level = level;
     this.pages = SPANS[level] * 512;
-    this.run = translation instanceof TargetAllocator ? translation : translation.memory;
+    this.run = translation instanceof TargetAllocator ? translation : memory;
     this.near = this.run.first < 2 ** 31;
     this.first = this.near ? this.run.first : 0;
     this.setsAccessed = behaviour['accessed-only-if-given'] ? 0 : ACCESSED;
