@@ -246,14 +246,14 @@ const EXAMPLES: readonly Example[] = [
     junk: { 2: [3, 0n] },
   },
   {
-    name: 'C1',
+    name: 'C1: a page that is not valid',
     calls: [map(0n, P, N | SW0, { pa: 0x5000n })],
     tables: 'T0[0]=0x11003 T1[0]=0x12003 T2[0]=0x80000000000304',
     v5: 'T0[0]=0x11003 T1[0]=0x12003 T2[0]=0x80000000005706',
     junk: { 1: [2, 0n], 2: [3, 0n] },
   },
   {
-    name: 'C2',
+    name: 'C2: a block that is not valid',
     calls: [map(0n, M, N | NG | SW0, { pa: 0x40_0000n })],
     tables: 'T0[0]=0x11003 T1[0]=0x80000000000b04',
     v5: 'T0[0]=0x11003 T1[0]=0x80000000400f04',
