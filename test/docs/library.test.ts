@@ -48,6 +48,23 @@ test('the program of docs/library.md that walks both halves of AArch64', () => {
   expectPrinted('aarch64Pagings', before, after, 'true\nPSTATE.PAN = 0 undefined\n');
 });
 
+test('the program of docs/library.md that makes maps of AArch64', () => {
+  expectPrinted(
+    'TargetAllocator',
+    '',
+    'console.log(tables.asBytes().length);\n',
+    [
+      'true',
+      '0xffffff8000000000..0xffffff8000200000 80000401 2',
+      '0xffffff8000200000..0xffffff8000201000 80200483 3',
+      '0xffffff8000201000..0xffffff8000202000 80201403 3',
+      '0xffffff8000202000..0xffffff8000203000 80202403 3',
+      '12288',
+      '',
+    ].join('\n'),
+  );
+});
+
 test('the program of docs/library.md that edits tables as mycelium does', () => {
   // A PML4 in frame 1, whose entry 256 leads to a window of all memory.
   const memory =
