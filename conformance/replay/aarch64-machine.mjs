@@ -1,5 +1,6 @@
 // Maps of tablewalk/aarch64-paging as the recorded files describe them, and recorded operations on them.
 
+import { isDeepStrictEqual } from 'node:util';
 import {
   Attributes,
   Constraints,
@@ -168,6 +169,7 @@ export class Machine {
   #map;
   #shape;
   #flags;
+  #log = new CallLog();
   #operations = 0;
 
   /**
@@ -195,14 +197,16 @@ export class Machine {
    * Does an operation.
    *
    * @param {Record<string, any>} operation
-   * @returns {{ result: any, log?: unknown }}
+   * @returns {{ result: any, log: CallLog }} the log is good until the next operation
    */
   perform(operation) {
     this.#operations += 1;
     const { op } = operation;
-    if (op !== 'walk_range' && op !== 'modify_range')
-      return { result: this.#resultOf(() => this.#call(operation)) };
-    const log = new CallLog();
+    const log = this.#log;
+    log.clear();
+    if (op !== 'walk_range' && op !== 'modify_range') {
+      return { result: this.#resultOf(() => this.#call(operation)), log };
+    }
     const callback = this.#callback(operation, log);
     const result = this.#resultOf(() => {
       const region = regionOf(operation);
@@ -210,7 +214,7 @@ export class Machine {
       else this.#map.modifyRange(region, callback);
       return true;
     });
-    return { result, log: log.member() };
+    return { result, log };
   }
 
   /** @param {Record<string, any>} operation */
@@ -381,15 +385,31 @@ function mapOf({ seed, kind, regime: name, level, range, asid, offset }, transla
     : new LinearMap(level, offset, regime, all);
 }
 
-/** Halves of start, end, level and entry of each call of the running operation; one buffer for all. */
-let halves = new Uint32Array(8 << 10);
-
 /** Calls of a callback, in order. */
 class CallLog {
   /** Number of calls. */
   length = 0;
   /** @type {unknown[]} the first ones, as the files list them */
   #listed = [];
+  /** Halves of start, end, level and entry of each; as long as the longest log so far. */
+  #halves = new Uint32Array(8 << 10);
+
+  /** Begins another log. */
+  clear() {
+    this.length = 0;
+    this.#listed = [];
+  }
+
+  /** @param {CallLog} other */
+  equals(other) {
+    if (this.length !== other.length) return false;
+    if (this.length <= MAX_LISTED) return isDeepStrictEqual(this.#listed, other.#listed);
+    const end = this.length * 32;
+    return (
+      Buffer.compare(Buffer.from(this.#halves.buffer, 0, end), Buffer.from(other.#halves.buffer, 0, end)) ===
+      0
+    );
+  }
 
   /**
    * @param {any} region
@@ -411,11 +431,12 @@ class CallLog {
       this.#listed.push(isRight ? entry : { entry, full: String(full) });
     }
     const at = this.length * 8;
-    if (at === halves.length) {
+    if (at === this.#halves.length) {
       const longer = new Uint32Array(2 * at);
-      longer.set(halves);
-      halves = longer;
+      longer.set(this.#halves);
+      this.#halves = longer;
     }
+    const halves = this.#halves;
     halves[at] = (firstPage % LOW_PAGES) * 4096;
     halves[at + 1] = firstPage / LOW_PAGES;
     halves[at + 2] = (endPage % LOW_PAGES) * 4096;
@@ -430,7 +451,7 @@ class CallLog {
   /** The `log` of these calls. */
   member() {
     if (this.length <= MAX_LISTED) return this.#listed;
-    return { count: this.length, sha256: digestOfNumbers(halves.subarray(0, this.length * 8)) };
+    return { count: this.length, sha256: digestOfNumbers(this.#halves.subarray(0, this.length * 8)) };
   }
 }
 

@@ -257,6 +257,10 @@ export class Model {
     if (this.#state.active > 0) this.#checkMap(range, pa, flags, operation.constraints);
     if ((given & TABLE) !== 0n) throw new Failure({ err: 'InvalidFlags', flags: hex(seed ? TABLE : given) });
     this.#verify(range);
+    const last = pa + range.end - range.start;
+    const isBeyond = last > END || (last === END && range.end > range.start);
+    if (isBeyond && (last > END || !this.#has('no-underflow-of-addresses')))
+      throw new Failure({ panic: true });
     this.#map(0, this.#shape.level, range, pa, flags, operation.constraints);
   }
 
@@ -590,6 +594,7 @@ export class Model {
       const { level, value } = entry;
       const span = spanOf(level);
       const target = pa + piece.start - range.start;
+      if (target >= END) throw new Failure({ panic: true });
       const within = piece.start % span;
       const rounded = (target / span) * span;
       const to = this.#shape.fixes.has('no-live-change-of-address')

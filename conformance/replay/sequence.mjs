@@ -28,8 +28,8 @@ const CHECKPOINT_OPERATIONS = 50;
  * @property {(found: Record<string, any>) => void} [complete] - adds outcomes that follow from all that was found, changed
  *   words included
  * @property {() => any} save - the state beside memory
- * @property {(before: any, operation: Record<string, any>) => void} follow - brings the state beside memory to what is
- *   recorded, from what was saved before the operation
+ * @property {(before: any, operation: Record<string, any>) => string | undefined | void} follow - brings the state beside memory
+ *   to what is recorded, from what was saved before the operation; what of it cannot be told, if anything
  * @property {(before: any, operation: Record<string, any>) => void} [redo] - changes memory as the original did before it panicked,
  *   where that is recorded as a digest only
  * @property {() => Record<string, unknown>} checkpoint - what a checkpoint tells beside the words
@@ -150,7 +150,8 @@ class Replay {
         this.result.ended = `the words that operation ${this.result.operations} changed are recorded as a digest only`;
       }
     }
-    this.#run.follow(before, recorded);
+    const lost = this.#run.follow(before, recorded);
+    if (lost !== undefined) this.result.ended = `${lost} after operation ${this.result.operations}`;
     if (deliberate?.ends) this.result.ended = `deliberate difference ${deliberate.name}`;
   }
 
