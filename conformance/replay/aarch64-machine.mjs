@@ -234,6 +234,9 @@ export class Machine {
     const { pa, constraints: given } = operation;
     const region = regionOf(operation);
     const flags = this.#flags.fromBitsRetain(u64(operation.flags, 'flags'));
+    if (!Number.isSafeInteger(given)) {
+      throw new MalformedFile(`constraints: expected a number, found ${brief(given)}`);
+    }
     const constraints = Constraints.fromBitsRetain(BigInt(given));
     if (pa !== undefined) this.#map.mapRange(region, u64(pa, 'pa'), flags, constraints);
     else if (given === 0 && this.#operations % 2 === 0) this.#map.mapRange(region, flags);

@@ -28,7 +28,7 @@ const PAGES_ONLY = 1;
  * @property {boolean} seed - version 0.5.0, otherwise 0.12.1
  * @property {string} regime
  * @property {number} level - of the root
- * @property {boolean} upper
+ * @property {string} range - Lower or Upper
  * @property {bigint} base - address of the first table
  * @property {string} kind - RootTable, Mapping, IdMap, LinearMap
  * @property {bigint} offset - of a LinearMap
@@ -69,6 +69,7 @@ export class Model {
   #shape;
   #state;
   #named;
+  #isUpper;
 
   /**
    * @param {Shape} shape
@@ -78,6 +79,7 @@ export class Model {
     this.#shape = shape;
     this.#state = state;
     this.#named = bitsOf(shape);
+    this.#isUpper = shape.range === 'Upper';
   }
 
   /**
@@ -146,9 +148,9 @@ export class Model {
   #verify({ start, end }) {
     const size = spanOf(this.#shape.level) * BigInt(ENTRIES);
     if (end < start) throw new Failure({ err: 'RegionBackwards', ...hexRange({ start, end }) });
-    const isOutside = this.#shape.upper ? start < HALF || END - start > size : start >= HALF;
+    const isOutside = this.#isUpper ? start < HALF || END - start > size : start >= HALF;
     if (isOutside) throw new Failure({ err: 'AddressRange', addr: hex(start) });
-    if (!this.#shape.upper && end > size) throw new Failure({ err: 'AddressRange', addr: hex(end) });
+    if (!this.#isUpper && end > size) throw new Failure({ err: 'AddressRange', addr: hex(end) });
   }
 
   /**

@@ -37,6 +37,9 @@ const BETTER = [
   'no-live-split',
 ];
 
+/** What the model of each recorded version does otherwise than 0.5.0. */
+export const RECORDED = { '0.5.0': new Set(), '0.12.1': new Set([...NEWER, ...ONLY_NEWER]) };
+
 const OPERATIONS = {
   map_range: ['start', 'end', 'pa', 'flags', 'constraints'],
   walk_range: ['start', 'end', 'failAt'],
@@ -76,7 +79,7 @@ export const aarch64Paging = {
       frames: () => target.used.map((_, slot) => first + slot),
       few: true,
     });
-    const model = { ...shape, upper: shape.range === 'Upper', fixes: fixesOf(seed) };
+    const model = { ...shape, fixes: new Set([...BETTER, ...NEWER, ...(seed ? [] : ONLY_NEWER)]) };
     const own = new Set(seed ? [...NEWER, ...BETTER] : BETTER);
     let used = [...target.used];
     let active = 0;
@@ -168,14 +171,6 @@ function slotsBelow(memory, { base, level: rootLevel }, slots) {
 }
 
 /**
- * @param {boolean} seed
- * @returns {ReadonlySet<string>}
- */
-function fixesOf(seed) {
-  return new Set([...BETTER, ...NEWER, ...(seed ? [] : ONLY_NEWER)]);
-}
-
-/**
  * A result without what the files do not tell.
  *
  * @param {any} result
@@ -211,8 +206,12 @@ function bytesOf({ buffer, byteOffset }, slots) {
   return new Uint8Array(buffer, byteOffset, slots * SLOT_WORDS * 4);
 }
 
-/** @param {readonly bigint[]} numbers - four of each call */
-function logMember(numbers) {
+/**
+ * The `log` of calls of a callback.
+ *
+ * @param {readonly bigint[]} numbers - start, end, level and entry of each
+ */
+export function logMember(numbers) {
   if (numbers.length > 24 * 4) {
     // An end of 2^64 becomes 0.
     return { count: numbers.length / 4, sha256: digestOfNumbers(BigUint64Array.from(numbers)) };
