@@ -34,7 +34,7 @@ const NAMED = {
  *
  * @type {Readonly<Record<string, Exclude<Type, 'Attributes'>>>}
  */
-export const FIXED_TYPE = {
+const TYPES = {
   El1And0: 'El1Attributes',
   El2And0: 'El1Attributes',
   El2: 'El23Attributes',
@@ -47,7 +47,15 @@ export const FIXED_TYPE = {
  * @returns {bigint} the bits that the type of flags names
  */
 export function bitsOf({ seed, regime }) {
-  return NAMED[seed ? 'Attributes' : FIXED_TYPE[regime]];
+  return NAMED[seed ? 'Attributes' : TYPES[regime]];
+}
+
+/**
+ * @param {{ regime: string }} shape
+ * @returns the type by which changes of live entries are judged in both versions
+ */
+export function typeOf({ regime }) {
+  return TYPES[regime];
 }
 
 const PXN_UXN = bits(53, 54);
