@@ -262,16 +262,24 @@ export class Tables {
       return;
     }
     const span = SPANS[level];
-    for (let page = first; page < end; at += 2) {
+    for (let page = first; page < end; ) {
       const start = page - (page & (span - 1));
-      const next = Math.min(end, start + span);
       const low = this.load(at);
+      let next = Math.min(end, start + span);
       let child = -1;
+      let count = 1;
       if ((low & LEADS) === LEADS) child = this.placeOf(low, this.memory.high);
       else if (splits && next - page < span) child = this.place(this.split(level, at, start));
+      else {
+        // Up to the next table, or to the last one that is to be split.
+        const rest = (end - start) / span;
+        count = this.blocksFrom(at, splits ? Math.floor(rest) : Math.ceil(rest));
+        next = Math.min(end, start + count * span);
+      }
       if (child < 0) visitor.leaves(level, at, page, next);
       else this.visitTable(level + 1, child, page, next, visitor, splits);
       page = next;
+      at += count * 2;
     }
   }
 

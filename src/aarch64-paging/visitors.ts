@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /** What a map does when a visitor cannot go on: throws the original's errors. */
-export interface Failures extends TableWatcher {
+export interface Failures {
   /** A callback failed. */
   fault(descriptor: Shown, before: bigint, cause: unknown): never;
   /** A live entry needs break-before-make. */
@@ -123,12 +123,14 @@ export class EditVisitor extends CallbackVisitor<Written> {
   modified = false;
   private live = false;
   private dry = false;
+  private readonly watcher: TableWatcher;
   private readonly rules: LiveRules;
   private readonly noSplit: boolean;
   private readonly seed: boolean;
 
-  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written) {
+  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written, watcher: TableWatcher) {
     super(tables, failures, bias, descriptor);
+    this.watcher = watcher;
     this.rules = tables.rules;
     this.noSplit = tables.behaviour['no-live-split'];
     this.seed = tables.regime === Seed;
@@ -209,7 +211,7 @@ export class EditVisitor extends CallbackVisitor<Written> {
       if (this.dry) this.check(part, low, high, level, page, end);
       else if (descriptor.changed) {
         this.modified = true;
-        this.failures.invalidate(page);
+        this.watcher.invalidate(page);
       }
     }
   }
@@ -375,17 +377,17 @@ export class MapCheck implements Visitor {
   }
 }
 
-/** Tells the processor to forget each leaf of a range. */
+/** Has each leaf of a range forgotten. */
 export class InvalidateVisitor implements Visitor {
-  private readonly failures: Failures;
+  private readonly watcher: TableWatcher;
 
-  constructor(failures: Failures) {
-    this.failures = failures;
+  constructor(watcher: TableWatcher) {
+    this.watcher = watcher;
   }
 
   leaves(level: number, _at: number, page: number, end: number): void {
     const span = SPANS[level];
-    for (let each = page; each < end; each += span - (each & (span - 1))) this.failures.invalidate(each);
+    for (let each = page; each < end; each += span - (each & (span - 1))) this.watcher.invalidate(each);
   }
 }
 

@@ -48,6 +48,8 @@ describe('in the shape of 0.5', () => {
         options === undefined
           ? []
           : [
+              'DSB ISHST',
+              'ISB',
               'MRS TTBR0_EL1',
               'MSR TTBR0_EL1 0x1000000010000',
               'ISB',
@@ -56,6 +58,8 @@ describe('in the shape of 0.5', () => {
               'ISB',
               'TLBI ASIDE1 0x1000000000000',
               'DSB NSH',
+              'ISB',
+              'DSB ISHST',
               'ISB',
               'MRS TTBR0_EL1',
               'MSR TTBR0_EL1 0x1000000010000',
@@ -70,7 +74,12 @@ describe('in the shape of 0.5', () => {
     const map = new IdMap(1, 1, options);
     map.mapRange(page, VALID);
     map.activate();
-    options.processor.take();
+    expect(options.processor.take()).toEqual([
+      'DSB ISHST',
+      'MRS TTBR0_EL1',
+      'MSR TTBR0_EL1 0x1000000010000',
+      'ISB',
+    ]);
     map.mapRange(page, VALID.or(READ_ONLY));
     map.modifyRange(page, () => undefined);
     expect(options.processor.take()).toEqual(['DSB ISHST', 'DSB ISHST']);
@@ -80,7 +89,11 @@ describe('in the shape of 0.5', () => {
     const options = tables();
     const map = new LinearMap(5, 1, 1n << 39n, VaRange.Upper, options);
     map.activate();
-    expect(options.processor.take()).toEqual(['MRS TTBR1_EL1', 'MSR TTBR1_EL1 0x5000000010000', 'ISB']);
+    expect(options.processor.take().slice(2)).toEqual([
+      'MRS TTBR1_EL1',
+      'MSR TTBR1_EL1 0x5000000010000',
+      'ISB',
+    ]);
   });
 
   test('activating twice, and deactivating what is not active', () => {
@@ -129,7 +142,7 @@ describe('in the shape of 0.5', () => {
 
 describe('of a regime', () => {
   test('EL1 and EL0: counted, and the caller keeps what the register held', () => {
-    const options = tables();
+    const options = { ...tables(), behaviour: V12 };
     const map = IdMap.withAsid(7, 1, El1And0, options);
     expect(map.activate()).toBe(0x77n);
     expect(options.processor.take()).toEqual([
@@ -256,7 +269,7 @@ describe('changes while active', () => {
     map.markActive();
     const flags = regime === (Stage2 as unknown) ? Stage2Attributes.VALID : El23Attributes.VALID;
     map.mapRange(new MemoryRegion(P, 2n * P), flags as El23Attributes);
-    expect(options.processor.take()).toEqual([`TLBI ${operation} 0x1`, 'DSB ISH', 'ISB']);
+    expect(options.processor.take()).toEqual(['DSB ISHST', `TLBI ${operation} 0x1`, 'DSB ISH', 'ISB']);
   });
 
   test('a table that goes is forgotten with all that it mapped, before it is freed', () => {
@@ -296,6 +309,29 @@ describe('changes while active', () => {
     ]);
   });
 
+  test('what was changed before a failure is forgotten too', () => {
+    for (const [behaviour, expected] of [
+      [V12, ['TLBI VAAE1IS 0x0']],
+      [undefined, ['DSB ISHST', 'TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB']],
+    ] as const) {
+      const { translation, processor } = tables();
+      const options = behaviour === undefined ? { processor } : { processor, behaviour };
+      const map = IdMap.withAsid(7, 1, El1And0, { ...options, translation });
+      map.mapRange(new MemoryRegion(0n, 2n * P), el1(0x705n));
+      map.markActive();
+      let calls = 0;
+      const change = () =>
+        map.modifyRange(new MemoryRegion(0n, 2n * P), (_region, entry) => {
+          calls += 1;
+          // Two copies, and then the entries.
+          if (calls === 4) throw new Error('mine');
+          entry.modifyFlags(El1Attributes.READ_ONLY, El1Attributes.empty());
+        });
+      expect(change).toThrow('mine');
+      expect(processor.take()).toEqual(expected);
+    }
+  });
+
   test('a map in the shape of 0.5 does the same', () => {
     const options = tables();
     const map = new Mapping(options.translation, 1, 1, VaRange.Lower, options);
@@ -304,8 +340,8 @@ describe('changes while active', () => {
     map.mapRange(page, 0n, NORMAL.or(VALID, READ_ONLY), Constraints.empty());
     map.modifyRange(page, (_region, descriptor) => descriptor.modifyFlags(Attributes.DBM, READ_ONLY));
     expect(options.processor.take()).toEqual([
-      ...['TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB'],
-      ...['TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB'],
+      ...['DSB ISHST', 'TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB'],
+      ...['DSB ISHST', 'TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB'],
     ]);
     map.mapRange(new MemoryRegion(0n, G), 0n, Attributes.empty(), Constraints.empty());
     expect(options.processor.take().slice(-3)).toEqual(['TLBI VAAE1IS 0x0', 'DSB ISH', 'ISB']);

@@ -253,8 +253,13 @@ const SWITCHES: Readonly<Record<BehaviourName, Switch>> = {
     off: false,
     on: true,
   },
+  'stores-before-invalidation': {
+    run: (behaviour) => told(behaviour).map((event) => event.split(' 0x')[0]),
+    off: ['TLBI VAAE1IS', 'DSB ISH', 'ISB'],
+    on: ['DSB ISHST', 'TLBI VAAE1IS', 'DSB ISH', 'ISB'],
+  },
   'invalidation-in-44-bits': {
-    run: (behaviour) => told(behaviour)[0],
+    run: (behaviour) => told(behaviour)[1],
     off: 'TLBI VAAE1IS 0xffffff8000000',
     on: 'TLBI VAAE1IS 0xffff8000000',
   },
