@@ -84,10 +84,9 @@ abstract class CallbackVisitor<D extends Shown> implements Visitor {
   protected visited(page: number, end: number): MemoryRegion {
     const { part, region, bias } = this;
     const from = page + bias;
-    const to = end + bias;
-    if (from === region.from && to === region.to) return region;
+    if (from === region.from && end - page === region.count) return region;
     part.from = from;
-    part.to = to;
+    part.count = end - page;
     return part;
   }
 }
@@ -100,13 +99,13 @@ export class WalkVisitor extends CallbackVisitor<Shown> {
     const span = SPANS[level];
     let at = first;
     let start = firstPage - (firstPage & (span - 1));
+    region.count = span;
     try {
       for (let page = firstPage; page < end; page = start) {
         descriptor.lowBits = tables.load(at);
         descriptor.highBits = memory.high;
         region.from = start + bias;
         start += span;
-        region.to = start + bias;
         const part = span === 1 ? region : this.visited(page, Math.min(start, end));
         if (call(part, descriptor as never, level, region) === false) throw new UpdateError();
         at += 2;
@@ -147,6 +146,7 @@ export class EditVisitor extends CallbackVisitor<Written> {
 
   leaves(level: number, first: number, firstPage: number, end: number): void {
     this.descriptor.depth = level;
+    this.region.count = SPANS[level];
     if (this.live) this.liveLeaves(level, first, firstPage, end);
     else this.idleLeaves(level, first, firstPage, end);
   }
@@ -173,7 +173,6 @@ export class EditVisitor extends CallbackVisitor<Written> {
         descriptor.at = at;
         region.from = from;
         from += span;
-        region.to = from;
         if (call(region, descriptor as never, level, region) === false) throw new UpdateError();
         at += 2;
       }
@@ -190,7 +189,6 @@ export class EditVisitor extends CallbackVisitor<Written> {
     for (let page = firstPage; page < end; page = start) {
       region.from = start + bias;
       start += span;
-      region.to = start + bias;
       descriptor.at = at;
       this.liveLeaf(level, at, page, Math.min(start, end));
       at += 2;
