@@ -14,6 +14,24 @@ export class SketchMemory {
     this.layout = layout;
   }
 
+  /**
+   * Does an allowed access, page by page.
+   *
+   * @param {{ kind: string, value: bigint }} access
+   * @param {readonly { walk: { address: bigint }, bytes: number }[]} portions
+   * @returns {bigint} what was read, or 0
+   */
+  transfer({ kind, value: written }, portions) {
+    let read = 0n;
+    let shift = 0n;
+    for (const { walk, bytes } of portions) {
+      if (kind === 'write') this.write(walk.address, bytes, written >> shift);
+      else read |= this.read(walk.address, bytes) << shift;
+      shift += BigInt(bytes * 8);
+    }
+    return read;
+  }
+
   /** @param {number} address - a multiple of 8 */
   word(address) {
     const known = this.words.get(address);

@@ -230,29 +230,9 @@ export function randomManner(random, { atOnly, userStubs }) {
  * @returns {Case}
  */
 export function drawnCase({ number, mode, control, count, draws }, tables, draw) {
-  const words = new Map(tables.memory.words);
   const stage = new Stage(control, tables, { editsTables: true });
-  const operations = [];
-  const predictions = [];
-  for (let i = 0; i < draws && operations.length < count; i++) {
-    const operation = draw(i);
-    const prediction = stage.attempt(operation);
-    if (prediction === undefined) continue;
-    operations.push(operation);
-    predictions.push(prediction);
-  }
-  return {
-    number,
-    mode,
-    control,
-    stubs: tables.stubs,
-    arenaFrames: tables.arenaFrames,
-    words,
-    operations,
-    predictions,
-    written: [...stage.written],
-    loose: stage.loose.at,
-  };
+  for (let i = 0; i < draws && stage.operations.length < count; i++) stage.attempt(draw(i));
+  return stage.finish(number, mode);
 }
 
 /**

@@ -13,7 +13,7 @@ import { Sequence } from './sequences.mjs';
 const TURNS = ['TTBR0', 'TTBR1', 'rights', 'TTBR0', 'TTBR1', 'AT', 'TTBR0', 'TTBR1', 'rights', 'MMU off'];
 
 /** Of cases with the guest's page in a half, as many keep the TLB. */
-const SEQUENCES = 0.25;
+const SEQUENCES = 0.35;
 
 /** Turns that are for rights. */
 const RIGHTS = TURNS.flatMap((mode, turn) => (mode === 'rights' ? [turn] : []));

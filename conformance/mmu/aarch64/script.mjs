@@ -4,7 +4,7 @@
 
 import { pokeCount, ScriptWriter } from '../script-writer.mjs';
 import { ANSWER, ANSWER_BYTES, LAYOUT, SCRIPT, SNAPSHOT } from './layout.mjs';
-import { AT_NAMES } from './operations.mjs';
+import { AT_NAMES, isAccess } from './operations.mjs';
 
 /** @typedef {import('./operations.mjs').Access} Access */
 /** @typedef {import('./operations.mjs').Case} Case */
@@ -41,15 +41,25 @@ export const INVALIDATION_NAMES = [
 /** @type {import('../answers.mjs').ResultFormat<Found>} */
 export const RESULT = { bytes: 32, decode: decodeFound };
 
-/** Changed words that the answer to a case has, at most, for each operation: an entry for each of two pages, and two words. */
-const CHANGED_BYTES = 8 * 16;
+/** What the guest tells of a changed entry or word, and of its neighbour. */
+const CHANGED_BYTES = 32;
+
+/**
+ * What the answer to an operation may need: its result, and changed words; an access changes two of each in two pages.
+ *
+ * @param {Operation} operation
+ */
+function answerBytes(operation) {
+  const changes = isAccess(operation) ? 4 : operation.kind === 'at' || operation.kind === 'store' ? 1 : 0;
+  return RESULT.bytes + changes * CHANGED_BYTES;
+}
 
 /** @param {readonly Case[]} cases */
 export function encodeScript(cases) {
-  const operations = cases.reduce((sum, each) => sum + each.operations.length, 0);
+  const all = cases.flatMap((each) => each.operations);
   const peeks = cases.reduce((sum, each) => sum + each.written.length, 0);
-  const bytes = cases.length * HEADER_BYTES + operations * OPERATION_BYTES + peeks * 4;
-  const answer = cases.length * 16 + operations * (RESULT.bytes + CHANGED_BYTES) + peeks * 8;
+  const bytes = cases.length * HEADER_BYTES + all.length * OPERATION_BYTES + peeks * 4;
+  const answer = cases.length * 16 + all.reduce((sum, each) => sum + answerBytes(each), 0) + peeks * 8;
   const script = new ScriptWriter(LAYOUT, SNAPSHOT, bytes, cases);
   if (script.view.byteLength > ANSWER - SCRIPT || answer > ANSWER_BYTES) {
     throw new Error(

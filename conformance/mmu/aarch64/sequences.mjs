@@ -7,6 +7,7 @@
 // See Arm Architecture Reference Manual (DDI 0487, issue L), chapter D8, sections "Translation Lookaside Buffers", "Using
 // break-before-make when updating translation table entries", and "TLB maintenance instructions".
 
+import { mayBeCached, uses as usesEntry } from '../cacheable.mjs';
 import { hotPage, randomControl, randomManner, randomOffset } from './accesses.mjs';
 import { halfOf, isSizeValid, isUpper, levelShift, SCTLR_WXN, TCR_A1, TCR_AS, TCR_BITS } from './control.mjs';
 import { LAYOUT } from './layout.mjs';
@@ -45,10 +46,10 @@ import { randomTables } from './tables.mjs';
  * @typedef {{ page: bigint, context: Context, walk: Walk }} Seen
  */
 
-const ACCESSES = 24;
+const ACCESSES = 30;
 const STEPS = 400;
-const MAX_PAGES = 5;
-const MAX_OPERATIONS = 120;
+const MAX_PAGES = 4;
+const MAX_OPERATIONS = 140;
 
 /** In leaves: what may change in place, without break-before-make. */
 const RIGHTS = [USER, READ_ONLY, READ_ONLY, PXN, UXN, DIRTY_MODIFIER];
@@ -58,10 +59,6 @@ const HARMLESS = 15n << 55n;
 
 /** Makes one case. */
 export class Sequence {
-  /** @type {Operation[]} */
-  operations = [];
-  /** @type {(Prediction | undefined)[]} */
-  predictions = [];
   accesses = 0;
 
   /**
@@ -81,8 +78,7 @@ export class Sequence {
     this.contexts = this.makeContexts();
     this.context = this.contexts[0];
     this.control[this.switched] = this.registerOf(this.context);
-    this.words = new Map(this.tables.memory.words);
-    this.stage = new Stage({ ...this.control }, this.tables, { editsTables: false });
+    this.stage = new Stage(this.control, this.tables, { editsTables: false });
     this.pages = this.choosePages();
   }
 
@@ -91,22 +87,10 @@ export class Sequence {
    * @returns {Case}
    */
   make(number) {
-    for (let i = 0; i < STEPS && this.accesses < ACCESSES && this.operations.length < MAX_OPERATIONS; i++)
+    const { stage } = this;
+    for (let i = 0; i < STEPS && this.accesses < ACCESSES && stage.operations.length < MAX_OPERATIONS; i++)
       this.step();
-    const { mode, control, tables, words, operations, predictions, stage } = this;
-    const written = [...stage.written];
-    return {
-      number,
-      mode,
-      control,
-      stubs: tables.stubs,
-      arenaFrames: tables.arenaFrames,
-      words,
-      operations,
-      predictions,
-      written,
-      loose: stage.loose.at,
-    };
+    return stage.finish(number, this.mode);
   }
 
   step() {
@@ -150,7 +134,7 @@ export class Sequence {
     if (random.chance(0.25)) return this.recycleAsid();
     const before = this.seen();
     this.context = random.pick(this.contexts);
-    this.setRegister(this.switched, this.registerOf(this.context));
+    this.stage.setRegister(this.switched, this.registerOf(this.context));
     // What was global in one of them may be otherwise in another.
     for (const { page, walk } of before) {
       if (walk.end === 'leaf' && walk.global)
@@ -165,7 +149,7 @@ export class Sequence {
     const before = this.seen();
     const [first, second] = this.contexts;
     [first.root, second.root] = [second.root, first.root];
-    this.setRegister(this.switched, this.registerOf(this.context));
+    this.stage.setRegister(this.switched, this.registerOf(this.context));
     if (random.chance(0.5)) return this.invalidateAll();
     for (const { asid } of this.contexts) this.tlbi('ASIDE1', asid << 48n);
     for (const { page, walk } of before) {
@@ -209,15 +193,6 @@ export class Sequence {
 
   // --- Operations -------------------------------------------------------------------------------
 
-  /**
-   * @param {Operation} operation
-   * @param {Prediction} [prediction]
-   */
-  add(operation, prediction) {
-    this.operations.push(operation);
-    this.predictions.push(prediction);
-  }
-
   access() {
     const { random } = this;
     if (this.pages.length === 0) return;
@@ -229,28 +204,7 @@ export class Sequence {
         ? random.below(256) * 16
         : inPage(randomOffset(random, manner.kind === 'at' ? 1 : manner.bytes));
     const operation = { ...manner, address: page + BigInt(offset), flush: false };
-    const prediction = this.stage.attempt(operation);
-    if (prediction === undefined) return;
-    this.accesses++;
-    this.add(operation, prediction);
-  }
-
-  /**
-   * @param {bigint} address - of an entry
-   * @param {bigint} value
-   */
-  store(address, value) {
-    this.add({ kind: 'store', address, value });
-    this.stage.write(address, 8, value);
-  }
-
-  /**
-   * @param {import('./control.mjs').RegisterName} name
-   * @param {bigint} value
-   */
-  setRegister(name, value) {
-    this.add({ kind: 'register', name, value });
-    this.stage.control = { ...this.stage.control, [name]: value };
+    if (this.stage.attempt(operation)) this.accesses++;
   }
 
   // --- Edits ------------------------------------------------------------------------------------
@@ -264,7 +218,7 @@ export class Sequence {
     const index = random.chance(0.6) ? entries.length - 1 : random.below(entries.length);
     const { address, value, level } = entries[index];
     if (!LAYOUT.isArenaByte(Number(address)) || stage.isGuarded(Number(address))) return; // below 2^48
-    const uses = this.seen().filter(({ walk }) => walk.entries.some((entry) => entry.address === address));
+    const uses = this.seen().filter(({ walk }) => usesEntry(walk, address));
     const stale = uses.filter(({ walk }) => mayBeCached(walk, address));
     const levels = new Set(
       uses
@@ -278,17 +232,17 @@ export class Sequence {
       const next = this.changedRights(value);
       // Hardware may have set AF without that it is known here.
       const isOpen = stage.loose.has(Number(address)); // below 2^48
-      this.store(address, next);
+      stage.store(address, next);
       if (((next ^ value) & ~HARMLESS) !== 0n || isOpen) this.invalidate(stale, true);
       return;
     }
     const { granule } = halfOf(stage.control, isUpper(page));
     const next = random.chance(0.2) ? value & ~VALID : this.tables.randomEntry(granule, level);
     if (stale.length > 0) {
-      this.store(address, random.chance(0.5) ? 0n : value & ~VALID);
+      stage.store(address, random.chance(0.5) ? 0n : value & ~VALID);
       this.invalidate(stale, isLeaf);
     }
-    if (stale.length === 0 || (next & VALID) !== 0n) this.store(address, next);
+    if (stale.length === 0 || (next & VALID) !== 0n) stage.store(address, next);
   }
 
   /** @param {bigint} value - of a leaf */
@@ -313,7 +267,7 @@ export class Sequence {
    * @param {bigint} [operand]
    */
   tlbi(name, operand = 0n) {
-    this.add({ kind: 'tlbi', name: name + this.random.pick(['', 'IS', 'OS']), operand });
+    this.stage.add({ kind: 'tlbi', name: name + this.random.pick(['', 'IS', 'OS']), operand });
   }
 
   invalidateAll() {
@@ -365,7 +319,8 @@ export class Sequence {
     const number = BigInt.asIntN(37, page >> BigInt(granule.shift));
     const before = BigInt(random.below(count));
     // In the same half.
-    const first = number >= 0n && number < before ? 0n : number - before;
+    const least = number < 0n ? -1n << 36n : 0n;
+    const first = number - before < least ? least : number - before;
     return (
       (granule.tlbiCode << 46n) | (BigInt(scale) << 44n) | (BigInt(num) << 39n) | (first & ((1n << 37n) - 1n))
     );
@@ -378,7 +333,7 @@ export class Sequence {
       return this.invalidatePage({ page, context: random.pick(this.contexts) }, 1 + random.below(3));
     const name = random.pick(INVALIDATION_NAMES);
     const operand = name.startsWith('R') ? this.rangeWith(random.bits(64)) : random.bits(48);
-    return this.add({ kind: 'tlbi', name, operand: (random.bits(this.asidBits) << 48n) | operand });
+    return this.stage.add({ kind: 'tlbi', name, operand: (random.bits(this.asidBits) << 48n) | operand });
   }
 
   // --- Registers --------------------------------------------------------------------------------
@@ -391,30 +346,19 @@ export class Sequence {
     const which = random.below(2);
     switch (random.below(4)) {
       case 0:
-        this.setRegister('sctlr', sctlr ^ SCTLR_WXN);
+        this.stage.setRegister('sctlr', sctlr ^ SCTLR_WXN);
         break;
       case 1:
-        this.setRegister('tcr', tcr ^ TCR_BITS.hpd[which]);
+        this.stage.setRegister('tcr', tcr ^ TCR_BITS.hpd[which]);
         break;
       case 2:
-        this.setRegister('tcr', tcr ^ random.pick([TCR_BITS.e0pd[other], TCR_BITS.epd[other]]));
+        this.stage.setRegister('tcr', tcr ^ random.pick([TCR_BITS.e0pd[other], TCR_BITS.epd[other]]));
         break;
       default:
-        this.setRegister('mair', ((mair << 8n) & ((1n << 64n) - 1n)) | (mair >> 56n));
+        this.stage.setRegister('mair', ((mair << 8n) & ((1n << 64n) - 1n)) | (mair >> 56n));
     }
     this.invalidateAll();
   }
-}
-
-/**
- * Whether something made from an entry may be cached for a walk: not if the entry is what ended it.
- *
- * @param {Walk} walk
- * @param {bigint} address - of the entry
- */
-function mayBeCached(walk, address) {
-  const passed = walk.end === 'leaf' ? walk.entries : walk.entries.slice(0, -1);
-  return passed.some((entry) => entry.address === address);
 }
 
 /** @param {number} offset - that may be too near to the end of a page for some access */

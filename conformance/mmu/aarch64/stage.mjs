@@ -23,24 +23,53 @@ const AP2 = Number(READ_ONLY);
 
 /** Memory and registers as they are after the operations so far. */
 export class Stage {
+  /** @type {import('./operations.mjs').Operation[]} */
+  operations = [];
+  /** @type {(Prediction | undefined)[]} */
+  predictions = [];
+  loose = new LooseBits();
+  /**
+   * Addresses of 8-byte words in pages that were written.
+   *
+   * @type {Set<number>}
+   */
+  written = new Set();
+
   /**
    * @param {Control} control
    * @param {import('./tables.mjs').StagedTables} tables
    * @param {{ editsTables: boolean }} options - whether accesses may write to tables
    */
   constructor(control, tables, { editsTables }) {
-    this.control = control;
+    this.tables = tables;
+    this.initial = { control, words: new Map(tables.memory.words) };
+    this.control = { ...control };
     this.memory = tables.memory;
-    this.guarded = tables.guarded;
     this.arenaEnd = LAYOUT.arena + tables.arenaFrames * 4096;
     this.editsTables = editsTables;
-    this.loose = new LooseBits();
-    /**
-     * Addresses of 8-byte words in pages that were written.
-     *
-     * @type {Set<number>}
-     */
-    this.written = new Set();
+  }
+
+  /**
+   * What was made.
+   *
+   * @param {number} number
+   * @param {import('./operations.mjs').Mode} mode
+   * @returns {import('./operations.mjs').Case}
+   */
+  finish(number, mode) {
+    const { operations, predictions, initial, tables, written, loose } = this;
+    const { stubs, arenaFrames } = tables;
+    return {
+      number,
+      mode,
+      ...initial,
+      stubs,
+      arenaFrames,
+      operations,
+      predictions,
+      written: [...written],
+      loose: loose.at,
+    };
   }
 
   /** @type {import('./reference.mjs').Read} */
@@ -55,13 +84,43 @@ export class Stage {
    * Does an operation, if it is one that can be compared and leaves the guest alive.
    *
    * @param {Access | Translate} operation
-   * @returns {Prediction | undefined} nothing if it is not
+   * @returns {boolean} whether it is
    */
   attempt(operation) {
     const prediction = predict(this.read, this.control, operation);
-    if (!this.isComparable(operation, prediction)) return undefined;
+    if (!this.isComparable(operation, prediction)) return false;
     this.note(operation, prediction);
-    return prediction;
+    this.add(operation, prediction);
+    return true;
+  }
+
+  /**
+   * @param {import('./operations.mjs').Operation} operation
+   * @param {Prediction} [prediction]
+   */
+  add(operation, prediction) {
+    this.operations.push(operation);
+    this.predictions.push(prediction);
+  }
+
+  /**
+   * A store to a table, by the guest's own code.
+   *
+   * @param {bigint} address - physical; of an entry
+   * @param {bigint} value
+   */
+  store(address, value) {
+    this.add({ kind: 'store', address, value });
+    this.write(address, 8, value);
+  }
+
+  /**
+   * @param {import('./control.mjs').RegisterName} name
+   * @param {bigint} value
+   */
+  setRegister(name, value) {
+    this.add({ kind: 'register', name, value });
+    this.control[name] = value;
   }
 
   /**
@@ -126,7 +185,7 @@ export class Stage {
 
   /** @param {number} address - of a byte */
   isGuarded(address) {
-    return this.guarded.has(address - (address % 8));
+    return this.tables.guarded.has(address - (address % 8));
   }
 
   /**

@@ -130,14 +130,7 @@ export function referenceSubject() {
       // Two pages of one access may use the same entry, and each changes it in the same way.
       for (const { address, value } of portions.flatMap(({ updates }) => updates))
         memory.write(address, 8, value);
-      let value = 0n;
-      let shift = 0n;
-      for (const { walk, bytes } of portions) {
-        if (operation.kind === 'write') memory.write(walk.address, bytes, operation.value >> shift);
-        else value |= memory.read(walk.address, bytes) << shift;
-        shift += BigInt(bytes * 8);
-      }
-      return { kind: 'done', value };
+      return { kind: 'done', value: memory.transfer(operation, portions) };
     },
     word: (address) => Number(memory.read(BigInt(address), 4)), // 32 bits
     tableWords: () => memory.tableWords(),

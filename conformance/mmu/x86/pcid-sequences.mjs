@@ -6,9 +6,10 @@
 // See Intel SDM vol. 3A (order 253668), sections "Process-Context Identifiers (PCIDs)" and "Operations that Invalidate TLBs
 // and Paging-Structure Caches", and vol. 2A, "INVPCID".
 
+import { mayBeCached } from '../cacheable.mjs';
 import { CR4_PCIDE, CR4_PGE } from './control.mjs';
 import { walkTables } from './reference.mjs';
-import { mayBeCached, Sequence } from './sequences.mjs';
+import { Sequence } from './sequences.mjs';
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./control.mjs').Mode} Mode */

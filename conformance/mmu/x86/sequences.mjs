@@ -6,6 +6,7 @@
 //
 // See Intel SDM vol. 3A (order 253668), section "Invalidation of TLBs and Paging-Structure Caches".
 
+import { mayBeCached, uses } from '../cacheable.mjs';
 import { hotPage, makeCanonical, randomControl, randomCr3Flags, randomKeyRights } from './accesses.mjs';
 import {
   CR0_WP,
@@ -400,23 +401,4 @@ export class Sequence {
     this.refusals.set(this.operations.length, 'reserved bit in a PDPTE');
     this.add({ kind: 'cr3', value: root });
   }
-}
-
-/**
- * @param {Walk} walk
- * @param {bigint} address - of an entry
- */
-function uses(walk, address) {
-  return walk.entries.some((entry) => entry.address === address);
-}
-
-/**
- * Whether something made from an entry may be cached for a walk: not if the entry is what ended it.
- *
- * @param {Walk} walk
- * @param {bigint} address - of the entry
- */
-export function mayBeCached(walk, address) {
-  const passed = walk.end === 'leaf' ? walk.entries : walk.entries.slice(0, -1);
-  return passed.some((entry) => entry.address === address);
 }

@@ -156,20 +156,13 @@ export function referenceSubject() {
       }
       const { fault, portions } = predict((pa, bytes) => memory.read(pa, bytes), mode, control, operation);
       if (fault !== undefined) return { kind: 'fault', ...fault };
-      let value = 0n;
-      let shift = 0n;
       for (const { updates } of portions) {
         const size = entryBytes(mode);
         for (const { address, value: set } of updates) {
           memory.write(address, size, memory.read(address, size) | set);
         }
       }
-      for (const { walk, bytes } of portions) {
-        if (operation.kind === 'write') memory.write(walk.address, bytes, operation.value >> shift);
-        else value |= memory.read(walk.address, bytes) << shift;
-        shift += BigInt(bytes * 8);
-      }
-      return { kind: 'done', value };
+      return { kind: 'done', value: memory.transfer(operation, portions) };
     },
     word: (address) => Number(memory.read(BigInt(address), 4)), // 32 bits
     tableWords: () => memory.tableWords(),
