@@ -59,7 +59,7 @@
 	operation .req x22
 	operations_end .req x23
 	origin .req x24                  // where the exception is expected
-	size_at .req x25                 // in the answer
+	size_at .req x25                 // in the answer of a case whose operations are being done, or 0
 	arena .req x26
 	arena_end .req x27
 	snapshot .req x28
@@ -170,6 +170,7 @@ start:
 	msr hcr_el2, x0
 	isb
 	set x20, ANSWER                  // answer
+	mov size_at, #0
 	put_mark 0x31425754              // "TWB1"
 
 	set x19, SCRIPT                  // script
@@ -205,9 +206,11 @@ shut_down:
 	smc #0
 	b .
 
-// An exception of EL2 itself, or no script: the answer says which.
+// An exception of EL2 itself, or no script: the answer says which, in place of that of the case that is not complete.
 panic:
-	put_mark 0x494e4150              // "PANI"
+	cbz size_at, 1f
+	sub answer, size_at, #8
+1:	put_mark 0x494e4150              // "PANI"
 	mov w0, #0
 	put w0
 	mrs x0, esr_el2
@@ -347,6 +350,7 @@ report:
 	sub x0, answer, size_at
 	sub x0, x0, #4
 	str w0, [size_at]
+	mov size_at, #0
 	mov x1, arena
 	mov x2, snapshot
 1:	ldp x3, x4, [x1]
