@@ -13,7 +13,7 @@ import {
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import type { Meaning } from './meaning.ts';
-import type { Done, Remembered, Step } from './origin.ts';
+import type { Done, Remembered, Step, Tag } from './origin.ts';
 import { MAPPED, PageWalk } from './page-walk.ts';
 import type { EntryChange, EntryWrite, Invalidation, Stale } from './report.ts';
 
@@ -153,7 +153,7 @@ export class Comparison {
   }
 
   /** The write that made an entry what it is; `undefined` if that was another one, which was not seen. */
-  private writeOf(place: number, low: number, high: number, marks: number): EntryWrite | undefined {
+  writeOf(place: number, low: number, high: number, marks: number): EntryWrite | undefined {
     const last = this.writes.get(place);
     return last !== undefined && ((last.low ^ low) & ~marks) === 0 && last.high === high
       ? last.write
@@ -186,10 +186,11 @@ export class Comparison {
     return origin.root.frame === root.frame && origin.root.word === root.word;
   }
 
-  private doneSince(entry: Remembered, order: number): Invalidation[] {
+  /** What was invalidated since, and why that has left something. */
+  doneSince(tag: Tag, order: number): Invalidation[] {
     return this.done
       .filter((each) => each.order > order)
-      .map(({ order: when, instruction, left }) => ({ order: when, instruction, left: left(entry) }));
+      .map(({ order: when, instruction, left }) => ({ order: when, instruction, left: left(tag, order) }));
   }
 
   /** Index of an entry's low word in memory. */

@@ -5,7 +5,7 @@ import type { Overwritten } from './access-port.ts';
 import { Comparison } from './comparison.ts';
 import type { Lookaside } from './lookaside.ts';
 import type { Meaning } from './meaning.ts';
-import type { Origin, Remembered, Step } from './origin.ts';
+import type { Done, Origin, Remembered, Step } from './origin.ts';
 import type { PageWalk } from './page-walk.ts';
 import { freedMessage, type Report, reusedMessage, type Stale, staleMessage } from './report.ts';
 import { NONE, type TranslationCache } from './translation-cache.ts';
@@ -190,7 +190,7 @@ export abstract class Detector {
       access: { kind, user },
       accessed: address,
       ...stale,
-      message: staleMessage({ kind, user }, address, stale),
+      message: staleMessage(this.textOf(access), address, stale),
     });
   }
 
@@ -214,7 +214,8 @@ export abstract class Detector {
       const { kind, user } = ACCESSES[access];
       const address = joinHalves(low, high);
       const by = depth > walk.start ? 'entry' : depth === 0 ? 'root' : 'remembered';
-      const message = freedMessage({ kind, user }, address, addressOf(table), by);
+      const advice = this.meaning.freedAdvice[by];
+      const message = freedMessage(this.textOf(access), address, addressOf(table), advice);
       const kindOf = { kind, user };
       this.report(freed, {
         kind: 'freed-table-used',
@@ -269,7 +270,7 @@ export abstract class Detector {
   }
 
   /** @internal Something was invalidated. */
-  invalidated(instruction: string, left: (entry: Remembered) => string): void {
+  invalidated(instruction: string, left: Done['left']): void {
     this.order += 1;
     this.compare.done.push({ order: this.order, instruction, left });
     if (this.compare.done.length > MOST_DONE) this.compare.done.shift();
@@ -329,6 +330,12 @@ export abstract class Detector {
       bits: cache.bitsOf(at),
       origin,
     };
+  }
+
+  /** An access in words. */
+  private textOf(access: number): string {
+    const { kind, user } = ACCESSES[access];
+    return `${this.meaning.privileges[user ? 0 : 1]} ${kind}`;
   }
 
   /** @internal The lines of a stack trace, if they are kept. */

@@ -8,6 +8,7 @@ export {
 } from '../format/index.ts';
 export { type Aarch64AccessOptions, Aarch64Cpu } from './aarch64/aarch64-cpu.ts';
 export type { Aarch64CpuOptions, Aarch64System, AtOperation } from './aarch64/aarch64-system.ts';
+export type { Aarch64Detector } from './aarch64/detector.ts';
 export type { Detector, DetectorOptions } from './detector.ts';
 export {
   type Aarch64Fault,
@@ -19,6 +20,9 @@ export {
   type X86Fault,
 } from './outcome.ts';
 export {
+  type BreakBeforeMake,
+  type BreakStep,
+  type ContiguousGroup,
   type EntryChange,
   type EntryWrite,
   type Invalidation,

@@ -6,6 +6,10 @@ import type { PageWalk } from './page-walk.ts';
 export interface Meaning {
   /** The processor's class, for messages. */
   readonly processor: string;
+  /** What a user access is called, and what another. */
+  readonly privileges: readonly [user: string, supervisor: string];
+  /** What should have been done before a table was freed, by what still leads to it. */
+  readonly freedAdvice: Readonly<Record<'root' | 'entry' | 'remembered', string>>;
   /** The address space that is current. */
   readonly space: number;
   /** The space of global translations. */

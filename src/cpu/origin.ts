@@ -20,14 +20,20 @@ export interface Origin {
   readonly order: number;
 }
 
-/** An entry of the TLB, or of the paging-structure caches. */
-export interface Remembered {
+/** By what invalidations tell things remembered apart. */
+export interface Tag {
   readonly isPage: boolean;
+  /** PCID or ASID, or the space of global translations. */
   readonly space: number;
   /** `log2` of the 4-KiB pages that it spans. */
   readonly order: number;
+  // The first address.
   readonly high: number;
   readonly low: number;
+}
+
+/** An entry of the TLB, or of the caches of entries that lead to tables. */
+export interface Remembered extends Tag {
   readonly frame: number;
   readonly bits: number;
   readonly origin: Origin;
@@ -37,5 +43,10 @@ export interface Remembered {
 export interface Done {
   readonly order: number;
   readonly instruction: string;
-  readonly left: (entry: Remembered) => string;
+  /**
+   * Why it has left something.
+   *
+   * @param since - when that changed which made it out of date, as far as it is known
+   */
+  readonly left: (tag: Tag, since: number) => string;
 }

@@ -77,7 +77,7 @@ export type Report =
       readonly address: bigint;
       /** Physical byte address of the table. */
       readonly table: bigint;
-      /** What still leads to it: CR3, an entry in memory, or one that the processor remembers. */
+      /** What still leads to it: the root register, an entry in memory, or one that the processor remembers. */
       readonly by: 'root' | 'entry' | 'remembered';
       readonly message: string;
     }
@@ -99,33 +99,76 @@ export type Report =
       /** What changed together with the page size. */
       readonly what: string;
       readonly message: string;
-    };
+    }
+  /** AArch64: an entry was made while another one may still be cached that must not be cached together with it. */
+  | ({ readonly kind: 'break-before-make'; readonly message: string } & BreakBeforeMake)
+  /** AArch64: the valid entries of a contiguous group do not all go together. */
+  | ({ readonly kind: 'contiguous-group'; readonly message: string } & ContiguousGroup);
+
+/** An entry at one time. */
+export interface BreakStep {
+  /** The manual's name of the entry: `L3 descriptor`. */
+  readonly entry: string;
+  /** Physical byte address of the entry. */
+  readonly address: bigint;
+  readonly value: bigint;
+}
+
+/** A change without break-before-make, or with only a part of it. */
+export interface BreakBeforeMake {
+  /** First virtual byte address that the entry maps. */
+  readonly address: bigint;
+  /** What must not be cached together. */
+  readonly rule: string;
+  /** The same in words, with the manual's section. */
+  readonly reason: string;
+  /** The entry that was made: what it was just before, and what it is. The same if a register made it count. */
+  readonly change: EntryChange;
+  /** The entry that a TLB may still hold: the same one before, or one above or below it. */
+  readonly cached: BreakStep;
+  /** First virtual byte address that it maps. */
+  readonly cachedAddress: bigint;
+  /** `log2` of the bytes that it maps. */
+  readonly shift: number;
+  /** The ASID that it belongs to; `undefined` if it is global. */
+  readonly space: number | undefined;
+  /** What should have been done. */
+  readonly due: string;
+  /** What was done since it went out of the tables. */
+  readonly done: readonly Invalidation[];
+}
+
+/** Two members of a contiguous group that do not go together. */
+export interface ContiguousGroup {
+  /** First virtual byte address that the entry maps. */
+  readonly address: bigint;
+  readonly change: EntryChange;
+  /** The other one. */
+  readonly other: BreakStep;
+}
 
 /** Invalidations that a message shows. */
 const MOST_LINES = 8;
 
-/** The message of a stale translation in use. */
-export function staleMessage(access: Access, address: bigint, stale: Stale): string {
-  return [
-    `${whose(access)} of ${hex64(address)} used a translation that is out of date`,
-    ...staleLines(stale),
-  ].join('\n');
+/**
+ * The message of a stale translation in use.
+ *
+ * @param access - in words: `user read`
+ */
+export function staleMessage(access: string, address: bigint, stale: Stale): string {
+  return [`${access} of ${hex64(address)} used a translation that is out of date`, ...staleLines(stale)].join(
+    '\n',
+  );
 }
 
-/** The message of a table that was used after it was freed. */
-export function freedMessage(
-  access: Access,
-  address: bigint,
-  table: bigint,
-  by: 'root' | 'entry' | 'remembered',
-): string {
-  const advice = {
-    root: 'it is the root in CR3: load another one before the table is freed',
-    entry: 'an entry above still points to it: clear it before the table is freed',
-    remembered:
-      'the processor still remembers it: invalidate it (MOV to CR3, or INVLPG for each page below) before it is freed',
-  }[by];
-  return `${whose(access)} of ${hex64(address)} went through the table at ${hex64(table)}, which was freed\n  ${advice}`;
+/**
+ * The message of a table that was used after it was freed.
+ *
+ * @param access - in words: `user read`
+ * @param advice - what should have been done
+ */
+export function freedMessage(access: string, address: bigint, table: bigint, advice: string): string {
+  return `${access} of ${hex64(address)} went through the table at ${hex64(table)}, which was freed\n  ${advice}`;
 }
 
 /** The message of a frame that is used anew too early. */
@@ -145,20 +188,51 @@ export function unsafeMessage(change: EntryChange, what: Stale['difference']): s
   ].join('\n');
 }
 
+/** The message of an entry that was made too early. */
+export function breakMessage(found: BreakBeforeMake): string {
+  const { reason, change, cached, cachedAddress, shift, due, done } = found;
+  const isSame = cached.address === change.address && cached.value === change.before;
+  const end = cachedAddress + (1n << BigInt(shift)) - 1n;
+  return [
+    'break-before-make was needed, and was not done',
+    ...(change.before === change.after
+      ? [`  in use now   ${change.entry} at ${hex64(change.address)}, ${hex64(change.after)}`]
+      : changeLines(change)),
+    `  TLB may hold ${isSame ? 'what it was' : `${cached.entry} at ${hex64(cached.address)}, ${hex64(cached.value)}`}, for ${hex64(cachedAddress)} to ${hex64(end)}`,
+    `  rule         ${reason}`,
+    `  was due      ${due}`,
+    `  done since   ${doneText(done)}`,
+  ].join('\n');
+}
+
+/** The message of a contiguous group whose members do not go together. */
+export function groupMessage({ change, other }: ContiguousGroup): string {
+  return [
+    'the entries of a contiguous group do not go together',
+    ...changeLines(change),
+    `  another      ${other.entry} at ${hex64(other.address)}, ${hex64(other.value)}`,
+    '  rule         all valid entries of a group have the Contiguous bit, neighbouring output addresses, and the same attributes (Arm ARM D8.7.1, R_QTRPM)',
+    '  was due      every entry of the group invalid, DSB, a TLBI for each page, DSB, and only then new ones',
+  ].join('\n');
+}
+
 /** What the processor remembers, what the tables say, who changed it, and what should have been done: a line each. */
 export function staleLines(stale: Stale): string[] {
   const { change, due, done } = stale;
-  const indent = ' '.repeat(15);
-  const last = done.slice(-MOST_LINES).map(({ instruction, left }) => `${instruction}: ${left}`);
-  if (done.length > MOST_LINES) last.unshift(`${done.length - MOST_LINES} more, and then`);
-  const list = last.join(`\n${indent}`);
   return [
     `  remembered   ${rememberedText(stale)}`,
     `  the tables   ${tablesText(stale)}`,
     ...(change === undefined ? [] : changeLines(change)),
     `  was due      ${due}`,
-    `  done since   ${list || 'nothing'}`,
+    `  done since   ${doneText(done)}`,
   ];
+}
+
+/** What was invalidated, a line each. */
+function doneText(done: readonly Invalidation[]): string {
+  const last = done.slice(-MOST_LINES).map(({ instruction, left }) => `${instruction}: ${left}`);
+  if (done.length > MOST_LINES) last.unshift(`${done.length - MOST_LINES} more, and then`);
+  return last.join(`\n${' '.repeat(15)}`) || 'nothing';
 }
 
 /** An entry before and after, and what wrote it. */
@@ -170,10 +244,6 @@ function changeLines({ entry, address, before, after, write }: EntryChange): str
       : `  by           a write to ${hex64(write.address)}`,
     ...(write?.trace ?? []).map((line) => `${' '.repeat(15)}${line}`),
   ];
-}
-
-function whose({ kind, user }: Access): string {
-  return `${user ? 'user' : 'supervisor'} ${kind}`;
 }
 
 function rememberedText({ remembered, address, shift, used }: Stale): string {

@@ -143,7 +143,6 @@ export function referenceAarch64Leaf(
   const rootBytes = 8n << BigInt(rootBits);
   const ttbr = half.upper ? control.ttbr1 : control.ttbr0;
   let table = ttbr & ((1n << 48n) - 1n) & ~(rootBytes - 1n);
-  if (g === 16 && rootBytes < 64n) table &= ~63n;
   const oa = outputBits(control);
   const tooHigh = (address: bigint) => address >> BigInt(oa) !== 0n;
   // 7: the root.

@@ -10,10 +10,12 @@ import {
 } from '../../format/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { AccessPort } from '../access-port.ts';
+import type { DetectorOptions } from '../detector.ts';
 import { checkPolicy } from '../mmu-policy.ts';
 import type { Aarch64Fault } from '../outcome.ts';
 import { checkRegister } from '../register-value.ts';
 import { Aarch64State, type Registers } from './control-state.ts';
+import type { Aarch64Detector } from './detector.ts';
 import { Aarch64Mmu } from './mmu.ts';
 import { decodeTlbi } from './tlbi.ts';
 
@@ -28,6 +30,8 @@ export interface Aarch64CpuOptions {
    * afresh.
    */
   readonly caching?: 'all' | 'none' | number;
+  /** Whether a detector watches for unsafe use of the tables, and how much it keeps; by default none does. */
+  readonly detector?: boolean | DetectorOptions;
 }
 
 /** AT instructions of the EL1&0 regime. */
@@ -56,6 +60,8 @@ const OTHERS = ['ESR_EL1', 'FAR_EL1', 'PAR_EL1'] as const;
 
 /** Barriers that wait for everything, TLBI instructions too; those for loads or stores alone do not. */
 const DSB_OF_ALL = /^DSB( (SY|ISH|OSH|NSH))?$/;
+/** Barriers that wait for stores, and for nothing else. */
+const DSB_OF_STORES = /^DSB (ST|ISHST|OSHST|NSHST)$/;
 const BARRIER = /^((DSB|DMB)( (SY|ISH|OSH|NSH|ST|LD|ISHST|ISHLD|OSHST|OSHLD|NSHST|NSHLD))?|ISB( SY)?)$/;
 
 // PAR_EL1.
@@ -69,8 +75,8 @@ const NON_CACHEABLE = [0x40, 0x44];
 /** The registers of a processor, and the instructions that write them, invalidate what it remembers, and ask for translations. */
 export abstract class Aarch64System<Options = unknown> extends AccessPort<Options, Aarch64Fault> {
   override readonly memory: PhysicalMemory;
-  /** @internal */
-  override readonly detector = undefined;
+  /** Reports unsafe use of the tables, if that was asked for. */
+  override readonly detector: Aarch64Detector | undefined;
   /** @internal */
   protected readonly state: Aarch64State;
   /** @internal */
@@ -89,11 +95,13 @@ export abstract class Aarch64System<Options = unknown> extends AccessPort<Option
    */
   constructor(memory: PhysicalMemory, registers: KnownAarch64Control = {}, options: Aarch64CpuOptions = {}) {
     super();
-    const { caching = 'all' } = options;
-    checkPolicy('Aarch64Cpu', memory, caching, false);
+    const { caching = 'all', detector = false } = options;
+    checkPolicy('Aarch64Cpu', memory, caching, detector !== false);
     this.memory = memory;
     this.state = new Aarch64State(registers);
-    this.mmu = new Aarch64Mmu(memory, this.state, { caching, accessedDirty: true, detector: undefined });
+    const watching = detector === true ? {} : detector === false ? undefined : detector;
+    this.mmu = new Aarch64Mmu(memory, this.state, { caching, accessedDirty: true, detector: watching });
+    this.detector = this.mmu.detector;
     this.mmu.excused = !this.state.registers.pan;
   }
 
@@ -222,8 +230,10 @@ export abstract class Aarch64System<Options = unknown> extends AccessPort<Option
   }
 
   private adopt(next: Registers): void {
+    this.detector?.check();
     this.state.adopt(next);
     this.mmu.renewFront();
+    this.detector?.check();
   }
 
   // ---- instructions
@@ -253,7 +263,9 @@ export abstract class Aarch64System<Options = unknown> extends AccessPort<Option
     if (!BARRIER.test(kind)) {
       throw new PageTableError('BAD_ARGUMENT', `barrier: ${kind}; expected DSB, DMB or ISB, such as DSB ISH`);
     }
-    if (DSB_OF_ALL.test(kind)) this.mmu.complete();
+    const isFull = DSB_OF_ALL.test(kind);
+    if (isFull || DSB_OF_STORES.test(kind)) this.detector?.barrier(kind, isFull);
+    if (isFull) this.mmu.complete();
   }
 
   /**

@@ -17,6 +17,7 @@ import type { MmuPolicy } from '../mmu-policy.ts';
 import { MAPPED, PageWalk } from '../page-walk.ts';
 import { MOST_ENTRIES, NONE } from '../translation-cache.ts';
 import { type Aarch64State, depthBelow, type HalfState, isInHalf, untaggedHigh } from './control-state.ts';
+import { Aarch64Detector } from './detector.ts';
 import { Aarch64Failure, type Cause, type Source } from './failure.ts';
 import * as remembered from './remembered.ts';
 import { covers, type TlbInvalidation } from './tlbi.ts';
@@ -60,11 +61,15 @@ export class Aarch64Mmu extends Front {
   /** Whether anything is remembered. */
   private readonly remembers: boolean;
   private readonly known: Lookaside;
+  /** Watches, if that was asked for. */
+  readonly detector: Aarch64Detector | undefined;
   private readonly walk = new PageWalk();
   /** Spaces in which there may be something. */
   private readonly spaces = new Set<number>();
   private pending: TlbInvalidation[] = [];
   private evictions = 0;
+  /** What the last walk has added to the TLB. */
+  private remembered = NONE;
   /** What is remembered besides the frame to which the last translation came; {@link FLAT} where addresses are physical. */
   private bits = FLAT;
   /** Whether the translation is for an AT instruction: it reports no alignment, and makes nothing dirty. */
@@ -78,6 +83,7 @@ export class Aarch64Mmu extends Front {
     this.failed = new Aarch64Failure(state, this.walk);
     this.remembers = caching !== 'none';
     this.known = new Lookaside(state, ASIDS, typeof caching === 'number' ? caching : MOST_ENTRIES);
+    this.detector = detector && new Aarch64Detector(memory, state, this.known, detector);
     this.excused = true;
   }
 
@@ -93,6 +99,7 @@ export class Aarch64Mmu extends Front {
     misaligned: boolean,
   ): boolean {
     const { state } = this;
+    this.detector?.refuseReentry();
     const kind = access >= KINDS ? access - KINDS : access;
     if (misaligned) {
       if (kind === KIND_FETCH) return this.abort(high, low, access, STATUS_ALIGNMENT, 'PC');
@@ -125,6 +132,7 @@ export class Aarch64Mmu extends Front {
       if (kind !== KIND_WRITE || (bits & DIRTY) !== 0 || this.isQuestion) {
         this.bits = bits;
         this.frame = pages.frameOf(at) + ((low >>> 12) & ((1 << order) - 1));
+        if (!this.isQuestion) this.detector?.used(at, plain, low, access, excused);
         return true;
       }
       if (order > 0) this.renewFront();
@@ -132,7 +140,13 @@ export class Aarch64Mmu extends Front {
     }
     if (half.walksDisabled) return this.abort(high, low, access, TRANSLATION, 'walks disabled');
     if (half.isRootTooHigh) return this.abort(high, low, access, ADDRESS_SIZE, 'root');
-    return this.translateByWalk(half, plain, high, low, access, excused, misaligned);
+    this.remembered = NONE;
+    const isDone = this.translateByWalk(half, plain, high, low, access, excused, misaligned);
+    const { detector } = this;
+    if (detector === undefined) return isDone;
+    detector.walked(this.walk, plain, low, access);
+    if (isDone && !this.isQuestion) detector.used(this.remembered, plain, low, access, excused);
+    return isDone;
   }
 
   /**
@@ -169,6 +183,7 @@ export class Aarch64Mmu extends Front {
   /** A TLBI instruction; it is sure to be done at the next {@link complete}. */
   invalidate(invalidation: TlbInvalidation): void {
     if (!this.remembers) return;
+    this.detector?.tlbi(invalidation);
     this.pending.push(invalidation);
     if (this.pending.length > MOST_PENDING) this.complete();
   }
@@ -185,21 +200,27 @@ export class Aarch64Mmu extends Front {
     const { known } = this;
     const { scope, asid, first, end } = invalidation;
     if (scope === 'nothing') return;
+    if (
+      scope === 'addresses' &&
+      end - first === 1 &&
+      (asid !== undefined || this.spaces.size <= MOST_SPACES)
+    ) {
+      const high = (first * 2 ** -20) | 0;
+      const low = (first % 2 ** 20) << 12;
+      let isLarge = this.dropAddress(invalidation, GLOBAL, high, low);
+      for (const space of asid === undefined ? this.spaces : [asid]) {
+        if (this.dropAddress(invalidation, space, high, low)) isLarge = true;
+      }
+      if (isLarge) this.renewFront();
+      else this.clearFront(low);
+      return;
+    }
     if (scope === 'all') {
       known.dropSpaces();
       known.dropGlobals();
       this.spaces.clear();
     } else if (scope === 'asid') {
-      if (asid !== undefined) {
-        known.dropSpace(asid);
-        this.spaces.delete(asid);
-      }
-    } else if (end - first === 1 && (asid !== undefined || this.spaces.size <= MOST_SPACES)) {
-      const high = (first * 2 ** -20) | 0;
-      const low = (first % 2 ** 20) << 12;
-      for (const space of asid === undefined ? this.spaces : [asid])
-        this.dropAddress(invalidation, space, high, low);
-      this.dropAddress(invalidation, GLOBAL, high, low);
+      if (asid !== undefined) known.dropSpace(asid);
     } else {
       this.dropMatching(invalidation, known.pages, true);
       if (!invalidation.lastLevelOnly) this.dropMatching(invalidation, known.tables, false);
@@ -207,18 +228,25 @@ export class Aarch64Mmu extends Front {
     this.renewFront();
   }
 
-  /** Forgets what an invalidation of one address covers in one space. */
-  private dropAddress(invalidation: TlbInvalidation, space: number, high: number, low: number): void {
+  /**
+   * Forgets what an invalidation of one address covers in one space.
+   *
+   * @returns whether something larger than 4 KiB was forgotten
+   */
+  private dropAddress(invalidation: TlbInvalidation, space: number, high: number, low: number): boolean {
     const { pages, tables } = this.known;
     const { first } = invalidation;
-    const caches = space === GLOBAL || invalidation.lastLevelOnly ? [pages] : [pages, tables];
-    for (const cache of caches) {
+    let isLarge = false;
+    for (const cache of space === GLOBAL || invalidation.lastLevelOnly ? [pages] : [pages, tables]) {
       const isPage = cache === pages;
       for (const order of isPage ? this.state.pageOrders : this.state.tableOrders) {
         const at = cache.has(order) ? cache.find(order, space, high, low) : NONE;
-        if (at !== NONE && covers(invalidation, { isPage, space, order, first })) cache.drop(at);
+        if (at === NONE || !covers(invalidation, { isPage, space, order, first })) continue;
+        cache.drop(at);
+        if (isPage && order > 0) isLarge = true;
       }
     }
+    return isLarge;
   }
 
   /** Forgets what an invalidation covers, whatever it is. */
@@ -331,14 +359,20 @@ export class Aarch64Mmu extends Front {
 
   /** Remembers what the walk has found. */
   private remember(half: HalfState, high: number, low: number, order: number): void {
-    const { walk, known, state } = this;
+    const { walk, known, state, detector } = this;
     const { format, orders } = half;
     if (format === undefined) return;
+    const before = detector && walk.start > 0 ? known.tables.noteOf(known.findTable(high, low)) : undefined;
     for (let depth = walk.start; depth < walk.depth; depth += 1) {
-      known.addTable(orders[depth], high, low, walk.tables[depth + 1], walk.ors[depth] & TABLE_OR);
+      const bits = walk.ors[depth] & TABLE_OR;
+      const at = known.addTable(orders[depth], high, low, walk.tables[depth + 1], bits);
+      if (detector !== undefined) known.tables.note(at, detector.originOf(walk, high, depth, before));
     }
     const isGlobalPage = isGlobal(format.facts, walk.depth, walk.lows[walk.depth]);
-    known.addPage(high, low, order, isGlobalPage, walk.frame, this.bits);
+    this.remembered = known.addPage(high, low, order, isGlobalPage, walk.frame, this.bits);
+    if (detector !== undefined) {
+      known.pages.note(this.remembered, detector.originOf(walk, high, walk.depth, before));
+    }
     this.spaces.add(state.space);
     // The front may still have pieces of what had to go.
     const { evictions } = known.pages;

@@ -70,7 +70,8 @@ const PAGES = 2 ** 52;
  *   unsigned 64-bit value
  */
 export function decodeTlbi(operation: string, operand: bigint): TlbInvalidation {
-  const known = OPERATIONS[operation.replace(/[IO]S$/, '')];
+  const name = operation.replace(/[IO]S$/, '');
+  const known = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;
   if (known === undefined) {
     throw new PageTableError(
       'BAD_ARGUMENT',

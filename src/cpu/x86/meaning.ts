@@ -19,6 +19,13 @@ import { GLOBAL, RIGHTS, TABLE_AND, TABLE_OR, TYPE_SHIFT } from './remembered.ts
 /** What a detector must know of x86. */
 export class X86Meaning implements Meaning {
   readonly processor = 'X86Cpu';
+  readonly privileges = ['user', 'supervisor'] as const;
+  readonly freedAdvice = {
+    root: 'it is the root in CR3: load another one before the table is freed',
+    entry: 'an entry above still points to it: clear it before the table is freed',
+    remembered:
+      'the processor still remembers it: invalidate it (MOV to CR3, or INVLPG for each page below) before it is freed',
+  };
   readonly global: number = GLOBAL;
   private readonly state: ControlState;
 

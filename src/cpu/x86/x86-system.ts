@@ -12,7 +12,7 @@ import type { PhysicalMemory } from '../../memory/index.ts';
 import { AccessPort } from '../access-port.ts';
 import type { DetectorOptions } from '../detector.ts';
 import { checkPolicy } from '../mmu-policy.ts';
-import type { Remembered } from '../origin.ts';
+import type { Tag } from '../origin.ts';
 import type { X86Fault } from '../outcome.ts';
 import { checkRegister } from '../register-value.ts';
 import { ControlState } from './control-state.ts';
@@ -336,7 +336,7 @@ export abstract class X86System<Options = unknown> extends AccessPort<Options, X
   }
 
   /** Tells the detector of an invalidation. */
-  private tell(instruction: string, left: (entry: Remembered) => string): void {
+  private tell(instruction: string, left: (entry: Tag) => string): void {
     this.detector?.invalidated(instruction, left);
   }
 
@@ -356,13 +356,13 @@ const KEEPS_GLOBAL = 'keeps global translations';
 const KEEPS_ALL = () => 'bit 63 keeps everything';
 
 /** Why an invalidation of one PCID leaves an entry. */
-function leftByPcid(pcid: number): (entry: Remembered) => string {
+function leftByPcid(pcid: number): (entry: Tag) => string {
   return ({ space }) =>
     space > MAX_PCID ? KEEPS_GLOBAL : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
 }
 
 /** Why an invalidation of one page leaves an entry. */
-function leftByPage(pcid: number, keepsGlobal = false): (entry: Remembered) => string {
+function leftByPage(pcid: number, keepsGlobal = false): (entry: Tag) => string {
   return ({ space }) => {
     if (space > MAX_PCID) return keepsGlobal ? KEEPS_GLOBAL : 'is for another page';
     return space === pcid ? 'is for another page' : `is for PCID ${pcid}, and this belongs to PCID ${space}`;
