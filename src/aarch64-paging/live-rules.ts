@@ -1,7 +1,7 @@
 import { joinHalves, PageTableError } from '../bits/index.ts';
 import type { Behaviour } from './behaviour.ts';
 import { FLAGS_HIGH, FLAGS_LOW, frameOf } from './entry.ts';
-import { type Regime, Seed } from './regime.ts';
+import type { Regime } from './regime.ts';
 
 /** What must not be done to a live entry without making it invalid first. */
 export type ViolatedRule =
@@ -22,8 +22,6 @@ const NON_GLOBAL = 0x800;
 export class LiveRules {
   /** Whether the rules of version 0.12 hold, which go by masks; otherwise those of 0.5. */
   readonly byMasks: boolean;
-  /** Whether addresses are compared as an entry holds them, as in 0.5; otherwise as they are given. */
-  readonly comparesStored: boolean;
   /** Whether an invalid value stored in between does not make every other value good. */
   readonly noBreakAndMake: boolean;
   /** Flags that have a name. The type of flags itself, with all its constants, is slow to read. */
@@ -41,7 +39,6 @@ export class LiveRules {
     this.namedLow = attributes.low;
     this.namedHigh = attributes.high;
     this.byMasks = behaviour['live-changes-by-masks'];
-    this.comparesStored = !this.byMasks || regime === (Seed as Regime);
     this.noBreakAndMake = behaviour['no-break-and-make-in-one-callback'];
     this.seenLow = all ? -1 : attributes.low;
     this.seenHigh = all ? -1 : attributes.high;

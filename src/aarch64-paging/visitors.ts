@@ -354,7 +354,7 @@ export class MapCheck implements Visitor {
       const exact = this.behaviour['no-live-change-of-address'];
       const target = exact ? frame - within : frame - (frame % span);
       // Version 0.5 sees what the entry would hold; 0.12 what was asked for.
-      const seen = rules.comparesStored ? frameOf(lowOf(target), highOf(target)) : target;
+      const seen = this.tables.regime === Seed ? frameOf(lowOf(target), highOf(target)) : target;
       const rule = rules.violated(oldLow, oldHigh, seen, 0, low, high);
       if (rule !== undefined) return rule;
     }
