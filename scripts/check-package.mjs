@@ -12,7 +12,7 @@ import { Checks, ROOT, run, SAMPLE } from './checks.mjs';
 const TARBALL_LIMIT = 1_000_000;
 /** What a face may weigh in a browser, minified and packed with gzip, with everything that it imports. */
 const FACE_LIMIT = 15 * 1024;
-const FACES = ['./x86_64', './hal-core', './hyperlight-vmem'];
+const FACES = ['./x86_64', './aarch64-paging', './hal-core', './hyperlight-vmem'];
 
 const sample = resolve(ROOT, process.argv[2] ?? SAMPLE);
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));

@@ -18,6 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cpu: ['bits', 'memory', 'format', 'walk'],
   inspect: ['bits', 'memory', 'format', 'walk'],
   x86_64: ['bits', 'memory', 'format', 'walk', 'cpu'],
+  'aarch64-paging': ['bits', 'memory', 'format', 'walk', 'cpu'],
   'hal-core': ['bits', 'memory', 'format', 'walk', 'cpu'],
   'hyperlight-vmem': ['bits', 'memory'],
   source: ['bits', 'memory', 'machine'],

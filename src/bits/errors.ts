@@ -27,6 +27,8 @@ export const ERROR_CODES = [
   'NOT_RECURSIVE',
   'NOT_ACTIVE',
   'UNSAFE_MAPPING',
+  'BREAK_BEFORE_MAKE',
+  'UPDATE_FAILED',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */
