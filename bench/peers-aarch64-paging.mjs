@@ -74,12 +74,8 @@ const modern = {
   ),
   none: El1Attributes.empty(),
   readOnly: El1Attributes.READ_ONLY,
-  number: (descriptor) => descriptor.frame,
-  bigint: (descriptor) => Number(descriptor.outputAddress().value >> 12n),
-  bigintName: 'outputAddress()',
 };
 
-// The version of this shape shows no output addresses, and keeps tables of which nothing is mapped any more.
 const seed = {
   name: 'aarch64 0.5',
   loops: loopsOfSeed,
@@ -88,9 +84,6 @@ const seed = {
   flags: Attributes.NORMAL.union(Attributes.NON_GLOBAL, Attributes.VALID),
   none: Attributes.empty(),
   readOnly: Attributes.READ_ONLY,
-  number: (descriptor) => descriptor.low & 0xfff,
-  bigint: (descriptor) => Number(descriptor.flags().bits()),
-  bigintName: 'flags().bits()',
 };
 
 function measure(run, shape) {
@@ -157,13 +150,13 @@ function measure(run, shape) {
     const [clear] = timedOnce(() => loops.modify(map, ALL, none, readOnly));
     return [set + clear, sum + arena.checksum()];
   });
-  row('walk 4K', 'numbers', COUNT, () => timedOnce(() => loops.walk(map, ALL, FIRST, shape.number)));
-  row('walk 4K', shape.bigintName, COUNT, () => timedOnce(() => loops.walk(map, ALL, FIRST, shape.bigint)));
+  row('walk 4K', 'numbers', COUNT, () => timedOnce(() => loops.walk(map, ALL, FIRST)));
+  row('walk 4K', 'bigint', COUNT, () => timedOnce(() => loops.walkBigints(map, ALL, FIRST)));
   row('walk a page, random', 'regions at hand', COUNT, () =>
-    timedOnce(() => loops.walkEach(map, regions, FIRST, shape.number)),
+    timedOnce(() => loops.walkEach(map, regions, FIRST)),
   );
   row('walk a page, random', 'bigint', COUNT, () =>
-    timedOnce(() => loops.walkAddresses(map, addresses, FIRST, shape.number)),
+    timedOnce(() => loops.walkAddresses(map, addresses, FIRST)),
   );
 }
 

@@ -365,7 +365,7 @@ fn rows<M: Map>(report: &Report, name: &str, interface: &str) {
     row("walk 4K", PAGES, &mut || {
         let mut sum = 0;
         let time = timed(|| sum = black_box(&map).walk(black_box(VIRT), VIRT + GIB));
-        (time, sum as u64)
+        (time, sum as u32 as u64)
     });
     row("walk a page, random", PAGES, &mut || {
         let mut sum = 0;
@@ -374,7 +374,7 @@ fn rows<M: Map>(report: &Report, name: &str, interface: &str) {
                 sum += black_box(&map).walk(address, address + PAGE);
             }
         });
-        (time, sum as u64)
+        (time, sum as u32 as u64)
     });
 }
 
