@@ -7,6 +7,37 @@
  */
 
 /**
+ * What is judged: performs the operations of a case, and tells outcomes in the guest's words.
+ *
+ * @template Case
+ * @template Operation
+ * @template Expected
+ * @typedef {import('./compare-words.mjs').SubjectMemory & {
+ *   begin: (one: Case) => void,
+ *   perform: (operation: Operation, index: number) => Expected,
+ *   end: (one: Case) => void,
+ * }} Subject
+ */
+
+/**
+ * What a subject makes of an operation. An error of its own is no outcome of a processor.
+ *
+ * @template Operation
+ * @template Expected
+ * @param {{ perform: (operation: Operation, index: number) => Expected }} subject
+ * @param {Operation} operation
+ * @param {number} index
+ * @returns {Expected | { kind: 'other', text: string }}
+ */
+export function performed(subject, operation, index) {
+  try {
+    return subject.perform(operation, index);
+  } catch (error) {
+    return { kind: 'other', text: String(error) };
+  }
+}
+
+/**
  * What an emulator made of cases: answers to the first of them or to all, and what stopped it before the end.
  *
  * @template Answer
@@ -22,6 +53,8 @@
  * @property {string} command - of the emulator
  * @property {string} debianPackage - that has it
  * @property {() => string | undefined} version - of the emulator; nothing if it is not there
+ * @property {Length} length - of a run that is not told
+ * @property {number} batch - cases per guest
  * @property {readonly string[]} modes
  * @property {(number: number) => string} modeOf - the mode of a case
  * @property {(seed: number, number: number) => Case} createCase
@@ -32,28 +65,41 @@
  */
 
 /**
+ * A judge of whatever architecture.
+ *
+ * @typedef {Judge<any, any>} AnyJudge
+ */
+
+/**
+ * How long a run is: so many cases, or cases until there are so many accesses.
+ *
+ * @typedef {{ cases: number } | { accesses: number }} Length
+ */
+
+/**
  * Makes the cases of a run, in groups for one guest each.
  *
  * @template {AnyCase} Case
  * @template Answer
  * @param {Judge<Case, Answer>} judge
- * @param {{ seed: number, accesses: number, modes: readonly string[], only: number | undefined, batch: number }} options
+ * @param {{ seed: number, length: Length, modes: readonly string[], only: number | undefined }} options
  * @returns {Generator<Case[], undefined>}
  */
-export function* batchesOf(judge, { seed, accesses, modes, only, batch: size }) {
+export function* batchesOf(judge, { seed, length, modes, only }) {
   if (only !== undefined) {
     yield [judge.createCase(seed, only)];
     return undefined;
   }
+  const limit = 'cases' in length ? length.cases : length.accesses;
   let made = 0;
   let number = 0;
-  while (made < accesses) {
+  while (made < limit) {
     /** @type {Case[]} */
     const batch = [];
-    while (batch.length < size && made < accesses) {
+    while (batch.length < judge.batch && made < limit) {
       if (modes.includes(judge.modeOf(number))) {
         const one = judge.createCase(seed, number);
-        made += judge.accesses(one);
+        made += 'cases' in length ? 1 : judge.accesses(one);
         batch.push(one);
       }
       number++;

@@ -11,6 +11,22 @@
  * @property {number} others
  */
 
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts - of cases */
+
+/**
+ * @param {readonly Counts[]} counts
+ * @returns {Counts}
+ */
+export function sumOf(counts) {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const { passed, failed, skipped } of counts) {
+    sum.passed += passed;
+    sum.failed += failed;
+    sum.skipped += skipped;
+  }
+  return sum;
+}
+
 /** Cases with differences that are shown in full. */
 const MAX_SHOWN = 5;
 
@@ -89,7 +105,7 @@ export class Report {
     console.log(`${lines.join('\n').replaceAll('\n', '\n  ')}\n  Again: ${this.again} ${number}`);
   }
 
-  /** @returns {boolean} whether all is well */
+  /** @returns {Counts} */
   print() {
     if (this.shown > MAX_SHOWN)
       console.log(`${this.shown - MAX_SHOWN} more cases with differences are not shown`);
@@ -98,8 +114,7 @@ export class Report {
       console.log(`${mode}: ${sums.text()}`);
       for (const [name, times] of sums.deviations) console.log(`  deviation: ${name}: ${times}`);
     }
-    console.log(`${this.passed} passed, ${this.failed} failed, 0 skipped`);
-    return this.failed === 0;
+    return { passed: this.passed, failed: this.failed, skipped: 0 };
   }
 }
 

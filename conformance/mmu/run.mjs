@@ -1,56 +1,83 @@
-// Judges the model of the x86 MMU by QEMU or Bochs: random page tables, registers and accesses, each performed by a small program in
-// a virtual machine and by the model.
+// Judges the models of MMUs by emulators: random page tables, registers and accesses, each performed by a small program in a
+// virtual machine and by the model.
 //
-// Usage: node conformance/mmu/run.mjs [--seed N] [--accesses N] [--modes 32-bit,PAE,4-level,5-level] [--case K]
+// Usage: node conformance/mmu/run.mjs [--arch x86|aarch64] [--seed N] [--cases N | --accesses N] [--modes NAME,...] [--case K]
 //                                      [--emulator qemu|bochs] [--caching all|none|N] [--against model|reference]
 //
-// A case follows from the seed, its number and the emulator; --case performs that one alone. --emulator bochs runs the same
-// program in Bochs. --caching says what the model's TLB keeps: all that it may (the default), nothing, or N translations.
-// --against reference judges, in place of the model, the plain walker that the cases are made with.
+// Without --arch, all architectures that the emulator has are judged. A case follows from the architecture, the seed, its
+// number and the emulator; --case performs that one alone. --emulator bochs runs the x86 program in Bochs. --caching says
+// what the model's TLB keeps: all that it may (the default), nothing, or N translations. --against reference judges, in place
+// of the model, the plain walker that the cases are made with.
 //
 // Prints for each mode the accesses, how they ended, differences, and how often each known deviation of the emulator was met;
 // last `N passed, N failed, N skipped`, counted in cases. Exit code: 0 no differences, or the emulator is missing outside of
 // CI; 1 differences, or a guest that did not come to its end; 2 wrong usage.
 
 import { parseArgs } from 'node:util';
+import { aarch64Judge } from './aarch64/judge.mjs';
+import * as aarch64Subjects from './aarch64/subject.mjs';
 import { batchesOf, judgeCases } from './judge.mjs';
-import { Report } from './report.mjs';
+import { Report, sumOf } from './report.mjs';
 import { EMULATORS, x86Judge } from './x86/judge.mjs';
-import { modelSubject, referenceSubject } from './x86/subject.mjs';
+import * as x86Subjects from './x86/subject.mjs';
 
-/** Cases per guest; more need more room for the script. */
-const BATCH = 300;
-
-const DEFAULT_ACCESSES = 20_000;
-
-const SUBJECTS = { model: modelSubject, reference: referenceSubject };
+/**
+ * Judges of each architecture, by emulator.
+ *
+ * @type {Readonly<Record<string, Readonly<Record<string, (options: Options) => Promise<import('./judge.mjs').AnyJudge>>>>>}
+ */
+const ARCHITECTURES = {
+  x86: {
+    qemu: async (options) => x86Judge(EMULATORS.qemu, await subjectOf(x86Subjects, options)),
+    bochs: async (options) => x86Judge(EMULATORS.bochs, await subjectOf(x86Subjects, options)),
+  },
+  aarch64: {
+    qemu: async (options) => aarch64Judge(await subjectOf(aarch64Subjects, options)),
+  },
+};
 
 process.exitCode = await main();
 
 async function main() {
   const options = readOptions();
   if (options === undefined) return 2;
-  const { seed, emulator, against } = options;
-  const judge = x86Judge(EMULATORS[emulator], await SUBJECTS[against](options.caching));
+  /** @type {import('./report.mjs').Counts[]} */
+  const counts = [];
+  for (const arch of options.architectures) {
+    const judge = await ARCHITECTURES[arch][options.emulator](options);
+    const outcome = await run(arch, judge, options);
+    if (outcome === undefined) return 2;
+    counts.push(outcome);
+  }
+  const { passed, failed, skipped } = sumOf(counts);
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed > 0 || (skipped > 0 && process.env['CI']) ? 1 : 0;
+}
+
+/**
+ * @param {string} arch
+ * @param {import('./judge.mjs').AnyJudge} judge
+ * @param {Options} options
+ * @returns {Promise<import('./report.mjs').Counts | undefined>} nothing if the usage is wrong; it was told then
+ */
+async function run(arch, judge, { seed, length, only, emulator, modes: wanted = judge.modes }) {
   const version = judge.version();
   if (version === undefined) {
     console.log(`${judge.command} is not there (Debian: ${judge.debianPackage}); nothing was compared`);
-    console.log('0 passed, 0 failed, 1 skipped');
-    return process.env['CI'] ? 1 : 0;
+    return { passed: 0, failed: 0, skipped: 1 };
   }
-  console.log(version);
-  console.log(`seed ${seed}`);
-  const wanted = options.modes ?? judge.modes;
   const modes = judge.modes.filter((mode) => wanted.includes(mode));
   const unknown = wanted.find((mode) => !modes.includes(mode));
   if (unknown !== undefined || modes.length === 0) {
     console.error(`--modes ${unknown}: expected some of ${judge.modes.join(',')}`);
-    return 2;
+    return undefined;
   }
+  console.log(`${arch} by ${version}`);
+  console.log(`seed ${seed}`);
 
-  const again = `node conformance/mmu/run.mjs --emulator ${emulator} --seed ${seed} --case`;
+  const again = `node conformance/mmu/run.mjs --arch ${arch} --emulator ${emulator} --seed ${seed} --case`;
   const report = new Report(modes, again);
-  const batches = batchesOf(judge, { ...options, modes, batch: BATCH });
+  const batches = batchesOf(judge, { seed, length: length ?? judge.length, modes, only });
   let next = batches.next();
   let running = next.done ? undefined : judge.run(next.value);
   while (!next.done && running !== undefined) {
@@ -62,20 +89,32 @@ async function main() {
     running = next.done || report.gaveUp ? undefined : judge.run(next.value);
     await judgeCases(judge, cases, answers, report);
   }
-  return report.print() ? 0 : 1;
+  return report.print();
 }
 
 /**
- * @typedef {{ seed: number, accesses: number, modes: readonly string[] | undefined, only: number | undefined,
- *   emulator: keyof typeof EMULATORS, against: keyof typeof SUBJECTS, caching: 'all' | 'none' | number }} Options
+ * @typedef {{ architectures: readonly string[], seed: number, length: import('./judge.mjs').Length | undefined,
+ *   modes: readonly string[] | undefined, only: number | undefined, emulator: string,
+ *   against: 'model' | 'reference', caching: 'all' | 'none' | number }} Options
  */
+
+/**
+ * @template Subject
+ * @param {{ modelSubject: (caching: 'all' | 'none' | number) => Promise<Subject>, referenceSubject: () => Subject }} subjects
+ * @param {Options} options
+ */
+function subjectOf({ modelSubject, referenceSubject }, { against, caching }) {
+  return against === 'model' ? modelSubject(caching) : referenceSubject();
+}
 
 /** @returns {Options | undefined} nothing if the usage is wrong; it was told then */
 function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
+        arch: { type: 'string' },
         seed: { type: 'string' },
+        cases: { type: 'string' },
         accesses: { type: 'string' },
         modes: { type: 'string' },
         case: { type: 'string' },
@@ -84,14 +123,28 @@ function readOptions() {
         caching: { type: 'string', default: 'all' },
       },
     });
-    const { emulator, against, caching } = values;
+    const { arch, emulator, against, caching } = values;
+    const having = Object.keys(ARCHITECTURES).filter((each) => Object.hasOwn(ARCHITECTURES[each], emulator));
+    if (having.length === 0) oneOf('emulator', Object.keys(EMULATORS), emulator);
+    const architectures = arch === undefined ? having : [oneOf('arch', having, arch)];
+    const cases = numberOf('cases', values.cases, 1);
+    const accesses = numberOf('accesses', values.accesses, 1);
+    if (cases !== undefined && accesses !== undefined)
+      throw new Error('--cases and --accesses: expected one of them');
+    const only = numberOf('case', values.case);
+    if (architectures.length > 1 && (only !== undefined || values.modes !== undefined)) {
+      throw new Error(
+        `--${only === undefined ? 'modes' : 'case'}: expected --arch, one of ${having.join(', ')}`,
+      );
+    }
     return {
+      architectures,
       seed: numberOf('seed', values.seed) ?? Math.floor(Math.random() * 2 ** 32),
-      accesses: numberOf('accesses', values.accesses, 1) ?? DEFAULT_ACCESSES,
+      length: cases !== undefined ? { cases } : accesses !== undefined ? { accesses } : undefined,
       modes: values.modes?.split(','),
-      only: numberOf('case', values.case),
-      emulator: keyOf('emulator', EMULATORS, emulator),
-      against: keyOf('against', SUBJECTS, against),
+      only,
+      emulator,
+      against: oneOf('against', /** @type {const} */ (['model', 'reference']), against),
       caching: caching === 'all' || caching === 'none' ? caching : (numberOf('caching', caching, 1) ?? 'all'),
     };
   } catch (error) {
@@ -115,15 +168,14 @@ function numberOf(name, text, least = 0) {
 }
 
 /**
- * @template {object} T
+ * @template {string} T
  * @param {string} name
- * @param {T} choices
+ * @param {readonly T[]} choices
  * @param {string} text
- * @returns {keyof T}
+ * @returns {T}
  */
-function keyOf(name, choices, text) {
-  if (!Object.hasOwn(choices, text)) {
-    throw new Error(`--${name} ${text}: expected one of ${Object.keys(choices).join(', ')}`);
-  }
-  return /** @type {keyof T} */ (text);
+function oneOf(name, choices, text) {
+  const choice = choices.find((each) => each === text);
+  if (choice === undefined) throw new Error(`--${name} ${text}: expected one of ${choices.join(', ')}`);
+  return choice;
 }

@@ -15,7 +15,7 @@ import { RecordedAllocator } from './allocator.mjs';
 import { RecordedTables, Stopped } from './hyperlight-tables.mjs';
 import { describedMemory } from './memory.mjs';
 import { brief, hex, listOf, MalformedFile, recordedWords, u64 } from './values.mjs';
-import { changedMember, digestOfNumbers } from './words.mjs';
+import { digestOfNumbers } from './words.mjs';
 
 const TABLE_BYTES = 4096n;
 /** What addresses are smaller than. */
@@ -154,9 +154,9 @@ function system(arch) {
           readyMade = undefined;
           if (call !== undefined && movability === 'MayNotMoveTable') {
             // A word that was written where none may be is left, and found with what is done next.
-            const changesOf = () =>
-              WRITES.has(operation.op) ? memory.changes({ expected: recordedWords(operation) }) : [];
-            readyMade = onReadyMade(memory, state, (ops) => call(arch, ops, args), changesOf);
+            const look = () =>
+              WRITES.has(operation.op) ? memory.look({ expected: recordedWords(operation) }) : undefined;
+            readyMade = onReadyMade(memory, state, (ops) => call(arch, ops, args), look);
             state.allocator.restore(before.allocator);
           }
           const tables = new RecordedTables(movability, memory, state);
@@ -166,10 +166,10 @@ function system(arch) {
           const result = resultOf(() => call(arch, tables, args));
           return { result, ...tables.outcomes(), ...counts(operation.op, result, tables) };
         },
-        complete(found, changes) {
-          if (readyMade === undefined) return;
-          const same = isSameOutcome(readyMade, { result: found.result, alloc: found.alloc, changes });
-          if (!same) found.readyMade = { ...readyMade, changes: changedMember(readyMade.changes) };
+        complete(found) {
+          const { result, alloc, changed } = found;
+          const isSame = readyMade === undefined || isDeepStrictEqual(readyMade, { result, alloc, changed });
+          if (!isSame) found.readyMade = readyMade;
         },
         save,
         follow(before, operation) {
@@ -227,7 +227,7 @@ function mapUntilStopped(arch, tables, { physBase, virtBase, len, mapping }) {
 /**
  * What a call did.
  *
- * @typedef {{ result: any, alloc: string[], changes: readonly import('./memory.mjs').Word[] }} Outcome
+ * @typedef {{ result: unknown, alloc: string[], changed: unknown }} Outcome
  */
 
 /**
@@ -236,10 +236,10 @@ function mapUntilStopped(arch, tables, { physBase, virtBase, len, mapping }) {
  * @param {import('./memory.mjs').WordMemory} memory
  * @param {State} state
  * @param {(ops: MemoryTableOps) => unknown} call
- * @param {() => readonly import('./memory.mjs').Word[]} changesOf - which words it changed
+ * @param {() => import('./memory.mjs').Changes | undefined} look - for the words that it changed
  * @returns {Outcome}
  */
-function onReadyMade(memory, state, call, changesOf) {
+function onReadyMade(memory, state, call, look) {
   const tables = new RecordedTables('MayNotMoveTable', memory, state);
   const allocTable = () => {
     const table = tables.allocTable();
@@ -248,24 +248,9 @@ function onReadyMade(memory, state, call, changesOf) {
   };
   const ops = new MemoryTableOps(memory.memory, { root: state.root, allocTable, outside: 'ignore' });
   const result = resultOf(() => call(ops));
-  const changes = changesOf();
-  memory.undo(changes);
-  return { result, alloc: tables.outcomes().alloc, changes };
-}
-
-/**
- * @param {Outcome} a
- * @param {Outcome} b
- */
-function isSameOutcome(a, b) {
-  return (
-    isDeepStrictEqual(a.result, b.result) &&
-    isDeepStrictEqual(a.alloc, b.alloc) &&
-    a.changes.length === b.changes.length &&
-    a.changes.every(
-      ({ address, value }, i) => b.changes[i].address === address && b.changes[i].value === value,
-    )
-  );
+  const changes = look();
+  if (changes !== undefined) memory.undo(changes);
+  return { result, alloc: tables.outcomes().alloc, changed: changes?.words.member() };
 }
 
 /**

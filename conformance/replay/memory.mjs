@@ -2,12 +2,14 @@
 
 import { ABSENT, flatMemory, SparseMemory } from '../../dist/memory/index.js';
 import { brief, hex, MalformedFile, u64 } from './values.mjs';
-import { digestOfNumbers } from './words.mjs';
+import { Words } from './words.mjs';
+
+/** @typedef {import('./words.mjs').Word} Word */
 
 /**
- * A 64-bit word by its recorded address.
+ * Words that are not what they should be, and where the frames with them are in `memory.words`.
  *
- * @typedef {{ address: bigint, value: bigint }} Word
+ * @typedef {{ words: Words, frames: readonly number[] }} Changes
  */
 
 const FRAME_BYTES = 4096n;
@@ -79,7 +81,7 @@ export class WordMemory {
   memory;
   #shift;
   #slots;
-  /** What the words of `memory` should be, each at its own index. */
+  /** See {@link expected}. */
   #copy = new Uint32Array(0);
   /** The bytes of both; made anew when memory has moved. */
   #nowBytes = bytesOf(new Uint32Array(0));
@@ -129,7 +131,7 @@ export class WordMemory {
     const start = this.#frameAt(address);
     if (start === ABSENT) return;
     const { words } = this.memory;
-    const copy = this.#expected();
+    const copy = this.expected();
     for (let at = start; at < start + FRAME_WORDS; at += 2) {
       if (words[at] === JUNK && words[at + 1] === JUNK) words.set(copy.subarray(at, at + 2), at);
     }
@@ -146,7 +148,7 @@ export class WordMemory {
         `word at ${hex(address)}: expected a multiple of 8 inside the described memory`,
       );
     }
-    setWord(this.#expected(), Number(this.#wordAt(address)), value);
+    setWord(this.expected(), Number(this.#wordAt(address)), value);
   }
 
   /**
@@ -191,37 +193,40 @@ export class WordMemory {
   /**
    * The words that are not what they should be, ascending by address, with the values that they have.
    *
-   * @param {{ everywhere?: boolean, expected?: readonly Word[] | undefined }} [options] - whether to look into all frames that are
-   *   present; words that it may well be, which is found out much faster than which ones it is
    * @returns {readonly Word[]}
    */
-  changes({ everywhere = false, expected } = {}) {
-    if (expected !== undefined && this.#changesAre(expected)) return expected;
-    const copy = this.#expected();
-    const { words } = this.memory;
-    /** @type {Word[]} */
-    const changed = [];
-    const slots = this.#changedSlots(everywhere);
-    for (const { slot, address } of this.#ascending(slots)) {
-      const start = slot * FRAME_WORDS;
-      for (let at = start; at < start + FRAME_WORDS; at += 2) {
-        if (words[at] !== copy[at] || words[at + 1] !== copy[at + 1]) {
-          changed.push({ address: address + BigInt((at - start) * 4), value: wordOf(words, at) });
-        }
-      }
+  changes() {
+    return this.look().words.all();
+  }
+
+  /**
+   * Looks which words are not what they should be.
+   *
+   * @param {{ everywhere?: boolean, expected?: readonly Word[] | undefined }} [options] - whether to look into all frames that are
+   *   present; words that it may well be, which is found out much faster than which ones it is
+   * @returns {Changes}
+   */
+  look({ everywhere = false, expected } = {}) {
+    if (expected !== undefined && this.#changesAre(expected)) {
+      const frames = new Set(expected.map(({ address }) => this.#frameAt(address)));
+      return { words: Words.of(expected), frames: [...frames] };
     }
-    return changed;
+    const copy = this.expected();
+    const now = this.memory.words;
+    const slots = this.#changedSlots(everywhere);
+    const isChanged = (/** @type {number} */ at) => now[at] !== copy[at] || now[at + 1] !== copy[at + 1];
+    return { words: this.#words(slots, now, isChanged), frames: slots.map((slot) => slot * FRAME_WORDS) };
   }
 
   /**
    * Takes words as they are for what they should be.
    *
-   * @param {readonly Word[]} changed - all from {@link changes}
+   * @param {Changes} changes - of the last look
    */
-  accept(changed) {
-    const copy = this.#expected();
+  accept({ frames }) {
+    const copy = this.expected();
     const { words } = this.memory;
-    for (const at of this.#framesOf(changed)) {
+    for (const at of frames) {
       this.#watchAt(at);
       copy.set(words.subarray(at, at + FRAME_WORDS), at);
     }
@@ -230,52 +235,43 @@ export class WordMemory {
   /**
    * Gives words back the values that they should have.
    *
-   * @param {readonly Word[]} changed - all from {@link changes}
+   * @param {Changes} changes - of the last look
    */
-  undo(changed) {
-    const copy = this.#expected();
+  undo({ frames }) {
+    const copy = this.expected();
     const { words } = this.memory;
-    for (const at of this.#framesOf(changed)) words.set(copy.subarray(at, at + FRAME_WORDS), at);
+    for (const at of frames) words.set(copy.subarray(at, at + FRAME_WORDS), at);
   }
 
-  /**
-   * All words that should not be zero, ascending by address.
-   *
-   * @returns {Word[]}
-   */
+  /** All words that should not be zero, ascending by address. */
   nonZero() {
-    const numbers = new BigUint64Array(this.#nonZero().buffer);
-    return Array.from({ length: numbers.length / 2 }, (_, i) => ({
-      address: numbers[2 * i],
-      value: numbers[2 * i + 1],
-    }));
-  }
-
-  /** How many these are, and their digest. */
-  digest() {
-    const halves = this.#nonZero();
-    return { count: halves.length / 4, sha256: digestOfNumbers(halves) };
-  }
-
-  /** Lower and upper half of the address and of the value of each. */
-  #nonZero() {
-    const copy = this.#expected();
-    /** @type {number[]} */
-    const halves = [];
+    const copy = this.expected();
     const slots = this.#slots.few
       ? Array.from({ length: this.#slots.count() }, (_, slot) => slot)
       : [...this.#watched];
-    for (const { slot, address } of this.#ascending(slots)) {
-      const start = slot * FRAME_WORDS;
+    return this.#words(slots, copy, (at) => copy[at] !== 0 || copy[at + 1] !== 0);
+  }
+
+  /**
+   * Words of some slots, ascending by address.
+   *
+   * @param {readonly number[]} slots
+   * @param {Uint32Array} values - where they are
+   * @param {(at: number) => boolean} isWanted - by index of the lower half
+   */
+  #words(slots, values, isWanted) {
+    const frames = slots.length === 0 ? [] : this.#slots.frames();
+    const words = new Words(slots.length);
+    for (const slot of slots.toSorted((a, b) => frames[a] - frames[b])) {
+      const address = BigInt(frames[slot]) * FRAME_BYTES - this.#shift;
       const low = Number(address & LOW_HALF);
       const high = Number(address >> 32n);
+      const start = slot * FRAME_WORDS;
       for (let at = start; at < start + FRAME_WORDS; at += 2) {
-        if (copy[at] !== 0 || copy[at + 1] !== 0) {
-          halves.push(low + (at - start) * 4, high, copy[at], copy[at + 1]);
-        }
+        if (isWanted(at)) words.add(low + (at - start) * 4, high, values[at], values[at + 1]);
       }
     }
-    return Uint32Array.from(halves);
+    return words;
   }
 
   /**
@@ -285,7 +281,7 @@ export class WordMemory {
    */
   #changesAre(expected) {
     const places = expected.map(({ address }) => this.#wordAt(address) ?? ABSENT);
-    const copy = this.#expected();
+    const copy = this.expected();
     const old = places.map((at) => (at === ABSENT ? 0n : wordOf(copy, at)));
     const isChange = expected.every(
       ({ address, value }, i) =>
@@ -342,35 +338,8 @@ export class WordMemory {
     return this.#nowBytes.compare(this.#copyBytes, from, to, from, to) !== 0;
   }
 
-  /**
-   * @param {readonly number[]} slots
-   * @returns {{ slot: number, address: bigint }[]} with the recorded addresses of the frames in them, ascending
-   */
-  #ascending(slots) {
-    const frames = slots.length === 0 ? [] : this.#slots.frames();
-    return slots
-      .toSorted((a, b) => frames[a] - frames[b])
-      .map((slot) => ({ slot, address: BigInt(frames[slot]) * FRAME_BYTES - this.#shift }));
-  }
-
-  /**
-   * @param {readonly Word[]} words - ascending by address
-   * @returns {number[]} indices of the frames that they are in
-   */
-  #framesOf(words) {
-    /** @type {number[]} */
-    const frames = [];
-    let end = 0n;
-    for (const { address } of words) {
-      if (frames.length > 0 && address < end) continue;
-      frames.push(this.#frameAt(address));
-      end = (address & -FRAME_BYTES) + FRAME_BYTES;
-    }
-    return frames;
-  }
-
-  /** The copy, as long as memory is now. */
-  #expected() {
+  /** What the words of `memory` should be, each at its own index. */
+  expected() {
     const { words } = this.memory;
     if (this.#nowBytes.buffer !== words.buffer) {
       const copy = new Uint32Array(words.length);

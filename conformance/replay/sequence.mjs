@@ -3,7 +3,6 @@
 import { compareMembers, compareOutcome, isAborted } from './compare.mjs';
 import { atLine } from './files.mjs';
 import { brief, MalformedFile, recordedWords, wordList } from './values.mjs';
-import { changedMember, digestOfWords, listed } from './words.mjs';
 
 /** Operations after which there is a checkpoint. */
 const CHECKPOINT_OPERATIONS = 50;
@@ -26,11 +25,11 @@ const CHECKPOINT_OPERATIONS = 50;
  * @property {import('./memory.mjs').WordMemory} [memory] - the table memory, where the system has one
  * @property {(operation: Record<string, any>) => Record<string, any>} perform - does an operation, and tells `result` and
  *   the system's other outcomes in the words of the files
- * @property {(found: Record<string, any>, changes: readonly import('./memory.mjs').Word[]) => void} [complete] - adds outcomes
- *   that follow from the words that an operation changed
+ * @property {(found: Record<string, any>) => void} [complete] - adds outcomes that follow from all that was found, changed
+ *   words included
  * @property {() => any} save - the state beside memory
- * @property {(before: any, operation: Record<string, any>) => void} follow - brings the state beside memory to what is
- *   recorded, from what was saved before the operation
+ * @property {(before: any, operation: Record<string, any>) => string | undefined | void} follow - brings the state beside memory
+ *   to what is recorded, from what was saved before the operation; what of it cannot be told, if anything
  * @property {(before: any, operation: Record<string, any>) => void} [redo] - changes memory as the original did before it panicked,
  *   where that is recorded as a digest only
  * @property {() => Record<string, unknown>} checkpoint - what a checkpoint tells beside the words
@@ -133,9 +132,9 @@ class Replay {
 
     const before = this.#run.save();
     const found = this.#run.perform(recorded);
-    const changes = memory?.changes({ everywhere: words === undefined, expected: words }) ?? [];
-    found.changed = changedMember(changes);
-    this.#run.complete?.(found, changes);
+    const changes = memory?.look({ everywhere: words === undefined, expected: words });
+    found.changed = changes?.words.member();
+    this.#run.complete?.(found);
 
     const wrong = compareOutcome(recorded, found, ['changed', ...this.#system.outcomes]);
     const deliberate = wrong.length > 0 ? this.#deliberate(recorded, found) : undefined;
@@ -143,15 +142,16 @@ class Replay {
 
     const [mismatch] = compareMembers(recorded, found, ['changed']);
     if (mismatch === undefined) {
-      memory?.accept(changes);
+      if (changes !== undefined) memory?.accept(changes);
     } else {
-      memory?.undo(changes);
+      if (changes !== undefined) memory?.undo(changes);
       for (const word of words ?? []) this.#store(word);
       if (words === undefined && !this.#redo(before, recorded)) {
         this.result.ended = `the words that operation ${this.result.operations} changed are recorded as a digest only`;
       }
     }
-    this.#run.follow(before, recorded);
+    const lost = this.#run.follow(before, recorded);
+    if (lost !== undefined) this.result.ended = `${lost} after operation ${this.result.operations}`;
     if (deliberate?.ends) this.result.ended = `deliberate difference ${deliberate.name}`;
   }
 
@@ -166,9 +166,9 @@ class Replay {
     const { memory } = this.#run;
     if (memory === undefined || !isAborted(recorded.result)) return false;
     this.#run.redo?.(before, recorded);
-    const changes = memory.changes({ everywhere: true });
+    const changes = memory.look({ everywhere: true });
     const { count, sha256 } = recorded.changed;
-    const isSame = count === changes.length && sha256 === digestOfWords(changes);
+    const isSame = count === changes.words.count && sha256 === changes.words.digest();
     if (isSame) memory.accept(changes);
     else memory.undo(changes);
     return isSame;
@@ -221,14 +221,18 @@ class Replay {
     const { memory } = this.#run;
     /** @type {Record<string, unknown>} */
     const found = { op: this.result.operations, ...this.#run.checkpoint() };
-    const stray = memory?.changes({ everywhere: true }) ?? [];
-    memory?.undo(stray);
-    if (memory !== undefined) {
-      Object.assign(found, memory.digest());
-      if (recorded.nonZero !== undefined) found.nonZero = listed(memory.nonZero());
+    const stray = memory?.look({ everywhere: true });
+    if (memory !== undefined && stray !== undefined) {
+      memory.undo(stray);
+      const words = memory.nonZero();
+      found.count = words.count;
+      found.sha256 = words.digest();
+      if (recorded.nonZero !== undefined) found.nonZero = words.listed();
     }
     const wrong = compareMembers(recorded, found, new Set([...Object.keys(recorded), ...Object.keys(found)]));
-    if (stray.length > 0) wrong.push({ member: 'words written unseen', expected: [], found: listed(stray) });
+    if (stray !== undefined && stray.words.count > 0) {
+      wrong.push({ member: 'words written unseen', expected: [], found: stray.words.listed() });
+    }
     return wrong;
   }
 

@@ -1,5 +1,6 @@
 // Every system whose recorded files can be replayed, by the name in the files' headers.
 
+import { aarch64Paging } from './aarch64-paging.mjs';
 import { halMap } from './hal-map.mjs';
 import { halPage } from './hal-page.mjs';
 import { halPageCtrl } from './hal-page-ctrl.mjs';
@@ -11,6 +12,10 @@ export const SYSTEMS = {
   'x86_64/OffsetPageTable': offsetPageTable,
   'x86_64/MappedPageTable': mappedPageTable,
   'x86_64/RecursivePageTable': recursivePageTable,
+  'aarch64-paging/RootTable': aarch64Paging,
+  'aarch64-paging/Mapping': aarch64Paging,
+  'aarch64-paging/IdMap': aarch64Paging,
+  'aarch64-paging/LinearMap': aarch64Paging,
   'hal_core/page': halPage,
   'hal_core/Map': halMap,
   'hal_x86_64/PageCtrl': halPageCtrl,

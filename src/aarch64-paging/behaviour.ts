@@ -27,6 +27,7 @@ const FIXED = [
   'whole-linear-range-is-checked',
   'res1-is-set',
   'freed-tables-are-invalidated',
+  'stores-before-invalidation',
   'invalidation-in-44-bits',
 ] as const;
 
@@ -66,7 +67,8 @@ export const MODERN: Behaviour = row(CHANGED, FIXED);
  */
 export function behaviourWith(base: Behaviour, changes: Partial<Behaviour>): Behaviour {
   for (const name of Object.keys(changes)) {
-    if (!(name in BEHAVIOURS['0.5.0'])) throw wrongKind('behaviourWith', name, 'the name of a behaviour');
+    if (!Object.hasOwn(BEHAVIOURS['0.5.0'], name))
+      throw wrongKind('behaviourWith', name, 'the name of a behaviour');
   }
   return Object.freeze({ ...base, ...changes });
 }

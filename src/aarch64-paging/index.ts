@@ -1,7 +1,8 @@
 export { PhysicalAddress, VirtualAddress } from './address.ts';
 export { Attributes, Constraints, El1Attributes, El23Attributes, Stage2Attributes } from './attributes.ts';
 export { BEHAVIOURS, type Behaviour, type BehaviourName, behaviourWith, MODERN, SEED } from './behaviour.ts';
-export { Descriptor, DescriptorMut, UpdatableDescriptor, WritableDescriptor } from './descriptor.ts';
+export type { ModifyCallback, WalkCallback } from './callbacks.ts';
+export { Descriptor, DescriptorMut, UpdatableDescriptor } from './descriptor.ts';
 export { BITS_PER_LEVEL, LEAF_LEVEL, PAGE_SIZE } from './entry.ts';
 export { MapError, type Violation } from './errors.ts';
 export { Flags, FlagsType, type FlagsTypeWith } from './flags.ts';
@@ -31,11 +32,9 @@ export { MemoryRegion } from './region.ts';
 export { RootTable } from './root-table.ts';
 export {
   type MapOptions,
-  type ModifyCallback,
   TableMap,
   type TableStatistics,
   type Translated,
-  type WalkCallback,
 } from './table-map.ts';
 export { TargetAllocator, type Translation } from './target-allocator.ts';
 export { UpdateError } from './update-error.ts';

@@ -18,7 +18,7 @@ export class LinearTranslation extends TargetAllocator {
    */
   constructor(offset: bigint) {
     super(HEAP);
-    if (BigInt.asIntN(64, offset) !== offset) throw outside('offset', offset);
+    if (BigInt.asIntN(64, addressValue('offset', offset)) !== offset) throw outside('offset', offset);
     if ((offset & 0xfffn) !== 0n) {
       throw new PageTableError(
         'MISALIGNED',

@@ -104,14 +104,17 @@ export abstract class LiveMap<R extends Regime> extends TableMap<R> {
   private start(): bigint | undefined {
     const { processor } = this;
     this.change('activate', undefined, () => undefined);
-    if (!this.isSeed()) {
-      this.markActive();
-      processor?.barrier('DMB ISHST');
+    if (this.isSeed() && this.active()) throw this.wrongState('active already');
+    const waits = this.behaviour['stores-before-invalidation'];
+    if (!this.isSeed()) this.markActive();
+    // A DMB orders stores before each other; only a DSB has them seen by walks of tables.
+    if (waits || !this.isSeed()) {
+      processor?.barrier(waits ? 'DSB ISHST' : 'DMB ISHST');
       processor?.barrier('ISB');
-      return this.switchTo(this.rootAddress().value | (BigInt(this.id ?? 0) << 48n));
     }
-    if (this.active()) throw this.wrongState('active already');
-    this.previous = this.switchTo(this.rootAddress().value | (BigInt(this.id ?? 0) << 48n));
+    const previous = this.switchTo(this.rootAddress().value | (BigInt(this.id ?? 0) << 48n));
+    if (!this.isSeed()) return previous;
+    this.previous = previous;
     this.activeCount = 1;
     return undefined;
   }

@@ -18,15 +18,15 @@ export interface Regime<N extends string = string, A extends string = string, I 
   readonly attributes: FlagsType<A>;
   /** Whether it has ASIDs, and two ranges of virtual addresses. */
   readonly hasAsid: I;
-  /** Exception level in the names of its registers. */
+  /** @internal Exception level in the names of its registers. */
   readonly suffix: string;
-  /** TLBI by address. */
+  /** @internal TLBI by address. */
   readonly invalidate: string;
-  /** Bits of AP that are to be 1 in each leaf. */
+  /** @internal Bits of AP that are to be 1 in each leaf. */
   readonly res1: number;
-  /** Bits that a live valid leaf may get without break-before-make, as halves. */
+  /** @internal Bits that a live valid leaf may get without break-before-make, as halves. */
   readonly mayBeSet: readonly [low: number, high: number];
-  /** Bits that it may lose. */
+  /** @internal Bits that it may lose. */
   readonly mayBeCleared: readonly [low: number, high: number];
 }
 
@@ -113,7 +113,7 @@ function checkRegime(operation: string, regime: Regime, hasAsid: boolean): void 
 
 /** Refuses what is no range of addresses. */
 function checkVaRange(operation: string, vaRange: VaRange): void {
-  if (vaRange in VaRange) return;
+  if (vaRange === 'Lower' || vaRange === 'Upper') return;
   throw wrongKind(operation, vaRange, 'VaRange.Lower or VaRange.Upper');
 }
 

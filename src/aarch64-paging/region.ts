@@ -16,8 +16,8 @@ const ALL_PAGES = 2 ** 52;
 export class MemoryRegion {
   /** @internal First page; -1 in a region whose callback has returned. */
   from: number;
-  /** @internal Page behind the last one. */
-  to: number;
+  /** @internal Pages; negative if the end is before the start. */
+  count: number;
 
   /**
    * @param start - rounded down to 4096
@@ -26,7 +26,7 @@ export class MemoryRegion {
    */
   constructor(start: bigint | VirtualAddress, end: bigint | VirtualAddress) {
     this.from = boundary(addressValue('MemoryRegion', start), 0n);
-    this.to = boundary(addressValue('MemoryRegion', end), PAGE - 1n);
+    this.count = boundary(addressValue('MemoryRegion', end), PAGE - 1n) - this.from;
   }
 
   /** The same as the constructor, of a range of addresses. */
@@ -44,7 +44,7 @@ export class MemoryRegion {
   static ofPages(firstPage: number, endPage: number): MemoryRegion {
     const region = new MemoryRegion(0n, 0n);
     region.from = checkPage(firstPage);
-    region.to = checkPage(endPage);
+    region.count = checkPage(endPage) - firstPage;
     return region;
   }
 
@@ -57,7 +57,7 @@ export class MemoryRegion {
   /** Number of the page behind its last one. */
   get endPage(): number {
     if (this.from < 0) throw spent('region');
-    return this.to;
+    return this.from + this.count;
   }
 
   /** First address. */

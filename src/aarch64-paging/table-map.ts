@@ -1,16 +1,19 @@
 import { addressOf, hex, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { addressValue, PhysicalAddress, type VirtualAddress } from './address.ts';
 import { Attributes, Constraints } from './attributes.ts';
 import { type Behaviour, MODERN, SEED } from './behaviour.ts';
+import type { ModifyCallback, WalkCallback } from './callbacks.ts';
 import { tableLines } from './debug-text.ts';
 import { Descriptor, DescriptorMut, UpdatableDescriptor } from './descriptor.ts';
 import { ACCESSED, frameOf, LEAF_LEVEL, SPANS, TABLE, VALID } from './entry.ts';
 import { causedBy, MapError, violationError } from './errors.ts';
 import { checkFlags } from './flags.ts';
+import { Invalidation } from './invalidation.ts';
 import type { Processor } from './processor.ts';
-import type { AttributesOf, Regime, Seed as SeedRegime, VaRange } from './regime.ts';
+import type { AttributesOf, Regime, VaRange } from './regime.ts';
 import { Seed } from './regime.ts';
 import { addressAt, checkRegion, MemoryRegion } from './region.ts';
 import { BETWEEN_PAGES, PAGES_ONLY, Tables, type Visitor } from './tables.ts';
@@ -36,30 +39,6 @@ export interface MapOptions {
   /** Whom `activate` and `deactivate` tell, and who must forget what is changed while the map is active. */
   readonly processor?: Processor;
 }
-
-/**
- * What `walkRange` calls for each leaf, mapped or not.
- *
- * @param region - the part of the range that the leaf maps
- * @param descriptor - the leaf
- * @param level - of its table
- * @param full - all that the leaf maps
- * @returns `false` to fail, as an {@link UpdateError} does
- */
-export type WalkCallback<R extends Regime> = (
-  region: MemoryRegion,
-  descriptor: Descriptor<R>,
-  level: number,
-  full: MemoryRegion,
-) => unknown;
-
-/**
- * What `modifyRange` calls for each leaf, mapped or not, after splitting those that reach out of the range. While the map is
- * active, it is first called with copies of what is there, to see whether the changes are allowed.
- */
-export type ModifyCallback<R extends Regime> = R extends SeedRegime
-  ? (region: MemoryRegion, descriptor: DescriptorMut, level: number, full: MemoryRegion) => unknown
-  : (region: MemoryRegion, descriptor: UpdatableDescriptor<R>, level: number, full: MemoryRegion) => unknown;
 
 /** Where an address leads. */
 export interface Translated<R extends Regime> {
@@ -107,6 +86,7 @@ export abstract class TableMap<R extends Regime> {
   private walker: WalkVisitor | undefined;
   private readonly editor: EditVisitor;
   private readonly failures: Failures;
+  private readonly invalidation: Invalidation;
   /** Region of the running change. */
   private region: MemoryRegion | undefined;
   private readonly swallows: boolean;
@@ -132,7 +112,7 @@ export abstract class TableMap<R extends Regime> {
     const top = range === 'Upper' && !this.behaviour['top-of-the-upper-range'];
     this.limit = top ? tables.pages - SPANS[level] : tables.pages;
     this.swallows = !this.behaviour['errors-stay-themselves-while-active'];
-    const invalidates = this.behaviour['live-changes-are-invalidated'];
+    this.invalidation = new Invalidation(this.processor, regime, this.bias, this.behaviour);
     this.failures = {
       fault: (descriptor, before, cause) => this.fault(descriptor, before, cause),
       violation: (rule, place, before, after, cause) => {
@@ -142,16 +122,12 @@ export abstract class TableMap<R extends Regime> {
         const named = this.behaviour['violation-names-the-region'] ? region : (this.region ?? region);
         throw violationError(named.clone(), { rule, level: place.level, entry, before, after }, cause);
       },
-      invalidate: (page) => {
-        if (invalidates) this.invalidate(page);
-      },
-      synchronize: () => this.synchronize(true),
     };
     const descriptor =
       regime === (Seed as Regime)
         ? new DescriptorMut(Seed)
         : new UpdatableDescriptor(regime, this.behaviour, tables.rules);
-    this.editor = new EditVisitor(tables, this.failures, this.bias, descriptor);
+    this.editor = new EditVisitor(tables, this.failures, this.bias, descriptor, this.invalidation);
   }
 
   /** The memory in which its tables lie. */
@@ -182,6 +158,7 @@ export abstract class TableMap<R extends Regime> {
    */
   walkRange(range: MemoryRegion, f: WalkCallback<R>): void {
     this.refuse('walkRange', -1);
+    checkCallback('walkRange', f);
     this.enter('walkRange', range);
     const visitor =
       this.walker ?? new WalkVisitor(this.tables, this.failures, this.bias, new Descriptor(this.regime));
@@ -205,6 +182,7 @@ export abstract class TableMap<R extends Regime> {
    *   allowed then, before anything is changed
    */
   modifyRange(range: MemoryRegion, f: ModifyCallback<R>): void {
+    checkCallback('modifyRange', f);
     this.change('modifyRange', range, () => {
       const { editor } = this;
       const live = this.activeCount !== 0;
@@ -222,7 +200,7 @@ export abstract class TableMap<R extends Regime> {
       } finally {
         editor.finish();
       }
-      this.synchronize(editor.modified);
+      this.invalidation.finish(editor.modified);
     });
   }
 
@@ -359,11 +337,12 @@ export abstract class TableMap<R extends Regime> {
       ) {
         throw addressOverflow(last);
       }
-      this.within((page, end) => tables.mapRange(page, end, frame, low, flags.high, mode));
-      if (live && behaviour['live-changes-are-invalidated'] && this.processor !== undefined) {
-        this.visit(new InvalidateVisitor(this.failures));
+      try {
+        this.within((page, end) => tables.mapRange(page, end, frame, low, flags.high, mode));
+      } finally {
+        if (live && this.invalidation.isTold) this.visit(new InvalidateVisitor(this.invalidation));
+        this.invalidation.finish(live);
       }
-      this.synchronize(live);
     });
   }
 
@@ -376,14 +355,15 @@ export abstract class TableMap<R extends Regime> {
     this.refuse(operation, 0);
     this.running = -1;
     this.region = range;
-    const watched = this.activeCount !== 0 && this.processor !== undefined;
+    const watched = this.activeCount !== 0 && this.invalidation.isTold;
     this.tables.watcher =
-      watched && this.behaviour['freed-tables-are-invalidated'] ? this.failures : undefined;
+      watched && this.behaviour['freed-tables-are-invalidated'] ? this.invalidation : undefined;
     try {
       run();
     } finally {
       this.running = 0;
       this.region = undefined;
+      this.invalidation.abandon();
     }
   }
 
@@ -496,22 +476,10 @@ export abstract class TableMap<R extends Regime> {
       { flags: given.bits() },
     );
   }
+}
 
-  /** Has the processor forget a page. */
-  private invalidate(page: number): void {
-    const operand = BigInt(page + this.bias);
-    const bits = this.behaviour['invalidation-in-44-bits'] ? BigInt.asUintN(44, operand) : operand;
-    this.processor?.tlbi(this.regime.invalidate, bits);
-  }
-
-  /** Has the processor wait for what it was told. */
-  private synchronize(told: boolean): void {
-    if (!this.behaviour['live-changes-are-invalidated']) this.processor?.barrier('DSB ISHST');
-    else if (told) {
-      this.processor?.barrier('DSB ISH');
-      this.processor?.barrier('ISB');
-    }
-  }
+function checkCallback(operation: string, f: unknown): void {
+  if (typeof f !== 'function') throw wrongKind(operation, f, 'a function');
 }
 
 function atTop(operation: string, range: MemoryRegion): PageTableError {

@@ -1,5 +1,6 @@
 import { addressOf, hex, PageTableError } from '../bits/index.ts';
-import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+import { wrongKind } from '../bits/wrong-kind.ts';
+import { ABSENT, PhysicalMemory } from '../memory/index.ts';
 import type { Behaviour } from './behaviour.ts';
 import { ACCESSED, FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, lowOf, SPANS, TABLE, VALID } from './entry.ts';
 import { LiveRules } from './live-rules.ts';
@@ -72,14 +73,18 @@ export class Tables {
   private readonly noUnderflow: boolean;
 
   constructor(translation: Translation, regime: Regime, level: number, behaviour: Behaviour) {
+    const { memory, allocateTable } = (translation ?? {}) as Partial<Translation>;
+    if (!(memory instanceof PhysicalMemory) || typeof allocateTable !== 'function') {
+      throw wrongKind('translation', translation, 'a Translation');
+    }
     this.translation = translation;
-    this.memory = translation.memory;
+    this.memory = memory;
     this.regime = regime;
     this.behaviour = behaviour;
     this.rules = new LiveRules(regime, behaviour);
     this.level = level;
     this.pages = SPANS[level] * 512;
-    this.run = translation instanceof TargetAllocator ? translation : translation.memory;
+    this.run = translation instanceof TargetAllocator ? translation : memory;
     this.near = this.run.first < 2 ** 31;
     this.first = this.near ? this.run.first : 0;
     this.setsAccessed = behaviour['accessed-only-if-given'] ? 0 : ACCESSED;
@@ -257,16 +262,24 @@ export class Tables {
       return;
     }
     const span = SPANS[level];
-    for (let page = first; page < end; at += 2) {
+    for (let page = first; page < end; ) {
       const start = page - (page & (span - 1));
-      const next = Math.min(end, start + span);
       const low = this.load(at);
+      let next = Math.min(end, start + span);
       let child = -1;
+      let count = 1;
       if ((low & LEADS) === LEADS) child = this.placeOf(low, this.memory.high);
       else if (splits && next - page < span) child = this.place(this.split(level, at, start));
+      else {
+        // Up to the next table, or to the last one that is to be split.
+        const rest = (end - start) / span;
+        count = this.blocksFrom(at, splits ? Math.floor(rest) : Math.ceil(rest));
+        next = Math.min(end, start + count * span);
+      }
       if (child < 0) visitor.leaves(level, at, page, next);
       else this.visitTable(level + 1, child, page, next, visitor, splits);
       page = next;
+      at += count * 2;
     }
   }
 

@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /** What a map does when a visitor cannot go on: throws the original's errors. */
-export interface Failures extends TableWatcher {
+export interface Failures {
   /** A callback failed. */
   fault(descriptor: Shown, before: bigint, cause: unknown): never;
   /** A live entry needs break-before-make. */
@@ -84,10 +84,9 @@ abstract class CallbackVisitor<D extends Shown> implements Visitor {
   protected visited(page: number, end: number): MemoryRegion {
     const { part, region, bias } = this;
     const from = page + bias;
-    const to = end + bias;
-    if (from === region.from && to === region.to) return region;
+    if (from === region.from && end - page === region.count) return region;
     part.from = from;
-    part.to = to;
+    part.count = end - page;
     return part;
   }
 }
@@ -100,13 +99,13 @@ export class WalkVisitor extends CallbackVisitor<Shown> {
     const span = SPANS[level];
     let at = first;
     let start = firstPage - (firstPage & (span - 1));
+    region.count = span;
     try {
       for (let page = firstPage; page < end; page = start) {
         descriptor.lowBits = tables.load(at);
         descriptor.highBits = memory.high;
         region.from = start + bias;
         start += span;
-        region.to = start + bias;
         const part = span === 1 ? region : this.visited(page, Math.min(start, end));
         if (call(part, descriptor as never, level, region) === false) throw new UpdateError();
         at += 2;
@@ -123,12 +122,14 @@ export class EditVisitor extends CallbackVisitor<Written> {
   modified = false;
   private live = false;
   private dry = false;
+  private readonly watcher: TableWatcher;
   private readonly rules: LiveRules;
   private readonly noSplit: boolean;
   private readonly seed: boolean;
 
-  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written) {
+  constructor(tables: Tables, failures: Failures, bias: number, descriptor: Written, watcher: TableWatcher) {
     super(tables, failures, bias, descriptor);
+    this.watcher = watcher;
     this.rules = tables.rules;
     this.noSplit = tables.behaviour['no-live-split'];
     this.seed = tables.regime === Seed;
@@ -145,6 +146,7 @@ export class EditVisitor extends CallbackVisitor<Written> {
 
   leaves(level: number, first: number, firstPage: number, end: number): void {
     this.descriptor.depth = level;
+    this.region.count = SPANS[level];
     if (this.live) this.liveLeaves(level, first, firstPage, end);
     else this.idleLeaves(level, first, firstPage, end);
   }
@@ -171,7 +173,6 @@ export class EditVisitor extends CallbackVisitor<Written> {
         descriptor.at = at;
         region.from = from;
         from += span;
-        region.to = from;
         if (call(region, descriptor as never, level, region) === false) throw new UpdateError();
         at += 2;
       }
@@ -188,7 +189,6 @@ export class EditVisitor extends CallbackVisitor<Written> {
     for (let page = firstPage; page < end; page = start) {
       region.from = start + bias;
       start += span;
-      region.to = start + bias;
       descriptor.at = at;
       this.liveLeaf(level, at, page, Math.min(start, end));
       at += 2;
@@ -209,7 +209,7 @@ export class EditVisitor extends CallbackVisitor<Written> {
       if (this.dry) this.check(part, low, high, level, page, end);
       else if (descriptor.changed) {
         this.modified = true;
-        this.failures.invalidate(page);
+        this.watcher.invalidate(page);
       }
     }
   }
@@ -375,17 +375,17 @@ export class MapCheck implements Visitor {
   }
 }
 
-/** Tells the processor to forget each leaf of a range. */
+/** Has each leaf of a range forgotten. */
 export class InvalidateVisitor implements Visitor {
-  private readonly failures: Failures;
+  private readonly watcher: TableWatcher;
 
-  constructor(failures: Failures) {
-    this.failures = failures;
+  constructor(watcher: TableWatcher) {
+    this.watcher = watcher;
   }
 
   leaves(level: number, _at: number, page: number, end: number): void {
     const span = SPANS[level];
-    for (let each = page; each < end; each += span - (each & (span - 1))) this.failures.invalidate(each);
+    for (let each = page; each < end; each += span - (each & (span - 1))) this.watcher.invalidate(each);
   }
 }
 

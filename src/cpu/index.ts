@@ -1,5 +1,23 @@
-export { type Access, FETCH, type KnownX86Control, READ, WRITE } from '../format/index.ts';
-export { type Absent, type Fault, faultText, type Outcome, ProcessorFault } from './outcome.ts';
+export {
+  type Access,
+  FETCH,
+  type KnownAarch64Control,
+  type KnownX86Control,
+  READ,
+  WRITE,
+} from '../format/index.ts';
+export { type Aarch64AccessOptions, Aarch64Cpu } from './aarch64/aarch64-cpu.ts';
+export type { Aarch64CpuOptions, Aarch64System, AtOperation } from './aarch64/aarch64-system.ts';
+export type { Detector, DetectorOptions } from './detector.ts';
+export {
+  type Aarch64Fault,
+  type Absent,
+  type Fault,
+  faultText,
+  type Outcome,
+  ProcessorFault,
+  type X86Fault,
+} from './outcome.ts';
 export {
   type EntryChange,
   type EntryWrite,
@@ -8,6 +26,6 @@ export {
   type Stale,
   staleLines,
 } from './report.ts';
-export type { DetectorOptions, X86Detector } from './x86/detector.ts';
+export type { X86Detector } from './x86/detector.ts';
 export { type AccessOptions, X86Cpu } from './x86/x86-cpu.ts';
 export type { Cpl, X86CpuOptions, X86System } from './x86/x86-system.ts';

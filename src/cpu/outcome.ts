@@ -1,21 +1,41 @@
-import { type ErrorDetail, hex64, PageTableError } from '../bits/index.ts';
+import { type ErrorDetail, hex, hex64, PageTableError } from '../bits/index.ts';
 
-/** A fault that an access or an instruction raises. */
-export interface Fault {
+/** What a fault of any architecture tells. */
+interface AnyFault {
   readonly kind: 'fault';
+  /** What the error code says, by name and meaning. */
+  readonly errorBits: readonly string[];
+  /** What caused it: `R/W = 0 in PTE`, `AP[2] = 1 in L3 descriptor`. */
+  readonly because: readonly string[];
+  /** Whether it came from a translation that was remembered: with that forgotten, the access may well succeed. */
+  readonly fromCache: boolean;
+}
+
+/** A fault that an access or an instruction raises on an x86 processor. */
+export interface X86Fault extends AnyFault {
   readonly exception: '#PF' | '#GP' | '#SS';
   readonly errorCode: number;
-  /** The bits that are set in a page fault's error code, by name and meaning. */
-  readonly errorBits: readonly string[];
   /** The linear byte address that faulted: the first byte that could not be accessed. Not for instructions. */
   readonly address: bigint | undefined;
   /** What was written to CR2; only page faults do. */
   readonly cr2: bigint | undefined;
-  /** What caused it: `R/W = 0 in PTE`, `CR4.SMEP = 1 …`. */
-  readonly because: readonly string[];
-  /** Whether it came from a translation that was remembered: tried again, the access may well succeed. */
-  readonly fromCache: boolean;
 }
+
+/** An exception that an access raises on an AArch64 processor, taken to EL1. */
+export interface Aarch64Fault extends AnyFault {
+  readonly exception: 'Data Abort' | 'Instruction Abort' | 'PC alignment fault';
+  /** Bits 31:0 of ESR_EL1, unsigned; those above are 0. */
+  readonly errorCode: number;
+  /** What was written to FAR_EL1: the first byte that could not be accessed, tag and all. */
+  readonly address: bigint;
+  /** The level that the fault status code tells; `undefined` for alignment faults. */
+  readonly level: number | undefined;
+  /** There is no CR2. */
+  readonly cr2?: undefined;
+}
+
+/** A fault that an access or an instruction raises. */
+export type Fault = X86Fault | Aarch64Fault;
 
 /** There is no memory at a physical address: an emulator asks its devices, or delivers what its bus does. */
 export interface Absent {
@@ -27,9 +47,9 @@ export interface Absent {
 }
 
 /** What an access gets. */
-export type Outcome =
+export type Outcome<F extends Fault = Fault> =
   /** A value of as many bytes as were asked for, unsigned. */
-  { readonly kind: 'done'; readonly value: bigint } | Fault | Absent;
+  { readonly kind: 'done'; readonly value: bigint } | F | Absent;
 
 /** Thrown where code that cannot take a fault for an answer, such as a mapper, accesses memory through a processor. */
 export class ProcessorFault extends PageTableError {
@@ -57,9 +77,11 @@ export function faultText(fault: Fault): string {
   const { exception, errorCode, errorBits, address, because } = fault;
   const bits = errorBits.length === 0 ? '' : ` (${errorBits.join(', ')})`;
   const at = address === undefined ? '' : ` at ${hex64(address)}`;
+  const causes = because.join('; ');
+  if (exception === '#GP' || exception === '#SS') return `${exception}(0)${at}: ${causes}`;
   const code =
-    exception === '#PF' ? `, error code 0x${errorCode.toString(16).padStart(2, '0')}${bits}` : '(0)';
-  return `${exception}${exception === '#PF' ? `${at}${code}` : `${code}${at}`}: ${because.join('; ')}`;
+    exception === '#PF' ? `error code 0x${errorCode.toString(16).padStart(2, '0')}` : `ESR ${hex(errorCode)}`;
+  return `${exception}${at}, ${code}${bits}: ${causes}`;
 }
 
 function detailOf({ exception, errorCode, address }: Fault): ErrorDetail {

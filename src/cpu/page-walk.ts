@@ -1,4 +1,5 @@
 import {
+  andPageRights,
   andRights,
   type CompiledFormat,
   indexOf,
@@ -6,13 +7,14 @@ import {
   isFaultyTable,
   isPresent,
   leadsToTable,
+  orPageRights,
   orRights,
   pageAccessed,
-  pageDirty,
   pageFrame,
   pageOrder,
   tableAccessed,
   tableFrame,
+  withDirty,
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { NOT_IN_MEMORY, NOT_PRESENT, RESERVED } from '../walk/index.ts';
@@ -25,6 +27,10 @@ export type WalkCode = typeof MAPPED | typeof NOT_PRESENT | typeof RESERVED | ty
 
 /** An entry that a walk found outside memory, in a register of the processor. */
 const IN_REGISTER = -1;
+/** `log2` of the words in a frame. */
+const FRAME_SHIFT = 10;
+/** Words in a frame, less 1. */
+const IN_FRAME = 1023;
 
 /**
  * A processor's page walk: it may start below the root, from what a processor remembers, and afterwards set accessed and
@@ -50,7 +56,7 @@ export class PageWalk {
   readonly places = new Int32Array(5);
   /** Frame of the table in which each entry lies. */
   readonly tables = new Float64Array(5);
-  /** Index of each entry in its table. */
+  /** Index of each entry in its table, counted from the start of the table's first frame. */
   readonly indexes = new Int32Array(5);
   /** Rights of the entries down to each depth. */
   readonly ands = new Int32Array(5);
@@ -97,12 +103,14 @@ export class PageWalk {
         entryLow = registers[index << 1];
         entryHigh = registers[(index << 1) | 1];
       } else {
-        const base = memory.locate(table);
+        // Tables of large granules go on in the frames that follow.
+        const part = table + (index >>> (FRAME_SHIFT - entryShift));
+        const base = memory.locate(part);
         if (base < 0) {
-          this.frame = table;
+          this.frame = part;
           return NOT_IN_MEMORY;
         }
-        place = base + offset + (index << entryShift);
+        place = base + offset + ((index << entryShift) & IN_FRAME);
         if (entryShift === 1) {
           entryLow = memory.loadEntry(place);
           entryHigh = memory.high;
@@ -115,17 +123,17 @@ export class PageWalk {
       this.places[depth] = place;
       this.indexes[depth] = index + (offset >> entryShift);
       if (!isPresent(facts, depth, entryLow)) return NOT_PRESENT;
+      if (!leadsToTable(facts, depth, entryLow)) {
+        if (isFaultyPage(facts, depth, entryLow, entryHigh)) return RESERVED;
+        this.frame = pageFrame(facts, depth, entryLow, entryHigh);
+        this.and = andPageRights(facts, depth, and, entryLow);
+        this.or = orPageRights(facts, depth, or, entryHigh);
+        return MAPPED;
+      }
       and = andRights(facts, depth, and, entryLow);
       or = orRights(facts, depth, or, entryHigh);
       this.ands[depth] = and;
       this.ors[depth] = or;
-      if (!leadsToTable(facts, depth, entryLow)) {
-        if (isFaultyPage(facts, depth, entryLow, entryHigh)) return RESERVED;
-        this.frame = pageFrame(facts, depth, entryLow, entryHigh);
-        this.and = and;
-        this.or = or;
-        return MAPPED;
-      }
       if (isFaultyTable(facts, depth, entryLow, entryHigh)) return RESERVED;
       table = tableFrame(facts, depth, entryLow, entryHigh);
       offset = 0;
@@ -139,21 +147,24 @@ export class PageWalk {
   }
 
   /**
-   * Sets the accessed bit of every entry that the walk used, and the dirty bit of the page's if it was a write. Each
-   * entry changes only if it still is what the walk has seen.
+   * Sets the accessed bit of every entry that the walk used, and makes the page's dirty if it was a write. Each entry changes only if it still is what the walk has seen.
    *
    * @returns whether all are set; if not, another thread has changed an entry, and the walk must be made again
    */
   mark(memory: PhysicalMemory, format: CompiledFormat, write: boolean): boolean {
     const { facts, entryShift } = format;
     for (let depth = this.start; depth <= this.depth; depth += 1) {
-      let bits = tableAccessed(facts, depth);
-      if (depth === this.depth) bits = pageAccessed(facts, depth) | (write ? pageDirty(facts, depth) : 0);
       const low = this.lows[depth];
+      const high = this.highs[depth];
+      let marked = low | tableAccessed(facts, depth);
+      if (depth === this.depth) {
+        marked = low | pageAccessed(facts, depth);
+        if (write) marked = withDirty(facts, depth, marked, high);
+      }
       const place = this.places[depth];
-      if ((low & bits) === bits || place === IN_REGISTER) continue;
-      if (!memory.setBits(place, low, this.highs[depth], bits, entryShift === 1)) return false;
-      this.lows[depth] = low | bits;
+      if (marked === low || place === IN_REGISTER) continue;
+      if (!memory.changeLow(place, low, high, marked, entryShift === 1)) return false;
+      this.lows[depth] = marked;
     }
     return true;
   }

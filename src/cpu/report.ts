@@ -43,8 +43,8 @@ export interface Stale {
   readonly shift: number;
   /** Whether it is a translation (TLB) or an entry that leads to a table (paging-structure caches). */
   readonly remembered: 'translation' | 'table';
-  /** The PCID that it belongs to; `undefined` for a global translation. */
-  readonly pcid: number | undefined;
+  /** The PCID or ASID that it belongs to; `undefined` for a global translation. */
+  readonly space: number | undefined;
   /** What is different; `dirty` is a dirty bit that was cleared, if that was asked for. */
   readonly difference: 'not mapped' | 'frame' | 'rights' | 'memory type' | 'dirty';
   /** Physical byte address that the processor uses: of the page, or of the table. */

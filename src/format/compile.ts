@@ -315,6 +315,14 @@ export function dirtyFlip(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + DIRTY_FLIP];
 }
 
+/** The low half of an entry that maps a page as a write through it leaves it. */
+export function withDirty(facts: Int32Array, depth: number, low: number, high: number): number {
+  const at = depth * FACTS;
+  const flip = facts[at + DIRTY_FLIP];
+  if (flip === 0) return low | facts[at + DIRTY];
+  return (high & facts[at + DIRTY_NEEDS]) === facts[at + DIRTY_NEEDS] ? low & ~flip : low;
+}
+
 /** Whether an entry that maps a page has its accessed bit. */
 export function isAccessed(facts: Int32Array, depth: number, low: number): boolean {
   return (low & pageAccessed(facts, depth)) !== 0;

@@ -21,8 +21,8 @@ export {
 export {
   aarch64DenialTexts,
   abortSyndrome,
-  type DenyingBit,
   FAULT_STATUS,
+  invalidText,
   STATUS_ALIGNMENT,
   statusText,
   syndromeBits,
@@ -71,6 +71,7 @@ export {
   tableAccessed,
   tableFrame,
   untagged,
+  withDirty,
 } from './compile.ts';
 export {
   type Bound,

@@ -125,24 +125,24 @@ export class PhysicalMemory {
   }
 
   /**
-   * Sets bits in the low half of an entry, as a processor sets accessed and dirty bits: on a SharedArrayBuffer with one
-   * atomic operation, and only if the entry still is what it was.
+   * Changes the low half of an entry, as a processor changes accessed and dirty bits: on a SharedArrayBuffer with one atomic
+   * operation, and only if the entry still is what it was.
    *
    * @param at - index of the entry's low word
    * @param low - bits 31:0 that it had
    * @param high - bits 63:32 that it had
-   * @param bits - what to set
+   * @param next - bits 31:0 that it gets
    * @param wide - whether it has 64 bits; otherwise 32
    * @returns whether the entry was still that
    */
-  setBits(at: number, low: number, high: number, bits: number, wide: boolean): boolean {
+  changeLow(at: number, low: number, high: number, next: number, wide: boolean): boolean {
     if (!this.shared) {
-      this.words[at] |= bits;
+      this.words[at] = next;
       return true;
     }
-    if (!wide) return (Atomics.compareExchange(this.words, at, low, low | bits) | 0) === (low | 0);
+    if (!wide) return (Atomics.compareExchange(this.words, at, low, next) | 0) === (low | 0);
     const before = joinHalves(low, high);
-    return Atomics.compareExchange(this.entries(), at >>> 1, before, joinHalves(low | bits, high)) === before;
+    return Atomics.compareExchange(this.entries(), at >>> 1, before, joinHalves(next, high)) === before;
   }
 
   /**

@@ -426,7 +426,7 @@ describe('address spaces', () => {
     cpu.detector?.frameAllocated(table);
     expect(world.reports).toEqual([]);
     expect(world.stale).toBe(0);
-    const ofPcid5 = () => cpu.detector?.stale({ allPcids: true }).filter(({ pcid }) => pcid === 5);
+    const ofPcid5 = () => cpu.detector?.stale({ allSpaces: true }).filter(({ space }) => space === 5);
     expect(ofPcid5()?.map(({ remembered }) => remembered)).toEqual(['translation', 'table']);
     cpu.writeCr3(ROOT | 5n);
     expect(ofPcid5()).toEqual([]);

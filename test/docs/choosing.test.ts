@@ -26,23 +26,32 @@ const words = new BigUint64Array(ram);
 {
 `;
 
+/** The registers that select the tables: of x86-64, and of AArch64 where the program makes tables of it. */
+const X86 = `
+const seen = new X86Cpu(memory, { cr0: 0x80010001n, cr3: 0x1000n, cr4: 0x20n, efer: 0xd00n });
+const walker = new Walker(memory, x86Paging(resolveX86Control({ cr0: 0x80010001n, cr3: 0x1000n, cr4: 0x20n, efer: 0xd00n }, true).control));
+`;
+const AARCH64 = `
+const registers = { ttbr1: 0x1000n, tcr: 16n | (16n << 16n) | (2n << 30n) | (5n << 32n), mair: 0xffn, sctlr: 1n };
+const seen = new Aarch64Cpu(memory, registers);
+const walker = new Walker(memory, aarch64Paging(resolveAarch64Control(registers).control, 'upper'));
+`;
+
 /** What it must leave there, as a walker and a processor see it, which know of no interface that edits. */
-const AFTER = `
+const after = (look: string) => `
 }
 for (let frame = 0x40; frame < 0x80; frame += 1) {
   if (!elsewhere.isClear(frame)) memory.words.set(elsewhere.words.subarray(frame * 1024, frame * 1024 + 1024), (frame ^ 0x40) * 1024);
 }
-const seen = new X86Cpu(memory, { cr0: 0x80010001n, cr3: 0x1000n, cr4: 0x20n, efer: 0xd00n });
-const walker = new Walker(memory, x86Paging(resolveX86Control({ cr0: 0x80010001n, cr3: 0x1000n, cr4: 0x20n, efer: 0xd00n }, true).control));
-for (let page = 0xffff800000000; page < 0xffff800000000 + 5; page += 1) {
+${look}for (let page = 0xffff800000000; page < 0xffff800000000 + 5; page += 1) {
   const kinds = [READ, WRITE, FETCH].map((kind) => seen.translate(0xffff8000, page << 12, kind));
   console.log(walker.translate(page), ...kinds.map((frame) => Math.max(frame, -1)));
 }
 `;
 
 const IMPORTS = `
-import { X86Cpu } from 'tablewalk/cpu';
-import { FETCH, READ, resolveX86Control, WRITE, x86Paging } from 'tablewalk/format';
+import { Aarch64Cpu, X86Cpu } from 'tablewalk/cpu';
+import { aarch64Paging, FETCH, READ, resolveAarch64Control, resolveX86Control, WRITE, x86Paging } from 'tablewalk/format';
 import { flatMemory } from 'tablewalk/memory';
 import { Walker } from 'tablewalk/walk';
 `;
@@ -55,6 +64,7 @@ test("there are as many programs as interfaces, and one for operations of one's 
     'Map',
     'map and virtToPhys',
     "map and virtToPhys, operations of one's own",
+    'Mapping',
   ]);
 });
 
@@ -68,7 +78,10 @@ test.each(programs)('%s', (_, program) => {
   // Beside the examples, so that the package is found by its name.
   const file = `${ROOT}examples/.choosing.${process.pid}.mjs`;
   try {
-    writeFileSync(file, `${IMPORTS}${imports.join('\n')}${BEFORE}${next}${checked}${AFTER}`);
+    writeFileSync(
+      file,
+      `${IMPORTS}${imports.join('\n')}${BEFORE}${next}${checked}${after(program.includes('aarch64-paging') ? AARCH64 : X86)}`,
+    );
     const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
     const data = (frame: number) => `${frame} ${frame} ${frame} -1`;
     expect({ stdout: stdout.split('\n'), stderr }).toEqual({

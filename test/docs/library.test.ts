@@ -13,7 +13,7 @@ function expectPrinted(contains: string, before: string, after: string, printed:
   const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
   const programs = [...text.matchAll(/```js\n(import [\s\S]*?)```/g)].map(([, program]) => program);
   const program = programs.find((each) => each.includes(contains)) ?? '';
-  const checked = program.replace(/^(\w+\..*); \/\/ (0x[0-9a-f]+n|true)$/gm, 'console.log($1 === $2);');
+  const checked = program.replace(/^(\w+[.(].*); \/\/ (0x[0-9a-f]+n|true)$/gm, 'console.log($1 === $2);');
   const imports = checked.match(/^import .*$/gm)?.join('\n') ?? '';
   // Beside the examples, so that the package is found by its name.
   const file = `${ROOT}examples/.library.${process.pid}.mjs`;
@@ -32,6 +32,36 @@ test('the program of docs/library.md that edits tables runs, and gives what its 
     'const heap = new ArrayBuffer(32 << 20);\nconst told = [];\nconst tlb = { invalidate: (page) => told.push(page) };\n',
     'console.log(String(told), frames.allocated, String(frame), flush.page() === page);\n',
     'true\nPage[2MiB](0xffff800000000000) 0 PhysFrame[2MiB](0x200000) true\n',
+  );
+});
+
+test('the program of docs/library.md that walks both halves of AArch64', () => {
+  // Roots in frames 1 and 2: the lower one is empty, the upper one leads to a page at 0x201000.
+  const before =
+    "const { flatMemory } = await import('tablewalk/memory');\nconst memory = flatMemory(new ArrayBuffer(1 << 20));\n" +
+    'memory.writeEntry(2, 256, 0x3003, 0);\nmemory.writeEntry(3, 0, 0x4003, 0);\nmemory.writeEntry(4, 0, 0x5003, 0);\n' +
+    'memory.writeEntry(5, 1, 0x201703, 0);\n' +
+    'const [ttbr0, ttbr1, mair, sctlr] = [0x1000n, 0x2000n, 0xffn, 1n];\n' +
+    'const tcr = 16n | (16n << 16n) | (2n << 30n) | (5n << 32n);\n';
+  const after =
+    'console.log(assumed.map(({ short }) => short).join(), walkerOf(0x1234n).translateAddress(0x1234n));\n';
+  expectPrinted('aarch64Pagings', before, after, 'true\nPSTATE.PAN = 0 undefined\n');
+});
+
+test('the program of docs/library.md that makes maps of AArch64', () => {
+  expectPrinted(
+    'TargetAllocator',
+    '',
+    'console.log(tables.asBytes().length);\n',
+    [
+      'true',
+      '0xffffff8000000000..0xffffff8000200000 80000401 2',
+      '0xffffff8000200000..0xffffff8000201000 80200483 3',
+      '0xffffff8000201000..0xffffff8000202000 80201403 3',
+      '0xffffff8000202000..0xffffff8000203000 80202403 3',
+      '12288',
+      '',
+    ].join('\n'),
   );
 });
 

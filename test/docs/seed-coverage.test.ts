@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
+import * as aarch64 from '../../src/aarch64-paging/index.ts';
 import { ERROR_CODES } from '../../src/bits/index.ts';
 import * as hal from '../../src/hal-core/index.ts';
 import * as hyperlight from '../../src/hyperlight-vmem/index.ts';
@@ -111,6 +112,15 @@ const MAP: Readonly<Record<string, readonly string[]>> = {
   identity_map_range: ['phys', 'set_flags', 'frame_alloc'],
 };
 
+/** The methods of `IdMap` that take arguments, with them. */
+const ID_MAP: Readonly<Record<string, readonly string[]>> = {
+  new: ['asid', 'rootlevel'],
+  map_range: ['range', 'flags'],
+  map_range_with_constraints: ['range', 'flags', 'constraints'],
+  modify_range: ['range', 'f'],
+  walk_range: ['range', 'f'],
+};
+
 const PAGES: Readonly<Record<string, Page>> = {
   OffsetPageTable: {
     entry: 'src/x86_64/index.ts',
@@ -157,6 +167,57 @@ const PAGES: Readonly<Record<string, Page>> = {
       'page fault of `map_to` and all that writes',
       'undefined behaviour after `clean_up`',
       'auto traits `Freeze`, `Send`, `Sync`, `Unpin`, `RefUnwindSafe`, no `UnwindSafe`',
+    ],
+  },
+  IdMap: {
+    entry: 'src/aarch64-paging/index.ts',
+    module: aarch64,
+    rows: [
+      ...quoted('IdMap', ...Object.keys(ID_MAP), 'activate', 'deactivate', 'Debug::fmt'),
+      ...argumentRows(ID_MAP),
+      'note on `IdMap`, identity mapping is used for the tables, and for the code that manages them',
+      'note on `IdMap`, `map_range` before `activate`',
+      'note on `IdMap`, `deactivate` for changes that need break-before-make, and then `activate` again',
+      'example of `IdMap`',
+      'return value `Self` of `new`',
+      ...['activate', 'deactivate'].map(
+        (method) =>
+          `note on \`${method}\`, the register is left alone in test builds and on other processors`,
+      ),
+      'panic of `activate`, a value is saved already',
+      'panic of `deactivate`, no value is saved',
+      'safety of `activate`, memory in use must stay mapped, and no aliases may come',
+      'safety of `activate`, the map must not be dropped',
+      'safety of `deactivate`, the page table before must map what is in use',
+      '`unsafe` of `activate` and `deactivate`',
+      ...['map_range', 'map_range_with_constraints', 'modify_range'].flatMap((method) => [
+        `note on \`${method}\`, it should only be called while the map is not active`,
+        `note on \`${method}\`, what needs break-before-make must be done while the map is not active`,
+        `note on \`${method}\`, what was not mapped may be mapped while the map is active`,
+        `\`MapError::BreakBeforeMakeViolation\` of \`${method}\``,
+      ]),
+      ...['map_range', 'map_range_with_constraints'].flatMap((method) => [
+        `note on \`${method}\`, blocks and pages are mapped only with \`Attributes::VALID\``,
+        `\`MapError::InvalidFlags\` of \`${method}\``,
+      ]),
+      ...['map_range', 'map_range_with_constraints', 'modify_range', 'walk_range'].flatMap((method) => [
+        `return value \`Result<(), MapError>\` of \`${method}\``,
+        `\`MapError::RegionBackwards\` of \`${method}\``,
+        `\`MapError::AddressRange\` of \`${method}\``,
+      ]),
+      ...['modify_range', 'walk_range'].flatMap((method) => [
+        ...['first', 'second', 'third'].map((which) => `${which} argument of \`f\` of \`${method}\``),
+        `return value \`Ok\` of \`f\` of \`${method}\``,
+        `return value \`Err\` of \`f\` of \`${method}\``,
+        `\`MapError::PteUpdateFault\` of \`${method}\``,
+      ]),
+      'bound of `f` of `modify_range`, `Fn(…) -> Result<(), ()> + ?Sized`',
+      'bound of `f` of `walk_range`, `FnMut(…) -> Result<(), ()>`',
+      'note on `modify_range`, blocks may be split; `walk_range` does without',
+      'receivers `&mut self` and `&self`',
+      'auto traits `RefUnwindSafe`, `Send`, `Unpin`, `UnwindSafe`, no `Sync`',
+      'blanket traits `Any`, `Borrow`, `BorrowMut`',
+      'blanket traits `From`, `Into`, `TryFrom`, `TryInto`, each type `Error` of theirs',
     ],
   },
   Map: {

@@ -209,6 +209,6 @@ export function accessesCase(random, number, mode, processor) {
     predictions,
     refusals: new Map(),
     written: [...stage.written],
-    loose: stage.loose,
+    loose: stage.loose.at,
   };
 }

@@ -1,7 +1,8 @@
 // What the guest found of a case against what the subject says.
 
+import { compareWords } from '../compare-words.mjs';
+import { performed } from '../judge.mjs';
 import { correctAccess, correctRegister } from './deviations.mjs';
-import { ARENA, ARENA_FRAMES } from './layout.mjs';
 import { DONE, isAccess, operationText, UNTOUCHED_CR2 } from './operations.mjs';
 import { rootAddress, walkText } from './reference.mjs';
 
@@ -39,7 +40,7 @@ export function compareCase(one, answer, subject, known) {
     differences.push(`${answer.results.length} results, the first one: ${foundText(first)}`);
   }
   for (const [i, operation] of one.operations.entries()) {
-    const expected = subject.perform(operation, i);
+    const expected = performed(subject, operation, i);
     const found = answer.results[i];
     if (found === undefined) break;
     let corrected = found;
@@ -59,7 +60,8 @@ export function compareCase(one, answer, subject, known) {
     if (wrong !== undefined) differences.push(differenceText(one, i, expected, found, wrong));
     control = controlAfter(control, operation, expected);
   }
-  differences.push(...compareWords(one, answer, subject, known, deviations));
+  const ofWords = (/** @type {string} */ name) => count(deviations, name);
+  differences.push(...compareWords(one, answer, subject, known.ofWords, ofWords));
   subject.end(one);
   return { differences, deviations, faults, accesses, others: one.operations.length - accesses };
 }
@@ -161,58 +163,6 @@ function expectedText(expected) {
   const { vector, errorCode, cr2 } = expected;
   const where = cr2 === undefined ? '' : `, CR2 0x${cr2.toString(16)}`;
   return `vector ${vector}, error code 0x${errorCode.toString(16)}${where}`;
-}
-
-/**
- * Memory after the case.
- *
- * @param {Case} one
- * @param {import('./script.mjs').Answer} answer
- * @param {import('./subject.mjs').Subject} subject
- * @param {import('./deviations.mjs').Deviations} known
- * @param {Map<string, number>} deviations
- */
-function compareWords(one, answer, subject, known, deviations) {
-  /** @type {string[]} */
-  const differences = [];
-  for (let address = ARENA; address < ARENA + ARENA_FRAMES * 4096; address += 4) {
-    const expected = subject.word(address);
-    const found = answer.changed.get(address) ?? initialWord(one, address);
-    const { free = 0, deviating = new Map() } = one.loose.get(address) ?? {};
-    let wrong = (expected ^ found) & ~free;
-    for (const [name, bits] of deviating) {
-      if (!known.ofWords.some((each) => each.name === name)) continue;
-      if ((wrong & bits) === 0 || (found & bits) !== bits) continue;
-      wrong &= ~bits;
-      count(deviations, name);
-    }
-    if (wrong !== 0) differences.push(wordText('table word', address, expected, found));
-  }
-  for (const [i, address] of one.written.entries()) {
-    const expected = BigInt(subject.word(address)) | (BigInt(subject.word(address + 4)) << 32n);
-    if (answer.peeked[i] !== expected)
-      differences.push(wordText('page word', address, expected, answer.peeked[i]));
-  }
-  return differences;
-}
-
-/**
- * @param {Case} one
- * @param {number} address - a multiple of 4
- */
-function initialWord(one, address) {
-  const word = one.words.get(address - (address % 8)) ?? 0n;
-  return Number((address % 8 === 0 ? word : word >> 32n) & 0xffff_ffffn); // 32 bits
-}
-
-/**
- * @param {string} what
- * @param {number} address
- * @param {bigint | number} expected
- * @param {bigint | number} found
- */
-function wordText(what, address, expected, found) {
-  return `${what} at 0x${address.toString(16)}: found 0x${found.toString(16)}, expected 0x${expected.toString(16)}`;
 }
 
 /**

@@ -1,12 +1,13 @@
 // x86 on each emulator.
 
+import { decodeAnswers } from '../answers.mjs';
 import { versionOf } from '../emulator.mjs';
 import { BOCHS } from './bochs.mjs';
 import { createCase, modeOf } from './cases.mjs';
 import { caseText, compareCase } from './compare.mjs';
 import { isAccess } from './operations.mjs';
 import { QEMU } from './qemu.mjs';
-import { decodeAnswers, encodeScript } from './script.mjs';
+import { encodeScript, RESULT } from './script.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./script.mjs').Answer} Answer */
@@ -23,6 +24,9 @@ import { decodeAnswers, encodeScript } from './script.mjs';
  * @property {(script: Uint8Array) => Promise<{ answer: Uint8Array, ended: import('../emulator.mjs').Ended }>} run
  */
 
+/** Cases per guest; more need more room for the script. */
+const BATCH = 300;
+
 export const EMULATORS = { qemu: QEMU, bochs: BOCHS };
 
 /**
@@ -36,13 +40,15 @@ export function x86Judge(emulator, subject) {
     command,
     debianPackage,
     version: () => versionOf(command, versionArgs),
+    length: { accesses: 20_000 },
+    batch: BATCH,
     modes: processor.modes,
     modeOf,
     createCase: (seed, number) => createCase(seed, number, processor),
     accesses: (one) => one.operations.filter(isAccess).length,
     async run(cases) {
       const { answer, ended } = await emulator.run(encodeScript(cases, processor));
-      const { answers, complete, panic } = decodeAnswers(answer, cases);
+      const { answers, complete, panic } = decodeAnswers(answer, cases, RESULT);
       return { answers, trouble: complete ? undefined : troubleText(panic, ended) };
     },
     compare: (one, answer) => compareCase(one, answer, subject, deviations),

@@ -1,5 +1,7 @@
 // Where everything lies in the memory of the x86 guest. guest.S has WINDOW and the ROM's start as well.
 
+import { Layout } from '../layout.mjs';
+
 /** RAM in bytes, from 0 on. */
 export const RAM_BYTES = 64 << 20;
 
@@ -29,7 +31,7 @@ export const ARENA_ALIAS = WINDOW + 0x2_0000;
 /** Pages from the start of WINDOW that belong to the guest, mapped or not. */
 export const RESERVED_PAGES = 0x20 + ARENA_FRAMES;
 
-/** RAM that pages may be in, half-open; the guest fills it with {@link patternWord}. */
+/** RAM that pages may be in, half-open; the guest fills it with a pattern. */
 export const PAGE_RANGES = /** @type {const} */ ([
   [0, 0xa_0000],
   [0x10_0000, 0x60_0000],
@@ -40,32 +42,11 @@ export const PAGE_RANGES = /** @type {const} */ ([
 /** A byte that traps when it is executed; the first four of each 16 bytes in {@link PAGE_RANGES} are this. */
 export const INT3 = 0xcc;
 
-/**
- * A 32-bit word of the initial content of pages: different at each address.
- *
- * @param {number} address - a multiple of 4
- */
-export function patternWord(address) {
-  const block = address >>> 4;
-  const mixed = Math.imul(block, 0x9e37_79b1);
-  switch (address & 12) {
-    case 0:
-      return 0xcccc_cccc;
-    case 4:
-      return block;
-    case 8:
-      return mixed >>> 0;
-    default:
-      return (~mixed ^ block) >>> 0;
-  }
-}
-
-/** @param {number} address - of a byte */
-export function isPageByte(address) {
-  return PAGE_RANGES.some(([start, end]) => address >= start && address < end);
-}
-
-/** @param {number} address - of a byte */
-export function isArenaByte(address) {
-  return address >= ARENA && address < ARENA + ARENA_FRAMES * 4096;
-}
+/** What the parts that know of no architecture need of all this. */
+export const LAYOUT = new Layout({
+  ram: [0, RAM_BYTES],
+  arena: ARENA,
+  arenaFrames: ARENA_FRAMES,
+  pageRanges: PAGE_RANGES,
+  trapOf: () => INT3 * 0x101_0101,
+});

@@ -40,19 +40,13 @@
  * @property {readonly (import('./reference.mjs').Prediction | undefined)[]} predictions - of accesses, by operation
  * @property {ReadonlyMap<number, Refusal>} refusals - by operation
  * @property {readonly number[]} written - addresses of words in pages that are written, multiples of 8
- * @property {ReadonlyMap<number, Loose>} loose - bits of table words that may have either value, by address of 32 bits
+ * @property {ReadonlyMap<number, import('../loose-bits.mjs').Loose>} loose - bits of table words that may have either value, by address of 32 bits
  */
 
 /**
  * Why an operation that is no access gives #GP(0).
  *
  * @typedef {'reserved bit' | 'reserved bit in a PDPTE' | 'CR3 at CR4.PCIDE' | 'operand'} Refusal
- */
-
-/**
- * Bits whose value the manual does not give, or, with the name of a deviation, those that the emulator sets against it.
- *
- * @typedef {{ free: number, deviating: ReadonlyMap<string, number> }} Loose
  */
 
 /**

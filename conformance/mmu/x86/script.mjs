@@ -1,37 +1,20 @@
-// What the guest reads and what it sends.
+// What the guest reads and what it sends. script-writer.mjs and answers.mjs have what is common to all guests.
 //
-// A script: "TWX1", the arena's address and bytes, the snapshot's address, the number of page ranges, each range's start and
-// end; then the cases, and -1. A case: its header (HEADER_BYTES), pokes of 12 bytes (address, 8 bytes for there), operations
-// of 32 bytes, and addresses to peek at. All numbers are little-endian, of 32 bits unless said otherwise.
-//
-// The answer: "TWB1"; for each case "CASE", its number, the bytes of its results, the results of 24 bytes each, changed words
-// of the arena as (address, word) up to an address of -1, and 8 bytes for each peek; then "DONE". "PANI" and a result instead
-// of a case or the end tell of an exception outside of any operation.
+// A case: its header (HEADER_BYTES), pokes, operations of 32 bytes, and addresses to peek at.
 
+import { pokeCount, ScriptWriter } from '../script-writer.mjs';
 import { CR0_PG, isLong } from './control.mjs';
-import { ARENA, ARENA_ALIAS, ARENA_FRAMES, PAGE_RANGES, patternWord, SNAPSHOT } from './layout.mjs';
+import { ARENA, ARENA_ALIAS, LAYOUT, SNAPSHOT } from './layout.mjs';
 import { isAccess } from './operations.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./operations.mjs').Operation} Operation */
 /** @typedef {import('./operations.mjs').Found} Found */
 
-/**
- * What the guest tells of a case.
- *
- * @typedef {object} Answer
- * @property {readonly Found[]} results - one per operation; a single one if paging could not be switched on
- * @property {ReadonlyMap<number, number>} changed - 32-bit words of the arena by address
- * @property {readonly bigint[]} peeked - the words at `written`
- */
-
-/** For what comes before the first case and after the last. */
-const MAX_START_BYTES = 256;
+/** @typedef {import('../answers.mjs').Answer<Found>} Answer */
 
 const HEADER_BYTES = 64;
-const POKE_BYTES = 12;
 const OPERATION_BYTES = 32;
-const RESULT_BYTES = 24;
 
 /** The guest has room for this many. */
 export const MAX_OPERATIONS = 256;
@@ -63,73 +46,42 @@ const CODES = {
   invpcid: 10,
 };
 
-const BEGIN = 0x3142_5754;
-const CASE = 0x4553_4143;
-const END = 0x454e_4f44;
-
-/**
- * Bytes of a case in a script, at most.
- *
- * @param {Case} one
- * @param {Case | undefined} previous
- */
-function scriptBytes(one, previous) {
-  const pokes = one.words.size + (previous?.written.length ?? 0);
-  return HEADER_BYTES + pokes * POKE_BYTES + one.operations.length * OPERATION_BYTES + one.written.length * 4;
-}
+/** @type {import('../answers.mjs').ResultFormat<Found>} */
+export const RESULT = { bytes: 24, decode: decodeFound };
 
 /**
  * @param {readonly Case[]} cases
  * @param {{ pku: boolean, pks: boolean }} processor
  */
 export function encodeScript(cases, { pku, pks }) {
-  const bytes = cases.reduce((sum, one, i) => sum + scriptBytes(one, cases[i - 1]), MAX_START_BYTES);
-  const view = new DataView(new ArrayBuffer(bytes));
-  let at = 0;
-  /** @param {readonly number[]} words */
-  const put = (...words) => {
-    for (const word of words) {
-      view.setUint32(at, word, true);
-      at += 4;
-    }
-  };
-  /** @param {readonly bigint[]} words */
-  const put64 = (...words) => {
-    for (const word of words) {
-      view.setBigUint64(at, word, true);
-      at += 8;
-    }
-  };
-
-  put(0x3158_5754, ARENA, ARENA_FRAMES * 4096, SNAPSHOT, PAGE_RANGES.length, ...PAGE_RANGES.flat());
+  const bytes = cases.reduce(
+    (sum, { operations, written }) =>
+      sum + HEADER_BYTES + operations.length * OPERATION_BYTES + written.length * 4,
+    0,
+  );
+  const script = new ScriptWriter(LAYOUT, SNAPSHOT, bytes, cases);
   let previous;
   for (const one of cases) {
     if (one.operations.length > MAX_OPERATIONS)
       throw new Error(`script: ${one.operations.length} operations`);
     const { cr0, cr3, cr4, efer, pkru, pkrs } = one.control;
-    const restored = previous?.written ?? [];
-    put(
-      one.words.size + restored.length,
+    script.put(
+      pokeCount(one, previous),
       one.operations.length,
       one.written.length,
       (isLong(one.mode) ? CASE_64BIT : 0) | (pku ? CASE_PKU : 0) | (pks ? CASE_PKS : 0),
     );
-    put64(cr0 | CR0_PG, cr3, cr4, efer);
-    put(Number(pkru), Number(pkrs), one.number, 0); // 32 bits each
-    for (const address of restored) put(address, patternWord(address), patternWord(address + 4));
-    for (const [address, value] of one.words) {
-      put(address);
-      put64(value);
-    }
+    script.put64(cr0 | CR0_PG, cr3, cr4, efer);
+    script.put(Number(pkru), Number(pkrs), one.number, 0); // 32 bits each
+    script.putPokes(one, previous);
     for (const operation of one.operations) {
-      putOperation(view, at, operation);
-      at += OPERATION_BYTES;
+      putOperation(script.view, script.at, operation);
+      script.at += OPERATION_BYTES;
     }
-    put(...one.written);
+    script.put(...one.written);
     previous = one;
   }
-  put(0xffff_ffff);
-  return new Uint8Array(view.buffer, 0, at);
+  return script.end();
 }
 
 /**
@@ -183,53 +135,6 @@ function putOperation(view, at, operation) {
   view.setUint32(at + 4, selector, true);
   view.setBigUint64(at + 8, value, true);
   view.setBigUint64(at + 16, address, true);
-}
-
-/**
- * Reads what the guest sent, as far as it got.
- *
- * @param {Uint8Array} bytes - may begin with other text
- * @param {readonly Case[]} cases
- * @returns {{ answers: Answer[], complete: boolean, panic: Found | undefined }}
- */
-export function decodeAnswers(bytes, cases) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf('TWB1');
-  /** @type {Answer[]} */
-  const answers = [];
-  if (at < 0 || view.getUint32(at, true) !== BEGIN) return { answers, complete: false, panic: undefined };
-  at += 4;
-  const next = () => {
-    at += 4;
-    return view.getUint32(at - 4, true);
-  };
-  try {
-    for (const one of cases) {
-      const mark = next();
-      if (mark !== CASE) {
-        return { answers, complete: false, panic: mark === END ? undefined : decodeFound(view, at) };
-      }
-      const number = next();
-      if (number !== one.number)
-        throw new Error(`the guest answers case ${number} in place of ${one.number}`);
-      const resultBytes = next();
-      /** @type {Found[]} */
-      const results = [];
-      for (const end = at + resultBytes; at < end; at += RESULT_BYTES) results.push(decodeFound(view, at));
-      /** @type {Map<number, number>} */
-      const changed = new Map();
-      for (let address = next(); address !== 0xffff_ffff; address = next()) changed.set(address, next());
-      const peeked = one.written.map(() => {
-        at += 8;
-        return view.getBigUint64(at - 8, true);
-      });
-      answers.push({ results, changed, peeked });
-    }
-    return { answers, complete: next() === END, panic: undefined };
-  } catch (error) {
-    if (error instanceof RangeError) return { answers, complete: false, panic: undefined };
-    throw error;
-  }
 }
 
 /**

@@ -22,7 +22,7 @@ import {
   isLong,
   PHYS_BITS,
 } from './control.mjs';
-import { isArenaByte } from './layout.mjs';
+import { LAYOUT } from './layout.mjs';
 import { LEVELS } from './reference.mjs';
 import { Stage } from './stage.mjs';
 import { OWN_KEY, randomTables } from './tables.mjs';
@@ -87,7 +87,17 @@ export class Sequence {
     if (this.mode === 'PAE' && this.random.chance(0.3)) this.loadReservedPdpte();
     const { mode, control, words, operations, predictions, refusals, stage } = this;
     const written = [...stage.written];
-    return { number, mode, control, words, operations, predictions, refusals, written, loose: stage.loose };
+    return {
+      number,
+      mode,
+      control,
+      words,
+      operations,
+      predictions,
+      refusals,
+      written,
+      loose: stage.loose.at,
+    };
   }
 
   hasRoom() {
@@ -177,7 +187,7 @@ export class Sequence {
     const { address, value, level } = entries[depth];
     const size = entryBytes(mode);
     const isPdpte = mode === 'PAE' && depth === 0;
-    if (!isArenaByte(Number(address)) || stage.isGuarded(Number(address))) return; // below 2^40
+    if (!LAYOUT.isArenaByte(Number(address)) || stage.isGuarded(Number(address))) return; // below 2^40
     if (!isPdpte && stage.overlapsPdptes(address, size)) return;
     const next = BigInt.asUintN(size * 8, this.changed(value, depth, isPdpte));
     if (next === value) return;

@@ -1,7 +1,8 @@
 // Follows a case while it is being made: what each operation would do, and whether a guest can be asked to do it.
 
+import { LooseBits } from '../loose-bits.mjs';
 import { entryBytes, isLong } from './control.mjs';
-import { INT3, isArenaByte, isPageByte, RESERVED_PAGES, WINDOW } from './layout.mjs';
+import { INT3, LAYOUT, RESERVED_PAGES, WINDOW } from './layout.mjs';
 import { ACCESSED, predict, walkTables } from './reference.mjs';
 
 /** @typedef {import('./control.mjs').Control} Control */
@@ -32,12 +33,7 @@ export class Stage {
     this.guarded = tables.guarded;
     this.roots = tables.roots;
     this.editsTables = editsTables;
-    /**
-     * Bits of the arena that are not known, by address of 32 bits.
-     *
-     * @type {Map<number, { free: number, deviating: Map<string, number> }>}
-     */
-    this.loose = new Map();
+    this.loose = new LooseBits();
     /**
      * Addresses of 8-byte words in pages that were written.
      *
@@ -46,7 +42,7 @@ export class Stage {
     this.written = new Set();
     if (mode === 'PAE') {
       // The guest's own accesses use it.
-      for (const root of tables.roots) this.deviate(root, PAE_PDPTE_ACCESSED, A);
+      for (const root of tables.roots) this.loose.deviate(root, PAE_PDPTE_ACCESSED, A);
     }
   }
 
@@ -87,7 +83,7 @@ export class Stage {
     const { portions, straddle } = prediction;
     for (const { walk } of straddle === undefined ? portions : [straddle.portion]) {
       for (const { level, address } of walk.entries) {
-        if (!isArenaByte(Number(address))) return false; // below 2^40
+        if (!LAYOUT.isArenaByte(Number(address))) return false; // below 2^40
         // A table entry that is also a PDPTE: its accessed bit would be reserved at the next load.
         if (this.overlapsPdptes(address, entryBytes(this.mode)) && level !== 'PDPTE') return false;
       }
@@ -114,8 +110,8 @@ export class Stage {
   mayTouch(access, { walk, bytes }) {
     for (let i = 0; i < bytes; i++) {
       const address = Number(walk.address) + i; // below 2^40
-      const inArena = isArenaByte(address);
-      if (!inArena && !isPageByte(address)) return false;
+      const inArena = LAYOUT.isArenaByte(address);
+      if (!inArena && !LAYOUT.isPageByte(address)) return false;
       if (access.kind === 'write') {
         if (inArena && (!this.editsTables || this.isGuarded(address))) return false;
       } else if (this.loose.has(address)) return false;
@@ -157,17 +153,8 @@ export class Stage {
       const size = entryBytes(this.mode);
       // Two pages of one access may use the same entry.
       this.memory.write(address, size, this.memory.read(address, size) | value);
-      const known = this.loose.get(Number(address)); // below 2^40
-      if (known === undefined) continue;
       // Bits that are set now are known.
-      const set = Number(value & 0xffn); // 8 bits
-      known.free &= ~set;
-      for (const [name, bits] of known.deviating) {
-        if (name === PAE_PDPTE_ACCESSED) continue;
-        if ((bits & ~set) === 0) known.deviating.delete(name);
-        else known.deviating.set(name, bits & ~set);
-      }
-      if (known.free === 0 && known.deviating.size === 0) this.loose.delete(Number(address));
+      this.loose.settle(address, Number(value & 0xffn), PAE_PDPTE_ACCESSED); // 8 bits
     }
   }
 
@@ -179,7 +166,7 @@ export class Stage {
   noteFaultingWalk({ walk }) {
     for (const { level, address, value } of walk.entries.slice(0, -1)) {
       if (this.mode === 'PAE' && level === 'PDPTE') continue;
-      if ((value & ACCESSED) === 0n) this.loosen(address).free |= A;
+      if ((value & ACCESSED) === 0n) this.loose.free(address, A);
     }
     this.noteDecidingEntry(walk);
   }
@@ -188,7 +175,7 @@ export class Stage {
   noteDecidingEntry({ end, entries }) {
     const { level, address, value } = entries[entries.length - 1];
     if (!isLong(this.mode) || level !== 'PDPTE' || end === 'not-present' || (value & ACCESSED) !== 0n) return;
-    this.deviate(address, LARGE_PDPTE_ACCESSED, A);
+    this.loose.deviate(address, LARGE_PDPTE_ACCESSED, A);
   }
 
   /**
@@ -199,7 +186,7 @@ export class Stage {
   notePrecedingPortion({ walk, updates }) {
     for (const { address, value } of updates) {
       const before = walk.entries.find((entry) => entry.address === address)?.value ?? 0n;
-      this.loosen(address).free |= Number((value ^ before) & 0xffn); // 8 bits
+      this.loose.free(address, Number((value ^ before) & 0xffn)); // 8 bits
     }
   }
 
@@ -209,7 +196,7 @@ export class Stage {
       const isLeaf = depth === walk.entries.length - 1;
       const updated = updates.find((each) => each.address === address)?.value ?? value;
       const bits = isLeaf ? updated ^ value : ACCESSED & ~value;
-      if (bits !== 0n) this.deviate(address, STRADDLE_ACCESSED, Number(bits & 0xffn)); // 8 bits
+      if (bits !== 0n) this.loose.deviate(address, STRADDLE_ACCESSED, Number(bits & 0xffn)); // 8 bits
     }
     if (updates.length === 0) this.noteDecidingEntry(walk);
   }
@@ -218,25 +205,7 @@ export class Stage {
   notePdpte({ walk }) {
     if (this.mode !== 'PAE') return;
     const [{ address, value }] = walk.entries;
-    if ((value & 1n) !== 0n) this.deviate(address, PAE_PDPTE_ACCESSED, A);
-  }
-
-  /**
-   * @param {bigint} address - of an entry
-   * @param {string} name - of a deviation
-   * @param {number} bits
-   */
-  deviate(address, name, bits) {
-    const { deviating } = this.loosen(address);
-    deviating.set(name, (deviating.get(name) ?? 0) | bits);
-  }
-
-  /** @param {bigint} address - of an entry */
-  loosen(address) {
-    const at = Number(address); // below 2^40
-    const known = this.loose.get(at) ?? { free: 0, deviating: new Map() };
-    this.loose.set(at, known);
-    return known;
+    if ((value & 1n) !== 0n) this.loose.deviate(address, PAE_PDPTE_ACCESSED, A);
   }
 
   /**
@@ -248,8 +217,8 @@ export class Stage {
     this.memory.write(address, bytes, value);
     for (let i = 0; i < bytes; i++) {
       const at = Number(address) + i; // below 2^40
-      this.loose.delete(at);
-      if (isPageByte(at)) this.written.add(at - (at % 8));
+      this.loose.write(at);
+      if (LAYOUT.isPageByte(at)) this.written.add(at - (at % 8));
     }
   }
 }

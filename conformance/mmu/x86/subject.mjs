@@ -1,10 +1,11 @@
 // What is judged: performs the operations of a case, and tells outcomes in the guest's words.
 
+import { GuestRam } from '../guest-ram.mjs';
+import { SketchMemory } from '../sketch-memory.mjs';
 import { CR4_PGE, entryBytes, PHYS_BITS } from './control.mjs';
-import { ARENA, ARENA_FRAMES, PAGE_RANGES, patternWord, RAM_BYTES } from './layout.mjs';
+import { LAYOUT } from './layout.mjs';
 import { isAccess } from './operations.mjs';
 import { predict } from './reference.mjs';
-import { SketchMemory } from './sketch-memory.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./operations.mjs').Operation} Operation */
@@ -17,13 +18,7 @@ import { SketchMemory } from './sketch-memory.mjs';
  *   | { kind: 'other', text: string }} Expected
  */
 
-/**
- * @typedef {object} Subject
- * @property {(one: Case) => void} begin
- * @property {(operation: Operation, index: number) => Expected} perform
- * @property {(address: number) => number} word - 32 bits of memory; `address` is a multiple of 4
- * @property {(one: Case) => void} end
- */
+/** @typedef {import('../judge.mjs').Subject<Case, Operation, Expected>} Subject */
 
 const VECTORS = { '#SS': 12, '#GP': 13, '#PF': 14 };
 
@@ -42,11 +37,8 @@ const DONE = { kind: 'done', value: 0n };
 export async function modelSubject(caching) {
   const { X86Cpu } = await import('../../../dist/cpu/index.js');
   const { flatMemory } = await import('../../../dist/memory/index.js');
-  const words = new Uint32Array(RAM_BYTES / 4);
-  for (const [start, end] of PAGE_RANGES) {
-    for (let address = start; address < end; address += 4) words[address >>> 2] = patternWord(address);
-  }
-  const memory = flatMemory(words);
+  const ram = new GuestRam(LAYOUT);
+  const memory = flatMemory(ram.words);
   /** @type {import('../../../dist/cpu/index.js').X86Cpu} */
   let cpu;
 
@@ -71,10 +63,7 @@ export async function modelSubject(caching) {
 
   return {
     begin(one) {
-      for (const [address, value] of one.words) {
-        words[address >>> 2] = Number(value & 0xffff_ffffn); // 32 bits
-        words[(address >>> 2) + 1] = Number(value >> 32n); // 32 bits
-      }
+      ram.begin(one);
       cpu = new X86Cpu(
         memory,
         { ...one.control, pat: PAT, physBits: PHYS_BITS, page1GB: true, pse36: true, amd: false },
@@ -107,9 +96,9 @@ export async function modelSubject(caching) {
       }
       switch (operation.kind) {
         case 'store': {
-          const at = Number(operation.address) >>> 2; // in the arena
-          words[at] = Number(operation.value & 0xffff_ffffn); // 32 bits
-          if (operation.bytes === 8) words[at + 1] = Number(operation.value >> 32n); // 32 bits
+          const at = Number(operation.address); // in the arena
+          if (operation.bytes === 8) ram.put64(at, operation.value);
+          else ram.put(at, Number(operation.value)); // 32 bits
           return DONE;
         }
         case 'cr0':
@@ -130,14 +119,9 @@ export async function modelSubject(caching) {
           return told(cpu.invpcid(/** @type {0} */ (operation.type), operation.pcid, operation.address));
       }
     },
-    word: (address) => words[address >>> 2],
-    end(one) {
-      words.fill(0, ARENA >>> 2, (ARENA >>> 2) + ARENA_FRAMES * 1024);
-      for (const address of one.written) {
-        words[address >>> 2] = patternWord(address);
-        words[(address >>> 2) + 1] = patternWord(address + 4);
-      }
-    },
+    word: (address) => ram.word(address),
+    tableWords: () => ram.tableWords(),
+    end: (one) => ram.end(one),
   };
 }
 
@@ -147,7 +131,7 @@ export async function modelSubject(caching) {
  * @returns {Subject}
  */
 export function referenceSubject() {
-  let memory = new SketchMemory();
+  let memory = new SketchMemory(LAYOUT);
   /** @type {import('./control.mjs').Control} */
   let control;
   /** @type {import('./control.mjs').Mode} */
@@ -156,7 +140,7 @@ export function referenceSubject() {
   let refusals;
   return {
     begin(one) {
-      memory = new SketchMemory();
+      memory = new SketchMemory(LAYOUT);
       memory.words = new Map(one.words);
       control = { ...one.control };
       ({ mode, refusals } = one);
@@ -188,6 +172,7 @@ export function referenceSubject() {
       return { kind: 'done', value };
     },
     word: (address) => Number(memory.read(BigInt(address), 4)), // 32 bits
+    tableWords: () => memory.tableWords(),
     end() {},
   };
 }

@@ -3,11 +3,13 @@
 // Biased: most linear addresses made of hot indices translate, and each kind of edge (not present, reserved bits, page
 // sizes at every level, shared tables, tables that point at themselves) turns up every few addresses.
 
+import { SketchMemory } from '../sketch-memory.mjs';
 import { CR4_PSE, entryBytes, isLong, PHYS_BITS } from './control.mjs';
 import {
   ARENA,
   ARENA_ALIAS,
   ARENA_FRAMES,
+  LAYOUT,
   PAGE_RANGES,
   RAM_BYTES,
   USER_CODE,
@@ -15,7 +17,6 @@ import {
   WINDOW_PAGES,
 } from './layout.mjs';
 import { LEVELS, reservedBits } from './reference.mjs';
-import { SketchMemory } from './sketch-memory.mjs';
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./control.mjs').Control} Control */
@@ -147,9 +148,8 @@ function randomBitOf(random, mask) {
 export function randomTables(random, mode, control, rootCount) {
   const levels = LEVELS[mode];
   const size = entryBytes(mode);
-  const memory = new SketchMemory();
-  const free = Array.from({ length: ARENA_FRAMES }, (_, i) => ARENA + i * 4096);
-  const take = () => free.splice(random.below(free.length), 1)[0];
+  const memory = new SketchMemory(LAYOUT);
+  const take = LAYOUT.frameSupply(random);
   const frames = levels.map((_, depth) =>
     Array.from({ length: depth === 0 ? rootCount : 2 + random.below(2) }, take),
   );

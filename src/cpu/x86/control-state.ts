@@ -56,7 +56,7 @@ export class ControlState {
   /** Whether the format has protection keys; they are remembered even while nothing looks at them. */
   keys = false;
   /** The current process-context identifier. */
-  pcid = 0;
+  space = 0;
   /** Bits 63:`32 + signShift` of a canonical address are all equal; -1 where addresses have 32 bits. */
   signShift = -1;
   /** -1 where addresses have 64 bits, otherwise 0: what bits 63:32 of an address are masked with. */
@@ -65,8 +65,10 @@ export class ControlState {
   pdptes: Int32Array | undefined;
   /** `log2` of the 4-KiB pages in each size of page that the format has, small ones first. */
   pageOrders: readonly number[] = [];
-  /** By depth: `log2` of the 4-KiB pages that an entry spans. */
+  /** The same that entries which lead to tables span. */
   tableOrders: readonly number[] = [];
+  /** By depth: `log2` of the 4-KiB pages that an entry spans. */
+  orders: readonly number[] = [];
   /** What the fast way through four levels checks of entries; `undefined` for other formats, and where frames are far. */
   uniform: UniformLevels | undefined;
   private levels: UniformLevels | undefined;
@@ -132,7 +134,7 @@ export class ControlState {
     if (fact !== undefined) this.root = rootOf(fact, next.cr3, next.physBits);
     // The fast way takes frames for small integers.
     const isNear = this.root.frame < NEAR_FRAMES && this.memory.first + this.memory.count <= NEAR_FRAMES;
-    this.pcid = long && (next.cr4 & CR4_PCIDE) !== 0n ? Number(next.cr3 & 0xfffn) : 0;
+    this.space = long && (next.cr4 & CR4_PCIDE) !== 0n ? Number(next.cr3 & 0xfffn) : 0;
     if (same) {
       this.uniform = isNear ? this.levels : undefined;
       return undefined;
@@ -149,8 +151,9 @@ export class ControlState {
       const leaves = depths.filter((depth) =>
         format.fact.levels[depth].entries.some(({ leads }) => leads === 'page'),
       );
-      this.tableOrders = depths.map((depth) => entryOrder(format.facts, depth));
-      this.pageOrders = leaves.map((depth) => this.tableOrders[depth]).reverse();
+      this.orders = depths.map((depth) => entryOrder(format.facts, depth));
+      this.tableOrders = this.orders.slice(0, -1).reverse();
+      this.pageOrders = leaves.map((depth) => this.orders[depth]).reverse();
       this.levels = uniformLevels(format);
     }
     this.uniform = isNear ? this.levels : undefined;
@@ -185,7 +188,7 @@ export class ControlState {
 
   /** Depth of the tables to which entries lead that span `2 ** order` pages. */
   depthBelow(order: number): number {
-    return this.tableOrders.indexOf(order) + 1;
+    return this.orders.indexOf(order) + 1;
   }
 
   /** Whether an address of 64 bits can be translated at all. */

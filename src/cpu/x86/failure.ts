@@ -1,7 +1,7 @@
 import { addressOf, joinHalves } from '../../bits/index.ts';
 import { andRights, denialTexts, orRights, pageFaultBits } from '../../format/index.ts';
 import { NOT_PRESENT } from '../../walk/index.ts';
-import type { Absent, Fault } from '../outcome.ts';
+import type { Absent, X86Fault } from '../outcome.ts';
 import { MAPPED, type PageWalk } from '../page-walk.ts';
 import type { ControlState } from './control-state.ts';
 
@@ -14,7 +14,7 @@ export type Source = 'walk' | 'TLB' | 'tables';
  */
 export class Failure {
   /** `undefined` where memory was missing. */
-  exception: Fault['exception'] | undefined;
+  exception: X86Fault['exception'] | undefined;
   /** The frame that was missing. */
   frame = 0;
   /** Whether it was the page itself; otherwise it was a table. */
@@ -88,7 +88,7 @@ export class Failure {
   }
 
   /** The failure as an answer. */
-  describe(): Fault | Absent {
+  describe(): X86Fault | Absent {
     const { exception, errorCode } = this;
     if (exception === undefined) {
       const offset = this.isPageAbsent ? this.low & 0xfff : 0;

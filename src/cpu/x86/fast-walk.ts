@@ -1,16 +1,20 @@
 import type { UniformLevels } from '../../format/compile.ts';
 import { combinedIndex, patIndexOf } from '../../format/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
+import type { Lookaside } from '../lookaside.ts';
+import type { MmuPolicy } from '../mmu-policy.ts';
 import { NONE } from '../translation-cache.ts';
 import type { ControlState } from './control-state.ts';
-import type { Lookaside } from './lookaside.ts';
-import type { MmuPolicy } from './mmu-policy.ts';
 import * as remembered from './remembered.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
-const { DIRTY, TYPE_SHIFT, TABLE_AND } = remembered;
+const { DIRTY, TYPE_SHIFT, TABLE_AND, TABLE_OR } = remembered;
 /** What an entry of a page directory spans. */
 const LAST_TABLE_ORDER = 9;
+/** Of a page-directory-pointer table. */
+const MIDDLE_TABLE_ORDER = 18;
+/** Of a level-4 table. */
+const FIRST_TABLE_ORDER = 27;
 
 /**
  * The walk that is made most: through four uniform levels in flat memory, to a 4-KiB page. Everything is a small integer, and
@@ -86,9 +90,11 @@ export class FastWalk {
     const or = high0 | high1 | high2;
     if (!this.finish(uniform, place, and, or, high, low, access, write, excused)) return false;
     if (this.remembers) {
-      known.addTable(0, high, low, table1, low0, high0);
-      known.addTable(1, high, low, table2, low0 & low1, high0 | high1);
-      known.addTable(2, high, low, table3, and, or);
+      const upper = (low0 & TABLE_AND) | (high0 & TABLE_OR);
+      const middle = (low0 & low1 & TABLE_AND) | ((high0 | high1) & TABLE_OR);
+      known.addTable(FIRST_TABLE_ORDER, high, low, table1, upper);
+      known.addTable(MIDDLE_TABLE_ORDER, high, low, table2, middle);
+      known.addTable(LAST_TABLE_ORDER, high, low, table3, (and & TABLE_AND) | (or & TABLE_OR));
     }
     return true;
   }

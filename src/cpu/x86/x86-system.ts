@@ -8,12 +8,16 @@ import {
   type X86Control,
   x86Paging,
 } from '../../format/index.ts';
-import { PhysicalMemory } from '../../memory/index.ts';
-import type { Fault } from '../outcome.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
+import { AccessPort } from '../access-port.ts';
+import type { DetectorOptions } from '../detector.ts';
+import { checkPolicy } from '../mmu-policy.ts';
+import type { Remembered } from '../origin.ts';
+import type { X86Fault } from '../outcome.ts';
+import { checkRegister } from '../register-value.ts';
 import { ControlState } from './control-state.ts';
-import type { DetectorOptions, X86Detector } from './detector.ts';
+import type { X86Detector } from './detector.ts';
 import { Mmu } from './mmu.ts';
-import type { Remembered } from './origin.ts';
 import {
   type Flush,
   flushOfCr0,
@@ -52,17 +56,13 @@ export interface X86CpuOptions {
 export type Cpl = 0 | 1 | 2 | 3;
 
 /** The registers of a processor, and the instructions that write them and invalidate what it remembers. */
-export abstract class X86System {
-  /** Physical memory. */
-  readonly memory: PhysicalMemory;
-  /** Reports unsafe use of the tables, if that was asked for. */
-  readonly detector: X86Detector | undefined;
+export abstract class X86System<Options = unknown> extends AccessPort<Options, X86Fault> {
+  override readonly memory: PhysicalMemory;
+  override readonly detector: X86Detector | undefined;
   /** @internal */
   protected readonly state: ControlState;
   /** @internal */
-  protected readonly mmu: Mmu;
-  /** @internal Added to the kind of an access. */
-  protected user = 0;
+  protected override readonly mmu: Mmu;
   private level: Cpl = 0;
 
   /**
@@ -74,24 +74,8 @@ export abstract class X86System {
    */
   constructor(memory: PhysicalMemory, registers: KnownX86Control = {}, options: X86CpuOptions = {}) {
     const { mode, caching = 'all', accessedDirty = true, detector = false } = options;
-    if (!(memory instanceof PhysicalMemory)) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `X86Cpu: memory ${String(memory)}; expected a PhysicalMemory: what flatMemory makes, or the memory of a SparseMemory`,
-      );
-    }
-    if (caching !== 'all' && caching !== 'none' && !(Number.isInteger(caching) && caching > 0)) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `X86Cpu: caching ${caching}; expected 'all', 'none', or a number of translations from 1`,
-      );
-    }
-    if (detector !== false && caching === 'none') {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        "X86Cpu: a detector with caching 'none'; expected caching 'all' or a number, as nothing can be out of date otherwise",
-      );
-    }
+    checkPolicy('X86Cpu', memory, caching, detector !== false);
+    super();
     this.memory = memory;
     this.state = new ControlState(memory, registers, mode);
     const watching = detector === true ? {} : detector === false ? undefined : detector;
@@ -181,7 +165,7 @@ export abstract class X86System {
   }
 
   /** MOV to CR2. */
-  writeCr2(value: bigint): Fault | undefined {
+  writeCr2(value: bigint): X86Fault | undefined {
     checkRegister('writeCr2', value);
     if (this.level === 0) {
       this.mmu.cr2High = highHalf(value);
@@ -191,7 +175,7 @@ export abstract class X86System {
   }
 
   /** MOV to CR0. Turning paging off forgets everything. */
-  writeCr0(value: bigint): Fault | undefined {
+  writeCr0(value: bigint): X86Fault | undefined {
     checkRegister('writeCr0', value);
     const { control } = this.state;
     const cr0 = storedCr0(value);
@@ -203,7 +187,7 @@ export abstract class X86System {
    * MOV to CR3. Forgets all translations of the PCID that it names, save global ones; with CR4.PCIDE = 1, bit 63 of the
    * value keeps them.
    */
-  writeCr3(value: bigint): Fault | undefined {
+  writeCr3(value: bigint): X86Fault | undefined {
     checkRegister('writeCr3', value);
     const { control } = this.state;
     const keeps = (control.cr4 & CR4_PCIDE) !== 0n && (value & BIT_63) !== 0n;
@@ -211,35 +195,35 @@ export abstract class X86System {
     const refused = refusedCr3(control, value, control.physBits);
     const fault = this.change(refused, { ...control, cr3 }, 'nothing', true);
     if (fault !== undefined) return fault;
-    if (!keeps) this.mmu.invalidatePcid(this.state.pcid);
+    if (!keeps) this.mmu.invalidatePcid(this.state.space);
     if (this.detector !== undefined) {
-      this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.pcid));
+      this.tell(`MOV to CR3 of ${hex(value)}`, keeps ? KEEPS_ALL : leftByPcid(this.state.space));
     }
     return undefined;
   }
 
   /** MOV to CR3 of the value that it holds: how software forgets everything that is not global. */
-  reloadCr3(): Fault | undefined {
+  reloadCr3(): X86Fault | undefined {
     if (this.state.pdptes !== undefined || this.level !== 0) return this.writeCr3(this.cr3);
-    this.mmu.invalidatePcid(this.state.pcid);
-    if (this.detector !== undefined) this.tell('MOV to CR3', leftByPcid(this.state.pcid));
+    this.mmu.invalidatePcid(this.state.space);
+    if (this.detector !== undefined) this.tell('MOV to CR3', leftByPcid(this.state.space));
     return undefined;
   }
 
   /** MOV to CR4. Forgets everything if PGE changes or PCIDE is turned off. */
-  writeCr4(value: bigint): Fault | undefined {
+  writeCr4(value: bigint): X86Fault | undefined {
     checkRegister('writeCr4', value);
     const { control } = this.state;
     const flush = flushOfCr4(control.cr4, value);
     const fault = this.change(refusedCr4(control, value), { ...control, cr4: value }, flush);
     if (fault === undefined && flush !== 'nothing' && this.detector !== undefined) {
-      this.tell('MOV to CR4', leftByPcid(this.state.pcid));
+      this.tell('MOV to CR4', leftByPcid(this.state.space));
     }
     return fault;
   }
 
   /** WRMSR to IA32_EFER. LMA is not written: it follows from LME and CR0.PG. */
-  writeEfer(value: bigint): Fault | undefined {
+  writeEfer(value: bigint): X86Fault | undefined {
     checkRegister('writeEfer', value);
     const { control } = this.state;
     const next = { ...control, efer: storedEfer(value, control.cr0) };
@@ -247,7 +231,7 @@ export abstract class X86System {
   }
 
   /** WRMSR to IA32_PKRS. */
-  writePkrs(value: bigint): Fault | undefined {
+  writePkrs(value: bigint): X86Fault | undefined {
     checkRegister('writePkrs', value);
     const refused = value >> 32n === 0n ? undefined : `PKRS = ${hex(value)}: bits 63:32 must be 0`;
     const fault = this.privileged(refused);
@@ -275,26 +259,18 @@ export abstract class X86System {
 
   // ---- invalidation
 
-  /**
-   * Frames have moved in memory, or have come or gone, as the `FrameLookup` of a memory of the user's may let them: what was
-   * found out about their places is forgotten. Translations stay.
-   */
-  memoryChanged(): void {
-    this.mmu.renewFront();
-  }
-
   /** INVLPG. An address that is not canonical does nothing. */
-  invlpg(address: bigint): Fault | undefined {
+  invlpg(address: bigint): X86Fault | undefined {
     checkRegister('invlpg', address);
     return this.invalidate(highHalf(address), lowHalf(address));
   }
 
   /** INVLPG for an address in two halves. */
-  invalidate(high: number, low: number): Fault | undefined {
+  invalidate(high: number, low: number): X86Fault | undefined {
     if (this.level !== 0) return this.privileged(undefined);
     this.mmu.invalidatePage(this.highOf(high), low);
     if (this.detector !== undefined) {
-      this.tell(`INVLPG ${hex(joinHalves(low, this.highOf(high)))}`, leftByPage(this.state.pcid));
+      this.tell(`INVLPG ${hex(joinHalves(low, this.highOf(high)))}`, leftByPage(this.state.space));
     }
     return undefined;
   }
@@ -307,7 +283,7 @@ export abstract class X86System {
    * @param address - for type 0
    * @see Intel SDM vol. 2, "INVPCID - Invalidate Process-Context Identifier"
    */
-  invpcid(type: number, pcid = 0, address = 0n): Fault | undefined {
+  invpcid(type: number, pcid = 0, address = 0n): X86Fault | undefined {
     checkRegister('invpcid', address);
     const high = highHalf(address);
     const fault = this.privileged(this.refusedInvpcid(type, pcid, address));
@@ -338,7 +314,7 @@ export abstract class X86System {
   }
 
   /** @internal Outside 64-bit mode linear addresses have 32 bits. */
-  protected highOf(high: number): number {
+  protected override highOf(high: number): number {
     return high & this.state.highMask;
   }
 
@@ -348,13 +324,13 @@ export abstract class X86System {
     next: X86Control,
     flush: Flush,
     loads = loadsPdptes(this.state.control, next),
-  ): Fault | undefined {
+  ): X86Fault | undefined {
     const fault = this.privileged(refused);
     if (fault !== undefined) return fault;
     const failed = this.state.adopt(next, loads);
     if (failed !== undefined) return generalProtection(failed);
     if (flush === 'everything') this.mmu.invalidateAll();
-    else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.pcid);
+    else if (flush === 'current PCID') this.mmu.invalidatePcidAndGlobals(this.state.space);
     else this.mmu.renewFront();
     return undefined;
   }
@@ -370,7 +346,7 @@ export abstract class X86System {
   }
 
   /** The fault of a privileged instruction: above CPL 0, or for a reason of its own. */
-  private privileged(refused: string | undefined): Fault | undefined {
+  private privileged(refused: string | undefined): X86Fault | undefined {
     if (this.level !== 0) return generalProtection(`a privileged instruction at CPL ${this.level}`);
     return refused === undefined ? undefined : generalProtection(refused);
   }
@@ -393,21 +369,7 @@ function leftByPage(pcid: number, keepsGlobal = false): (entry: Remembered) => s
   };
 }
 
-/** Refuses what is no unsigned value of 64 bits. */
-function checkRegister(operation: string, value: bigint): void {
-  if (typeof value !== 'bigint') {
-    throw new PageTableError('BAD_ARGUMENT', `${operation}: ${String(value)}; expected a bigint`);
-  }
-  if (BigInt.asUintN(64, value) !== value) {
-    throw new PageTableError(
-      'OUT_OF_RANGE',
-      `${operation}: ${hex(value)}; expected an unsigned 64-bit value`,
-      { value },
-    );
-  }
-}
-
-function generalProtection(reason: string): Fault {
+function generalProtection(reason: string): X86Fault {
   return {
     kind: 'fault',
     exception: '#GP',

@@ -1,5 +1,7 @@
-import { ACCESS_KINDS, FETCH, WRITE } from '../rights.ts';
-import { AARCH64_DENIED_BY } from './rights.ts';
+import { andPageRights, type CompiledFormat, orPageRights, orRights } from '../compile.ts';
+import type { EntryBits } from '../paging.ts';
+import { ACCESS_KINDS, ACCESSES, FETCH, WRITE } from '../rights.ts';
+import { AARCH64_DENIED_BY, aarch64Denials, combinedDescriptors } from './rights.ts';
 
 /** Kinds of faults of a walk, as bits 5:2 of a fault status code; bits 1:0 are the level. */
 export const FAULT_STATUS = {
@@ -49,32 +51,65 @@ export function syndromeBits(syndrome: number): string[] {
 
 /** The bits of entries that refuse an access, by what refuses; those of tables stand in an entry above. */
 const BITS = [
-  ['AP1', 'AP[1] = 0', 'page'],
-  ['AP1_TABLE', 'APTable[0] = 1', 'table'],
-  ['AP2', 'AP[2] = 1', 'page'],
-  ['AP2_TABLE', 'APTable[1] = 1', 'table'],
-  ['UXN', 'UXN = 1', 'page'],
-  ['UXN_TABLE', 'UXNTable = 1', 'table'],
-  ['PXN', 'PXN = 1', 'page'],
-  ['PXN_TABLE', 'PXNTable = 1', 'table'],
+  ['AP1', 'AP[1] = 0'],
+  ['AP1_TABLE', 'APTable[0] = 1'],
+  ['AP2', 'AP[2] = 1'],
+  ['AP2_TABLE', 'APTable[1] = 1'],
+  ['UXN', 'UXN = 1'],
+  ['UXN_TABLE', 'UXNTable = 1'],
+  ['PXN', 'PXN = 1'],
+  ['PXN_TABLE', 'PXNTable = 1'],
 ] as const;
 
-/** A bit that refuses an access: its name in {@link AARCH64_DENIED_BY}. */
-export type DenyingBit = (typeof BITS)[number][0];
+/** The low half of no page at all, which takes no rights: AP[1] = 1, AP[2] = 0. */
+const NO_PAGE = 0x40;
 
 /**
  * Why an access is refused, in words.
  *
  * @param denied - bits of {@link AARCH64_DENIED_BY}
- * @param where - in which entries a bit stands: a text that follows the bit and its value
+ * @param format - what the entries mean
+ * @param entries - those of the walk, of which the last maps the page
+ * @param elsewhere - where a bit stands that none of the entries has: a text that follows the bit and its value
  */
-export function aarch64DenialTexts(denied: number, where: (bit: DenyingBit) => string): string[] {
+export function aarch64DenialTexts(
+  denied: number,
+  { fact, facts }: CompiledFormat,
+  entries: readonly EntryBits[],
+  elsewhere = '',
+): string[] {
   const by = AARCH64_DENIED_BY;
+  const last = entries[entries.length - 1];
+  /** The bits of one entry, packed as those of all are. */
+  const ownBits = (entry: EntryBits) =>
+    entry === last
+      ? combinedDescriptors(
+          andPageRights(facts, entry.depth, -1, entry.low),
+          orPageRights(facts, entry.depth, 0, entry.high),
+        )
+      : combinedDescriptors(NO_PAGE, orRights(facts, entry.depth, 0, entry.high));
+  const where = (bit: number) => {
+    const names = entries
+      .filter((entry) => denies(bit, ownBits(entry)))
+      .map(({ depth }) => fact.levels[depth].entry);
+    return names.length === 0 ? elsewhere : ` in ${names.join(', ')}`;
+  };
   return [
-    ...BITS.flatMap(([name, text]) => (denied & by[name] ? [`${text}${where(name)}`] : [])),
+    ...BITS.flatMap(([name, text]) => (denied & by[name] ? [`${text}${where(by[name])}`] : [])),
     ...(denied & by.EL0_WRITABLE ? ['EL0 can write to the page, so EL1 does not execute it'] : []),
     ...(denied & by.WXN ? ['SCTLR_EL1.WXN = 1 and the page can be written to'] : []),
     ...(denied & by.PAN ? ['PSTATE.PAN = 1 and the page is accessible to EL0'] : []),
     ...(denied & by.EPAN ? ['PSTATE.PAN = 1, SCTLR_EL1.EPAN = 1, and EL0 can execute the page'] : []),
   ];
+}
+
+/** What makes a descriptor invalid. */
+export function invalidText(low: number): string {
+  return (low & 1) === 0 ? 'bit 0 = 0' : 'reserved type (bits 1:0 = 01)';
+}
+
+/** Whether the bits of one entry alone refuse something by a bit of {@link AARCH64_DENIED_BY}. */
+function denies(bit: number, page: number): boolean {
+  const control = { wxn: false, epan: false };
+  return ACCESSES.some((_, access) => (aarch64Denials(page, access, control, false) & bit) !== 0);
 }

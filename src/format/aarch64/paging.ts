@@ -10,7 +10,6 @@ import {
 import { exists, fieldsOf } from '../format.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from '../paging.ts';
 import {
-  ACCESSES,
   type Access,
   accessNumber,
   SUPERVISOR_EXECUTE,
@@ -29,11 +28,10 @@ import {
   TCR_HD,
   walkableHalf,
 } from './control.ts';
-import { aarch64DenialTexts, abortSyndrome, type DenyingBit, FAULT_STATUS, syndromeBits } from './faults.ts';
-import { aarch64Format, type Granule } from './formats.ts';
+import { aarch64DenialTexts, abortSyndrome, FAULT_STATUS, invalidText, syndromeBits } from './faults.ts';
+import { aarch64Format } from './formats.ts';
 import { mairType } from './memory-types.ts';
 import {
-  AARCH64_DENIED_BY,
   type Aarch64RightsControl,
   aarch64Denials,
   aarch64RightsTable,
@@ -42,8 +40,6 @@ import {
 
 /** AF in the low half of a descriptor. */
 const AF = 0x400;
-/** The low half of no page at all, which takes no rights: AP[1] = 1, AP[2] = 0. */
-const NO_PAGE = 0x40;
 /** The level of an entry at the last depth. */
 const LAST_LEVEL = 3;
 
@@ -80,10 +76,10 @@ export function aarch64HalfFormat(control: Aarch64Control, half: Half): Compiled
 }
 
 /** The root table that TTBRn_EL1 names. The bits below its own size are passed over, as are CnP and the ASID. */
-export function aarch64Root(granule: Granule, format: CompiledFormat, ttbr: bigint): Root {
+export function aarch64Root(format: CompiledFormat, ttbr: bigint): Root {
   const { indexHigh, indexLow } = format.fact.levels[0];
   const bytes = 8n << BigInt(indexHigh - indexLow + 1);
-  const address = BigInt.asUintN(48, ttbr) & -(granule.shift === 16 && bytes < 64n ? 64n : bytes);
+  const address = BigInt.asUintN(48, ttbr) & -bytes;
   // Frames have at most 36 bits, the offset 12.
   return { frame: Number(address >> 12n), word: Number((address & 0xfffn) >> 2n) };
 }
@@ -105,7 +101,7 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
   }
   const ttbr = half === 'lower' ? control.ttbr0 : control.ttbr1;
   if (ttbr === undefined || halfControl(control.tcr, half).walksDisabled) return undefined;
-  const { granule, userDisabled } = walkableHalf(control.tcr, half);
+  const { userDisabled } = walkableHalf(control.tcr, half);
   const format = aarch64HalfFormat(control, half);
   const { fact, facts } = format;
   const state = aarch64RightsControl(control);
@@ -137,12 +133,6 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
     return { kind: 'fault', exception, errorCode, errorBits: syndromeBits(errorCode), because };
   };
 
-  /** The bits of one entry, packed as those of all are. */
-  const ownBits = ({ depth, low, high }: EntryBits, isPage: boolean) =>
-    isPage
-      ? combinedDescriptors(andPageRights(facts, depth, -1, low), orPageRights(facts, depth, 0, high))
-      : combinedDescriptors(NO_PAGE, orRights(facts, depth, 0, high));
-
   const access = (end: WalkEnd, entries: readonly EntryBits[], wanted: Access): AccessResult => {
     if (end === 'not-in-memory') return { kind: 'unknown' };
     if (end === 'non-canonical') {
@@ -172,18 +162,12 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
     );
     const denied = aarch64Denials(page, accessNumber(wanted), state, control.pan);
     if (denied === 0) return { kind: 'allowed' };
-    const because = aarch64DenialTexts(denied, (bit) => {
-      const names = entries
-        .filter((entry) => denies(bit, ownBits(entry, entry === last)))
-        .map((entry) => fact.levels[entry.depth].entry);
-      return ` in ${names.join(', ')}`;
-    });
-    return abort(wanted, FAULT_STATUS.permission | level, because);
+    return abort(wanted, FAULT_STATUS.permission | level, aarch64DenialTexts(denied, format, entries));
   };
 
   return {
     format,
-    root: aarch64Root(granule, format, ttbr),
+    root: aarch64Root(format, ttbr),
     rights: (and, or, low, high) => {
       if (flagFaults && (low & AF) === 0) return 0;
       // The last entry's own masks do not depend on its level.
@@ -208,17 +192,4 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
 export function aarch64Pagings(control: Aarch64Control): Paging[] {
   const halves: readonly Half[] = ['lower', 'upper'];
   return halves.flatMap((half) => aarch64Paging(control, half) ?? []);
-}
-
-/** What makes a descriptor invalid. */
-function invalidText(low: number): string {
-  return (low & 1) === 0 ? 'bit 0 = 0' : 'reserved type (bits 1:0 = 01)';
-}
-
-/** Whether the bits of one entry alone refuse something by a bit. */
-function denies(bit: DenyingBit, page: number): boolean {
-  const control = { wxn: false, epan: false };
-  return ACCESSES.some(
-    (_, access) => (aarch64Denials(page, access, control, false) & AARCH64_DENIED_BY[bit]) !== 0,
-  );
 }

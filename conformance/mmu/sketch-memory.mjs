@@ -1,7 +1,5 @@
 // The guest's RAM without storing what it is filled with: only words that differ from that.
 
-import { isArenaByte, patternWord } from './layout.mjs';
-
 /** Frames of tables are zero at first, all others hold the pattern. */
 export class SketchMemory {
   /**
@@ -11,12 +9,23 @@ export class SketchMemory {
    */
   words = new Map();
 
+  /** @param {import('./layout.mjs').Layout} layout */
+  constructor(layout) {
+    this.layout = layout;
+  }
+
   /** @param {number} address - a multiple of 8 */
   word(address) {
     const known = this.words.get(address);
     if (known !== undefined) return known;
-    if (isArenaByte(address)) return 0n;
-    return BigInt(patternWord(address)) | (BigInt(patternWord(address + 4)) << 32n);
+    if (this.layout.isArenaByte(address)) return 0n;
+    return BigInt(this.layout.patternWord(address)) | (BigInt(this.layout.patternWord(address + 4)) << 32n);
+  }
+
+  /** @type {import('./compare-words.mjs').SubjectMemory['tableWords']} */
+  *tableWords() {
+    for (const address of this.words.keys())
+      if (this.layout.isArenaByte(address)) yield* [address, address + 4];
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Root } from '../../format/index.ts';
+import type { Root } from '../format/index.ts';
 
 /** An entry as the processor has read it. */
 export interface Step {

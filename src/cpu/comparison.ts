@@ -1,29 +1,21 @@
-import { addressOf, hex, joinHalves } from '../../bits/index.ts';
+import { addressOf, joinHalves } from '../bits/index.ts';
 import {
   ACCESSES,
-  andRights,
   type CompiledFormat,
-  combinedIndex,
-  denials,
   isFaultyPage,
   isFaultyTable,
   isPresent,
   leadsToTable,
-  orRights,
-  pageAccessed,
-  pageDirty,
   pageFrame,
-  patIndexOf,
   type Root,
-  tableAccessed,
   tableFrame,
-} from '../../format/index.ts';
-import { ABSENT, type PhysicalMemory } from '../../memory/index.ts';
-import { MAPPED, PageWalk } from '../page-walk.ts';
-import type { EntryChange, EntryWrite, Invalidation, Stale } from '../report.ts';
-import type { ControlState } from './control-state.ts';
+  withDirty,
+} from '../format/index.ts';
+import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
+import type { Meaning } from './meaning.ts';
 import type { Done, Remembered, Step } from './origin.ts';
-import { GLOBAL, RIGHTS, TABLE_AND, TABLE_OR, TYPE_SHIFT } from './remembered.ts';
+import { MAPPED, PageWalk } from './page-walk.ts';
+import type { EntryChange, EntryWrite, Invalidation, Stale } from './report.ts';
 
 /** Compares what a processor remembers with the tables in memory, and says what changed and what should have been done. */
 export class Comparison {
@@ -32,19 +24,19 @@ export class Comparison {
   /** The last invalidations, oldest first. */
   readonly done: Done[] = [];
   private readonly memory: PhysicalMemory;
-  private readonly state: ControlState;
+  private readonly meaning: Meaning;
   private readonly walk = new PageWalk();
 
-  constructor(memory: PhysicalMemory, state: ControlState) {
+  constructor(memory: PhysicalMemory, meaning: Meaning) {
     this.memory = memory;
-    this.state = state;
+    this.meaning = meaning;
   }
 
   /** What of an entry the tables no longer give. */
   staleness(entry: Remembered): Stale | undefined {
-    const { state } = this;
-    const isCurrent = entry.space === state.pcid || entry.space === GLOBAL;
-    const root = isCurrent ? state.root : entry.origin.root;
+    const { meaning } = this;
+    const isCurrent = entry.space === meaning.space || entry.space === meaning.global;
+    const root = isCurrent ? meaning.rootAt(entry.high) : entry.origin.root;
     if (!entry.isPage) return this.staleTable(entry, root);
     // A page may have become several smaller ones.
     for (let inside = 0; inside < 2 ** entry.order; ) {
@@ -53,11 +45,10 @@ export class Comparison {
       if (now.frame !== entry.frame + inside) return this.explain(entry, 'frame', now.frame, inside);
       const lost = ACCESSES.some(
         (_, access) =>
-          denials(entry.bits & RIGHTS, access, state.rights) === 0 &&
-          denials(now.bits & RIGHTS, access, state.rights) !== 0,
+          meaning.denials(entry.bits, access, false) === 0 && meaning.denials(now.bits, access, false) !== 0,
       );
       if (lost) return this.explain(entry, 'rights', now.frame, inside);
-      if (this.isOtherType(now.bits, entry.bits)) {
+      if (meaning.isOtherType(entry.bits, now.bits)) {
         return this.explain(entry, 'memory type', now.frame, inside);
       }
       inside += 2 ** Math.min(now.order, entry.order);
@@ -66,10 +57,9 @@ export class Comparison {
   }
 
   private staleTable(entry: Remembered, root: Root): Stale | undefined {
-    const { walk } = this;
-    const format = this.format;
-    const end = this.walkAfresh(format, entry.high, entry.low, root);
-    const depth = this.state.depthBelow(entry.order);
+    const { walk, meaning } = this;
+    const end = this.walkAfresh(this.formatAt(entry.high), entry.high, entry.low, root);
+    const depth = meaning.depthBelow(entry.high, entry.order);
     if (walk.depth < depth) {
       // The table may have given way to a page.
       return end === MAPPED
@@ -78,10 +68,8 @@ export class Comparison {
     }
     const table = walk.tables[depth];
     if (table !== entry.frame) return this.explain(entry, 'frame', table, 0);
-    const and = walk.ands[depth - 1] & TABLE_AND;
-    const or = walk.ors[depth - 1] & TABLE_OR;
-    const narrower = (entry.bits & TABLE_AND & ~and) !== 0 || (or & ~entry.bits & TABLE_OR) !== 0;
-    return narrower ? this.explain(entry, 'rights', table, 0) : undefined;
+    const isWider = meaning.isWider(entry.bits, meaning.tableBits(walk, depth - 1));
+    return isWider ? this.explain(entry, 'rights', table, 0) : undefined;
   }
 
   /** What the tables in memory say of an address. */
@@ -90,23 +78,15 @@ export class Comparison {
     low: number,
     root: Root,
   ): { frame: number; order: number; bits: number; isDirty: boolean } | undefined {
-    const { walk, state } = this;
-    const format = this.format;
+    const { walk } = this;
+    const format = this.formatAt(high);
     if (this.walkAfresh(format, high, low, root) !== MAPPED) return undefined;
     const order = walk.order(format);
-    const bits =
-      combinedIndex(walk.and, walk.or, state.keys ? walk.highs[walk.depth] : 0) |
-      (patIndexOf(order, walk.lows[walk.depth]) << TYPE_SHIFT);
+    const bits = this.meaning.pageBits(walk, format);
     const frame = walk.frame + ((low >>> 12) & ((1 << order) - 1));
-    const isDirty = (walk.lows[walk.depth] & pageDirty(format.facts, walk.depth)) !== 0;
+    const leaf = walk.lows[walk.depth];
+    const isDirty = withDirty(format.facts, walk.depth, leaf, walk.highs[walk.depth]) === leaf;
     return { frame, order, bits, isDirty };
-  }
-
-  /** Whether two entries of IA32_PAT are different memory types. */
-  isOtherType(bits: number, others: number): boolean {
-    const { pat } = this.state.control;
-    const typeOf = (of: number) => (pat >> BigInt(8 * (of >> TYPE_SHIFT))) & 7n;
-    return typeOf(bits) !== typeOf(others);
   }
 
   /** A walk through memory alone: PAE's PDPTEs as they are there, not as they were loaded. */
@@ -122,36 +102,34 @@ export class Comparison {
     inside: number,
   ): Stale {
     const { origin, isPage, order } = entry;
-    const steps = origin.steps.filter((step) => this.changeOf(step) !== undefined);
+    const format = this.formatAt(entry.high);
+    const steps = origin.steps.filter((step) => this.changeOf(step, format) !== undefined);
     // Entries above may have changed as well, to no harm: rights that widened, say.
-    const changed = steps.find((step) => this.isCause(step, difference)) ?? steps[0];
-    const change = changed === undefined ? undefined : this.changeOf(changed);
+    const changed = steps.find((step) => this.isCause(step, format, difference)) ?? steps[0];
+    const change = changed === undefined ? undefined : this.changeOf(changed, format);
     return {
       remembered: isPage ? 'translation' : 'table',
-      pcid: entry.space === GLOBAL ? undefined : entry.space,
+      space: entry.space === this.meaning.global ? undefined : entry.space,
       address: joinHalves(entry.low, entry.high),
       shift: order + 12,
       difference,
       used: addressOf(entry.frame + (isPage ? inside : 0)),
       current: current === undefined ? undefined : addressOf(current),
       change,
-      due: this.dueFor(entry, changed),
+      due: this.meaning.dueFor(entry, changed, this.isSameRoot(entry)),
       done: this.doneSince(entry, Math.max(change?.write?.order ?? 0, origin.order)),
     };
   }
 
   /** How an entry differs from what the processor has read; accessed and dirty bits do not count. */
-  changeOf(step: Step): EntryChange | undefined {
-    const { facts, fact } = this.format;
+  changeOf(step: Step, format: CompiledFormat): EntryChange | undefined {
     const place = this.placeOf(step);
     if (place === ABSENT) return undefined;
-    const [low, high] = this.entryAt(place);
-    // Through a recursive entry, a table's entry gets the marks of a page's. PAE's PDPTEs have none.
-    const hasMarks = (tableAccessed(facts, step.depth) | pageAccessed(facts, step.depth)) !== 0;
-    const marks = hasMarks ? this.allMarks() : 0;
+    const [low, high] = this.entryAt(place, format);
+    const marks = this.meaning.marksOf(format, step.depth, step.high);
     if (((low ^ step.low) & ~marks) === 0 && high === step.high) return undefined;
     return {
-      entry: fact.levels[step.depth].entry,
+      entry: format.fact.levels[step.depth].entry,
       address: addressOf(step.table, step.word * 4),
       before: joinHalves(step.low, step.high),
       after: joinHalves(low, high),
@@ -160,9 +138,17 @@ export class Comparison {
   }
 
   /** A word was written through the processor; what changes accessed and dirty bits alone is no news. */
-  noteWrite(place: number, write: EntryWrite, oldLow: number, low: number, high: number): void {
+  noteWrite(
+    place: number,
+    write: EntryWrite,
+    oldLow: number,
+    low: number,
+    high: number,
+    format: CompiledFormat,
+  ): void {
     const last = this.writes.get(place);
-    const isMark = ((oldLow ^ low) & ~this.allMarks()) === 0 && last?.high === high;
+    const marks = this.meaning.marksOf(format, undefined, high);
+    const isMark = ((oldLow ^ low) & ~marks) === 0 && last?.high === high;
     this.writes.set(place, { write: isMark && last !== undefined ? last.write : write, low, high });
   }
 
@@ -177,11 +163,11 @@ export class Comparison {
   /** Whether the change of an entry makes a difference of a kind. */
   private isCause(
     { depth, low: oldLow, high: oldHigh, table, word }: Step,
+    format: CompiledFormat,
     difference: Stale['difference'],
   ): boolean {
-    const { facts } = this.format;
-    const place = this.memory.locate(table) + word;
-    const [low, high] = this.entryAt(place);
+    const { facts } = format;
+    const [low, high] = this.entryAt(this.memory.locate(table) + word, format);
     const isTable = leadsToTable(facts, depth, low);
     const isSameKind = isPresent(facts, depth, low) && isTable === leadsToTable(facts, depth, oldLow);
     const isFaulty = isTable ? isFaultyTable(facts, depth, low, high) : isFaultyPage(facts, depth, low, high);
@@ -190,41 +176,14 @@ export class Comparison {
     const isElsewhere = frameOf(facts, depth, low, high) !== frameOf(facts, depth, oldLow, oldHigh);
     if (difference === 'frame' || difference === 'not mapped') return isElsewhere;
     if (difference !== 'rights') return !isTable;
-    const lost = andRights(facts, depth, -1, oldLow) & ~andRights(facts, depth, -1, low);
-    const forbidden = orRights(facts, depth, 0, high) & ~orRights(facts, depth, 0, oldHigh);
-    return isElsewhere || lost !== 0 || forbidden !== 0 || (!isTable && high !== oldHigh);
+    const isNarrower = this.meaning.narrows(format, depth, isTable, oldLow, oldHigh, low, high);
+    return isElsewhere || isNarrower || (!isTable && high !== oldHigh);
   }
 
-  /** Accessed and dirty bits of all levels. */
-  private allMarks(): number {
-    const { facts, levels } = this.format;
-    let marks = 0;
-    for (let depth = 0; depth < levels; depth += 1) {
-      marks |= tableAccessed(facts, depth) | pageAccessed(facts, depth) | pageDirty(facts, depth);
-    }
-    return marks;
-  }
-
-  private dueFor({ isPage, space, low, high, origin }: Remembered, changed: Step | undefined): string {
-    const { state } = this;
-    const page = hex(joinHalves(low, high));
-    const isGlobal = space === GLOBAL;
-    const isSameRoot = origin.root.frame === state.root.frame && origin.root.word === state.root.word;
-    if (changed === undefined && isSameRoot) {
-      return 'an invalidation after the control register changed that gives the entries another meaning';
-    }
-    if (changed === undefined) {
-      return isGlobal
-        ? 'a change of CR4.PGE or INVPCID type 2: the translation is global, but the root is another one'
-        : `MOV to CR3 with bit 63 clear, or INVPCID type 1, for PCID ${space}: it has another root now`;
-    }
-    if (state.pdptes !== undefined && changed.depth === 0) return 'MOV to CR3, which loads the PDPTEs';
-    const isLeaf = isPage && changed === origin.steps[origin.steps.length - 1];
-    const under = space === state.pcid || isGlobal ? '' : ` under PCID ${space}, or INVPCID type 0 for it`;
-    const keeps = isGlobal ? '; MOV to CR3 keeps it, since it is global' : '';
-    if (isLeaf) return `INVLPG ${page}${under}${keeps}`;
-    const pages = `INVLPG for every page below the entry${under}`;
-    return isGlobal ? `${pages}, or a change of CR4.PGE${keeps}` : `${pages}, or MOV to CR3`;
+  /** Whether an entry was made under the root that is current. */
+  private isSameRoot({ high, origin }: Remembered): boolean {
+    const root = this.meaning.rootAt(high);
+    return origin.root.frame === root.frame && origin.root.word === root.word;
   }
 
   private doneSince(entry: Remembered, order: number): Invalidation[] {
@@ -240,15 +199,15 @@ export class Comparison {
   }
 
   /** Both halves of an entry. */
-  entryAt(place: number): [low: number, high: number] {
-    if (this.format.entryShift === 0) return [this.memory.words[place] | 0, 0];
+  entryAt(place: number, { entryShift }: CompiledFormat): [low: number, high: number] {
+    if (entryShift === 0) return [this.memory.words[place] | 0, 0];
     return [this.memory.loadEntry(place), this.memory.high];
   }
 
-  /** The current format; nothing is remembered while paging is off. */
-  get format(): CompiledFormat {
-    const { format } = this.state;
+  /** The format for an address; nothing that is remembered is looked at while there is none. */
+  private formatAt(high: number): CompiledFormat {
+    const format = this.meaning.formatAt(high);
     if (format !== undefined) return format;
-    throw new Error('detector: nothing is remembered while paging is off');
+    throw new Error('detector: what is remembered is compared while there are no tables');
   }
 }
