@@ -12,7 +12,7 @@ import {
 import { flatMemory } from '../dist/memory/index.js';
 import * as loopsOfOwn from './peers-hyperlight-loops.mjs?own';
 import * as loopsOfReady from './peers-hyperlight-loops.mjs?ready';
-import { COUNT, expect, rowWithSum } from './peers-rows.mjs';
+import { COUNT, checksum, expect, rowWithSum, shuffled, timedOnce } from './peers-rows.mjs';
 
 /** Physical address of the first table, the root. */
 const TABLES = 0x10_0000n;
@@ -36,12 +36,7 @@ const COW = { kind: 'Cow', readable: true, executable: true };
 const gibibyte = { physBase: PHYS, virtBase: VIRT, len: LEN, kind: WRITABLE };
 const nothing = { ...gibibyte, kind: { kind: 'Unmapped' } };
 
-/** Numbers of all pages, each once: a linear congruential generator of full period. */
-const addresses = Array.from({ length: COUNT }, () => 0n);
-for (let i = 0, at = 0; i < COUNT; i += 1) {
-  at = (at * 1_664_525 + 1_013_904_223) % COUNT;
-  addresses[i] = VIRT + BigInt(at) * 4096n + 0x123n;
-}
+const addresses = shuffled().map((page) => VIRT + BigInt(page) * 4096n + 0x123n);
 
 /** Operations as a user writes them who has guest RAM in an array: the first address of RAM is 0. */
 class OwnOps {
@@ -79,13 +74,6 @@ class OwnOps {
     this.next += 4096n;
     return table;
   }
-}
-
-/** A checksum of all entries, in halves. */
-function checksum(words) {
-  let sum = 0;
-  for (let i = 0; i < words.length; i += 1) sum = Math.imul(sum ^ words[i], 0x0100_0193);
-  return sum >>> 0;
 }
 
 /** Operations over memory that is there before anything is mapped. */
@@ -144,13 +132,6 @@ function ownTables() {
   };
 }
 
-/** Nanoseconds that a function takes, and what it returns. */
-function timed(work) {
-  const start = process.hrtime.bigint();
-  const result = work();
-  return [Number(process.hrtime.bigint() - start), result];
-}
-
 /** Address spaces in one buffer: each has its own pages, and all have those of the first one's next entry. */
 function spaces(ops, setRoot) {
   const roots = [TABLES];
@@ -171,7 +152,7 @@ function measureMaps(run, tables) {
     rowWithSum(run, `vmem map 4K, ${rowName}`, name, COUNT, () => {
       if (clear) tables.clear();
       const { ops } = tables;
-      const [time] = timed(() => work(ops, mapping));
+      const [time] = timedOnce(() => work(ops, mapping));
       return [time, tables.checksum()];
     });
   };
@@ -185,7 +166,7 @@ function measureMaps(run, tables) {
 function measureLookups(run, { name, ops, loops }) {
   const measured = (rowName, kind, work, input) => {
     rowWithSum(run, `vmem virt_to_phys, ${rowName}`, `${name}: ${kind}`, COUNT, () =>
-      timed(() => work(ops, VIRT, input)),
+      timedOnce(() => work(ops, VIRT, input)),
     );
   };
   measured('1 GiB', 'frame', loops.sumFrames, LEN);
@@ -197,7 +178,7 @@ function measureLookups(run, { name, ops, loops }) {
 function measureWalk(run, { name, ops, loops }, setRoot) {
   const roots = spaces(ops, setRoot);
   rowWithSum(run, 'vmem walk_va_spaces, 4 roots', name, COUNT, () => {
-    const [time, found] = timed(() => loops.walk(ops, roots, 1n << 47n));
+    const [time, found] = timedOnce(() => loops.walk(ops, roots, 1n << 47n));
     return [time, loops.sumWalk(found, VIRT)];
   });
 }

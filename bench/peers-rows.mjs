@@ -44,6 +44,15 @@ export function scattered(count) {
   });
 }
 
+/** Numbers of all pages of a gibibyte, each once: a linear congruential generator of full period. */
+export function shuffled() {
+  let at = 0;
+  return Array.from({ length: COUNT }, () => {
+    at = (at * 1_664_525 + 1_013_904_223) % COUNT;
+    return at;
+  });
+}
+
 /** The workloads of 4-KiB pages. */
 export function smallWorkloads() {
   return [
@@ -93,6 +102,20 @@ export function timed(work, load, extra) {
     if (typeof part === 'number') sum = (sum + part) | 0;
   }
   return [Number(process.hrtime.bigint() - start), sum];
+}
+
+/** Nanoseconds that a function takes, and what it returns. */
+export function timedOnce(work) {
+  const start = process.hrtime.bigint();
+  const result = work();
+  return [Number(process.hrtime.bigint() - start), result];
+}
+
+/** A checksum of all entries, in halves. */
+export function checksum(words) {
+  let sum = 0;
+  for (let i = 0; i < words.length; i += 1) sum = Math.imul(sum ^ words[i], 0x0100_0193);
+  return sum >>> 0;
 }
 
 export function expect(found, expected, what) {

@@ -11,12 +11,13 @@ const PARTS = {
   'peers-tablewalk.mjs': 'mappers',
   'peers-recursive.mjs': 'recursive',
   'peers-hyperlight.mjs': 'hyperlight',
+  'peers-aarch64-paging.mjs': 'aarch64-paging',
 };
 const SCRIPTS = process.argv[4]
   ? [process.argv[4]]
   : Object.keys(PARTS).map((name) => fileURLToPath(new URL(name, import.meta.url)));
 const CRATE = fileURLToPath(new URL('peers/', import.meta.url));
-const PEERS = ['x86_64', 'page_table_multiarch', 'hyperlight-common'];
+const PEERS = ['x86_64', 'page_table_multiarch', 'hyperlight-common', 'aarch64-paging'];
 
 /**
  * What a process prints for each row, one line of JSON each: nanoseconds per operation of each round, and a checksum of

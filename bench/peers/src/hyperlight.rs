@@ -12,7 +12,7 @@ use hyperlight_common::vmem::{
     TableOps, TableReadOps, Void, map, virt_to_phys, walk_va_spaces,
 };
 
-use crate::rows::{Report, SIZE_2M, SIZE_4K, timed};
+use crate::rows::{Report, SIZE_2M, SIZE_4K, checksum, shuffled, timed};
 
 /// Physical address of the first table, the root.
 const TABLES: u64 = 0x10_0000;
@@ -181,12 +181,6 @@ impl Tables for Growing {
     }
 }
 
-/// A checksum of all entries, which tablewalk's side computes in halves.
-fn checksum(entries: impl Iterator<Item = u64>) -> u64 {
-    let mix = |hash: u32, half: u32| (hash ^ half).wrapping_mul(0x0100_0193);
-    u64::from(entries.fold(0, |hash, entry| mix(mix(hash, entry as u32), (entry >> 32) as u32)))
-}
-
 impl Buffer {
     fn checksum(&self) -> u64 {
         checksum(self.words[..self.used.get()].iter().map(Cell::get))
@@ -236,17 +230,6 @@ fn spaces() -> (Ops<Buffer>, Vec<u64>) {
         }
     }
     (ops, roots)
-}
-
-/// Numbers of all pages, each once: a linear congruential generator of full period.
-fn shuffled() -> Vec<u64> {
-    let mut at = 0u64;
-    (0..PAGES)
-        .map(|_| {
-            at = (at * 1_664_525 + 1_013_904_223) % PAGES;
-            at
-        })
-        .collect()
 }
 
 pub fn run(rounds: usize) {
@@ -302,7 +285,7 @@ pub fn run(rounds: usize) {
         });
         (time, sum)
     });
-    let addresses: Vec<u64> = shuffled().iter().map(|number| VIRT + number * SIZE_4K + 0x123).collect();
+    let addresses: Vec<u64> = shuffled(PAGES).iter().map(|number| VIRT + number * SIZE_4K + 0x123).collect();
     report.row_with_sum("vmem virt_to_phys, a page, random", "for", count, || {
         let mut sum = 0;
         let time = timed(|| {

@@ -1,9 +1,10 @@
 //! The Rust side of `npm run bench:peers`: the same rows as tablewalk's own side, done by the page-table code of the
-//! crates `x86_64`, `page_table_multiarch` and `hyperlight-common`.
+//! crates `x86_64`, `page_table_multiarch`, `hyperlight-common` and `aarch64-paging`.
 //!
 //! `peers ROUNDS PART` prints one JSON line per row and peer; a part is what one script of tablewalk's side stands
 //! beside. A wrong result ends the program with a panic.
 
+mod aarch64_paging;
 mod hyperlight;
 mod mapper;
 mod multiarch;
@@ -27,11 +28,12 @@ fn main() {
         #[cfg(not(target_os = "linux"))]
         "recursive" => {}
         "hyperlight" => hyperlight::run(rounds),
+        "aarch64-paging" => aarch64_paging::run(rounds),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: peers ROUNDS mappers|recursive|hyperlight");
+    eprintln!("usage: peers ROUNDS mappers|recursive|hyperlight|aarch64-paging");
     std::process::exit(2);
 }

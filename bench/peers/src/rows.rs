@@ -148,3 +148,20 @@ pub fn timed(work: impl FnOnce()) -> Duration {
     work();
     start.elapsed()
 }
+
+/// A checksum of all entries, which tablewalk's side computes in halves.
+pub fn checksum(entries: impl Iterator<Item = u64>) -> u64 {
+    let mix = |hash: u32, half: u32| (hash ^ half).wrapping_mul(0x0100_0193);
+    u64::from(entries.fold(0, |hash, entry| mix(mix(hash, entry as u32), (entry >> 32) as u32)))
+}
+
+/// Numbers of as many pages, each once: a linear congruential generator, of full period for a power of 2.
+pub fn shuffled(pages: u64) -> Vec<u64> {
+    let mut at = 0u64;
+    (0..pages)
+        .map(|_| {
+            at = (at * 1_664_525 + 1_013_904_223) % pages;
+            at
+        })
+        .collect()
+}
