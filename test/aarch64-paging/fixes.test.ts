@@ -340,6 +340,20 @@ describe('the shape of 0.5 with its fixes', () => {
     }
   });
 
+  test('bits of the physical address that an entry has no room for do not count', () => {
+    for (const [kind, result] of [
+      ['0.5.0', 'Ok'],
+      ['SEED', 'Ok'],
+      ['0.12.1', 'BBM(0x0..0x1000)'],
+      ['MODERN', 'BBM(0x0..0x1000)'],
+    ] as const) {
+      const driver = new Driver(kind);
+      driver.mapRange(map(0n, P, F));
+      driver.map.activate();
+      expect(errorOf(() => driver.mapRange(map(0n, P, F, { pa: 1n << 48n })))).toBe(result);
+    }
+  });
+
   test('a callback may not make in one live entry what needs two steps', () => {
     const driver = new Driver('SEED');
     driver.mapRange(map(0n, P, F | NG));
