@@ -1,6 +1,6 @@
 import { ACCESS_KINDS } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
-import type { Absent, Fault } from './outcome.ts';
+import type { FailureNote } from './failure-note.ts';
 
 // This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
 const KINDS = ACCESS_KINDS;
@@ -24,24 +24,6 @@ const FAR_FRAME = -1;
 export const FAULT = -1;
 /** {@link Front.reach}: there is no memory at the physical address, or where a table should be. */
 export const NO_MEMORY = -2;
-
-/** Why the last access failed, noted when it did. */
-export interface FailureNote {
-  /** `undefined` where memory was missing. */
-  readonly exception: string | undefined;
-  /** Whether it was the page itself that was missing; otherwise it was a table. */
-  readonly isPageAbsent: boolean;
-  /** Whether it was a fault that came from what was remembered. */
-  readonly isFromCache: boolean;
-  /**
-   * Memory was missing.
-   *
-   * @param low - bits 31:0 of the address
-   */
-  noteAbsent(frame: number, isPageAbsent: boolean, low: number): void;
-  /** The failure as an answer. */
-  describe(): Fault | Absent;
-}
 
 /**
  * Turns addresses into places in memory. What was found out for a page and a kind of access is kept in front of all else

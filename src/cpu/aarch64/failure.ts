@@ -1,4 +1,4 @@
-import { addressOf, joinHalves } from '../../bits/index.ts';
+import { joinHalves } from '../../bits/index.ts';
 import {
   ACCESS_KINDS,
   aarch64DenialTexts,
@@ -10,7 +10,7 @@ import {
   syndromeBits,
 } from '../../format/index.ts';
 import { NOT_PRESENT } from '../../walk/index.ts';
-import type { FailureNote } from '../front.ts';
+import { FailureNote } from '../failure-note.ts';
 import type { Aarch64Fault, Absent } from '../outcome.ts';
 import { MAPPED, type PageWalk } from '../page-walk.ts';
 import type { Aarch64State } from './control-state.ts';
@@ -42,17 +42,13 @@ const PC_FAULT = 'PC alignment fault';
  * Why the last access failed, as it was noted when it did; nothing is allocated until somebody asks. What the walk saw is
  * read from it then, so it must be asked for before the next access.
  */
-export class Aarch64Failure implements FailureNote {
-  exception: Aarch64Fault['exception'] | undefined;
-  isPageAbsent = false;
+export class Aarch64Failure extends FailureNote<Aarch64Fault['exception']> {
   /** Bits 31:0 of ESR_EL1. */
   syndrome = 0;
   /** Fault status code. */
   status = 0;
-  // The address as it was given, tag and all.
+  /** Bits 63:32 of the address as it was given, tag and all. */
   high = 0;
-  low = 0;
-  private frame = 0;
   private readonly state: Aarch64State;
   private readonly walk: PageWalk;
   private cause: Cause = 'entries';
@@ -62,15 +58,9 @@ export class Aarch64Failure implements FailureNote {
   private denied = 0;
 
   constructor(state: Aarch64State, walk: PageWalk) {
+    super();
     this.state = state;
     this.walk = walk;
-  }
-
-  noteAbsent(frame: number, isPageAbsent: boolean, low: number): void {
-    this.exception = undefined;
-    this.frame = frame;
-    this.isPageAbsent = isPageAbsent;
-    this.low = low;
   }
 
   /**
@@ -103,17 +93,13 @@ export class Aarch64Failure implements FailureNote {
     this.denied = denied;
   }
 
-  get isFromCache(): boolean {
+  override get isFromCache(): boolean {
     return this.exception !== undefined && this.source !== 'walk';
   }
 
-  describe(): Aarch64Fault | Absent {
+  override describe(): Aarch64Fault | Absent {
     const { exception, syndrome, status } = this;
-    if (exception === undefined) {
-      const offset = this.isPageAbsent ? this.low & 0xfff : 0;
-      const what = this.isPageAbsent ? 'page' : 'table';
-      return { kind: 'absent', what, address: addressOf(this.frame, offset) };
-    }
+    if (exception === undefined) return this.absent();
     const isAlignment = exception === PC_FAULT || status === STATUS_ALIGNMENT;
     return {
       kind: 'fault',

@@ -1,6 +1,7 @@
-import { addressOf, joinHalves } from '../../bits/index.ts';
+import { joinHalves } from '../../bits/index.ts';
 import { andRights, denialTexts, orRights, pageFaultBits } from '../../format/index.ts';
 import { NOT_PRESENT } from '../../walk/index.ts';
+import { FailureNote } from '../failure-note.ts';
 import type { Absent, X86Fault } from '../outcome.ts';
 import { MAPPED, type PageWalk } from '../page-walk.ts';
 import type { ControlState } from './control-state.ts';
@@ -12,17 +13,10 @@ export type Source = 'walk' | 'TLB' | 'tables';
  * Why the last access failed, as it was noted when it did; nothing is allocated until somebody asks. What the walk saw is
  * read from it then, so it must be asked for before the next access.
  */
-export class Failure {
-  /** `undefined` where memory was missing. */
-  exception: X86Fault['exception'] | undefined;
-  /** The frame that was missing. */
-  frame = 0;
-  /** Whether it was the page itself; otherwise it was a table. */
-  isPageAbsent = false;
+export class Failure extends FailureNote<X86Fault['exception']> {
   private readonly state: ControlState;
   private readonly walk: PageWalk;
   private high = 0;
-  private low = 0;
   private errorCode = 0;
   private source: Source = 'walk';
   /** How the walk ended; {@link MAPPED} where a right was missing. */
@@ -31,20 +25,9 @@ export class Failure {
   private rights = 0;
 
   constructor(state: ControlState, walk: PageWalk) {
+    super();
     this.state = state;
     this.walk = walk;
-  }
-
-  /**
-   * Memory was missing.
-   *
-   * @param low - bits 31:0 of the linear address
-   */
-  noteAbsent(frame: number, isPageAbsent: boolean, low: number): void {
-    this.exception = undefined;
-    this.frame = frame;
-    this.isPageAbsent = isPageAbsent;
-    this.low = low;
   }
 
   /** An address was not canonical. */
@@ -82,19 +65,13 @@ export class Failure {
     this.rights = rights;
   }
 
-  /** Whether it was a page fault that came from what was remembered. */
-  get isFromCache(): boolean {
+  override get isFromCache(): boolean {
     return this.exception === '#PF' && this.source !== 'walk';
   }
 
-  /** The failure as an answer. */
-  describe(): X86Fault | Absent {
+  override describe(): X86Fault | Absent {
     const { exception, errorCode } = this;
-    if (exception === undefined) {
-      const offset = this.isPageAbsent ? this.low & 0xfff : 0;
-      const what = this.isPageAbsent ? 'page' : 'table';
-      return { kind: 'absent', what, address: addressOf(this.frame, offset) };
-    }
+    if (exception === undefined) return this.absent();
     const address = joinHalves(this.low, this.high);
     const isPageFault = exception === '#PF';
     return {
