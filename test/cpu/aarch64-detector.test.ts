@@ -645,6 +645,33 @@ describe('reports', () => {
     expect(world.found).toHaveLength(2);
   });
 
+  test('from inside onReport neither accesses nor instructions are taken', () => {
+    let refused = 0;
+    const told = new World(
+      (machine) => machine.map(A, 0x800),
+      {},
+      {
+        onReport: () => {
+          const { cpu } = told;
+          for (const call of [
+            () => cpu.read(A, 4),
+            () => cpu.tlbi('VMALLE1'),
+            () => cpu.barrier('DSB SY'),
+            () => cpu.writeSystemRegister('TTBR0_EL1', 0n),
+            () => cpu.detector?.check(),
+          ]) {
+            expect(call).toThrow(expect.objectContaining({ code: 'REENTERED' }));
+            refused += 1;
+          }
+        },
+      },
+    );
+    const { ttbr0 } = told.cpu;
+    told.machine.set(A, 3, page(OTHER, OPEN));
+    told.cpu.barrier('DSB ISH');
+    expect([refused, told.cpu.ttbr0]).toEqual([5, ttbr0]);
+  });
+
   test('check() looks at once', () => {
     world.machine.set(A, 3, page(OTHER, OPEN));
     expect(world.found).toEqual([]);
