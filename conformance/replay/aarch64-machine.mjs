@@ -33,7 +33,7 @@ const MAX_TEXT = 700;
 const LEAF = 3;
 const VALID = 1n;
 const TABLE = 2n;
-/** Pages of 4 GiB: what the lower half of an address tells apart. */
+/** Pages of 4 GiB, which differ in the lower halves of their addresses only. */
 const LOW_PAGES = 0x10_0000;
 /** Pages that an entry of each level maps. */
 const SPANS = [2 ** 27, 2 ** 18, 2 ** 9, 1];
@@ -440,9 +440,9 @@ class CallLog {
       this.#halves = longer;
     }
     const halves = this.#halves;
-    halves[at] = (firstPage % LOW_PAGES) * 4096;
+    halves[at] = firstPage << 12;
     halves[at + 1] = firstPage / LOW_PAGES;
-    halves[at + 2] = (endPage % LOW_PAGES) * 4096;
+    halves[at + 2] = endPage << 12;
     halves[at + 3] = endPage / LOW_PAGES;
     halves[at + 4] = level;
     halves[at + 5] = 0;

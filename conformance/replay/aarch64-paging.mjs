@@ -85,6 +85,8 @@ export const aarch64Paging = {
     let active = 0;
     /** @type {unknown} what words the last operation changed */
     let changed;
+    /** Whether it did the same with fixes. */
+    let isSame = true;
     /** @type {ReturnType<Machine['perform']>} what the last operation did */
     let asRecorded;
     /** @type {typeof asRecorded} what it did with fixes */
@@ -102,9 +104,10 @@ export const aarch64Paging = {
       complete(found) {
         changed = found.changed;
         const words = differingWords(target, tables);
-        const isSame =
+        isSame =
           isDeepStrictEqual(told(fixed.result), told(asRecorded.result)) &&
           fixed.log.equals(asRecorded.log) &&
+          isDeepStrictEqual(tables.used, target.used) &&
           words.length === 0;
         if (isSame) return;
         found.withFixes = { result: fixed.result, log: fixed.log.member(), words };
@@ -117,9 +120,7 @@ export const aarch64Paging = {
         if (!isAsRecorded && !isDeepStrictEqual(slotsBelow(memory, shape, target.used.length), target.used)) {
           return 'it is not told which slots are in use';
         }
-        if (!isDeepStrictEqual(tables.used, target.used) || differingWords(target, tables).length > 0) {
-          tables.follow(target.used, target.memory.words);
-        }
+        if (!isSame || !isAsRecorded) tables.follow(target.used, target.memory.words);
         return undefined;
       },
       checkpoint: () => ({
