@@ -417,3 +417,5 @@ export function uniformLevels({
     global: facts[last + GLOBAL],
   };
 }
+
+export { mask as roleMask };

@@ -1,0 +1,72 @@
+/** What of a range must be invalidated, as bits: translations of pages, and entries that lead to tables. */
+export const PAGES = 1;
+/** See {@link PAGES}. */
+export const TABLES = 2;
+
+/** Neighbouring pages that a processor must forget. Pages are counted without the hole between two halves. */
+export interface StaleRange {
+  readonly first: number;
+  end: number;
+  /** `log2` of the 4-KiB pages that one invalidation covers: the size of the pages that were there. */
+  readonly order: number;
+  /** {@link PAGES}, {@link TABLES} or both. */
+  scope: number;
+  readonly global: boolean;
+  /** Whether it must be done before the entries that come in their place are written. */
+  readonly breaks: boolean;
+}
+
+/** Gathers what must be invalidated, in the order of addresses; neighbours that are alike become one range. */
+export class StaleList {
+  private list: StaleRange[] = [];
+  /** Ranges before this one are not added to. */
+  private floor = 0;
+
+  get length(): number {
+    return this.list.length;
+  }
+
+  add(first: number, end: number, order: number, scope: number, global: boolean, breaks: boolean): void {
+    const last = this.list.length > this.floor ? this.list[this.list.length - 1] : undefined;
+    if (
+      last !== undefined &&
+      last.end === first &&
+      last.order === order &&
+      last.scope === scope &&
+      last.global === global &&
+      last.breaks === breaks
+    ) {
+      last.end = end;
+      return;
+    }
+    this.list.push({ first, end, order, scope, global, breaks });
+  }
+
+  /** What follows is not added to what came before; the number of ranges so far. */
+  mark(): number {
+    this.floor = this.list.length;
+    return this.floor;
+  }
+
+  /** A table was removed above all that came since a mark: entries that lead to tables must be forgotten as well. */
+  raise(mark: number): void {
+    for (let i = mark; i < this.list.length; i += 1) this.list[i].scope |= TABLES;
+  }
+
+  /** Forgets all that came since a mark. */
+  cut(mark: number): void {
+    this.list.length = mark;
+    this.floor = Math.min(this.floor, mark);
+  }
+
+  /** Everything, neighbours joined, in the order of addresses. */
+  finish(): StaleRange[] {
+    const sorted = this.list.sort((a, b) => a.first - b.first || a.end - b.end);
+    this.list = [];
+    this.floor = 0;
+    for (const { first, end, order, scope, global, breaks } of sorted) {
+      this.add(first, end, order, scope, global, breaks);
+    }
+    return this.list;
+  }
+}

@@ -1,0 +1,71 @@
+import type { EditedTable } from './change.ts';
+import type { Edit } from './edit.ts';
+import { ungroup } from './group.ts';
+import { PAGES } from './invalidation.ts';
+import { splitPage } from './split.ts';
+
+/**
+ * Unmaps a range. Tables of which nothing is left are given up, large pages split where the range ends inside them; entries
+ * that are not present and hold something are cleared, too.
+ *
+ * @param first - first page, counted without the hole between two halves
+ * @param end - one past the last
+ * @returns whether nothing is left in the table
+ */
+export function unmapRange(edit: Edit, table: EditedTable, first: number, end: number): boolean {
+  const span = edit.spanOf(table);
+  const entries = edit.entriesAt(table.depth);
+  const from = Math.floor((first - table.page) / span);
+  const to = Math.min(entries, Math.ceil((end - table.page) / span));
+  let isEmpty = true;
+  for (let i = from; i < to; i += 1) {
+    const low = edit.low(table, i);
+    const high = edit.high(table, i);
+    if ((low | high) === 0) continue;
+    const start = table.page + i * span;
+    const isWhole = first <= start && start + span <= end;
+    if (!unmapEntry(edit, table, i, low, high, isWhole, first, end, from, to)) isEmpty = false;
+  }
+  for (let i = 0; isEmpty && i < from; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
+  for (let i = to; isEmpty && i < entries; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
+  return isEmpty;
+}
+
+/** Unmaps what of an entry lies in the range; whether nothing is left of it. */
+function unmapEntry(
+  edit: Edit,
+  table: EditedTable,
+  index: number,
+  low: number,
+  high: number,
+  isWhole: boolean,
+  first: number,
+  end: number,
+  from: number,
+  to: number,
+): boolean {
+  const isPresent = edit.isPresent(table, low);
+  const isTable = isPresent && edit.leadsToTable(table, low);
+  if (isWhole) {
+    if (isTable) edit.drop(table, index, low, high, false);
+    else if (isPresent && !edit.isFaulty(table, low, high)) {
+      if (edit.isGrouped(table, high)) ungroup(edit, table, index, from, to);
+      edit.forget(table, edit.pageAt(table, index), edit.spanOf(table), PAGES, edit.isGlobal(table, low));
+    }
+    edit.clear(table, index);
+    return true;
+  }
+  if (!isPresent) return false;
+  const start = Math.max(first, edit.pageAt(table, index));
+  const stop = Math.min(end, edit.pageAt(table, index) + edit.spanOf(table));
+  if (!isTable) {
+    if (edit.isFaulty(table, low, high)) throw edit.corrupt(table, index, 'has a reserved bit set');
+    splitPage(edit, table, index, start, stop);
+    return false;
+  }
+  return edit.inside(table, index, low, high, (child, mark) => {
+    const isEmpty = unmapRange(edit, child, start, stop);
+    if (isEmpty) edit.remove(table, index, child, mark);
+    return isEmpty;
+  });
+}

@@ -1,0 +1,96 @@
+/** What page tables belong to. */
+export type Architecture = 'x86' | 'aarch64' | 'riscv';
+
+/**
+ * What a processor that uses tables wants of those who change them.
+ *
+ * `breaks`: changes in which an entry must be absent for a time, with an invalidation before it is written again.
+ */
+export interface LiveRules {
+  readonly breaks: {
+    /** A table in the place of a page, or a page in the place of a table. */
+    readonly size: 'always' | 'with another change' | 'never';
+    /** Another frame. */
+    readonly frame: boolean;
+    /** Another memory type, cacheability or shareability. */
+    readonly type: boolean;
+    /** A global page in the place of one that was not. */
+    readonly global: boolean;
+    /** A page that joins or leaves a contiguous group. */
+    readonly group: boolean;
+    /** Rights in an entry that leads to a table. */
+    readonly tableRights: boolean;
+    /** Another table in the place of a table. */
+    readonly table: boolean;
+  };
+  /** Whether a processor may remember that an entry was absent. */
+  readonly remembersAbsent: boolean;
+  /** Whether a page that is split into pages that map the same must be invalidated, and so pages that are merged. */
+  readonly sizeInvalidates: boolean;
+  /** Whether a page that becomes a table counts, for invalidation, as a change of a table. */
+  readonly splitIsOfTable: boolean;
+  /** Whether an entry that leads to a table must be invalidated by itself: dropping a page below it is not enough. */
+  readonly tablesApart: boolean;
+  /** Pages that are invalidated one by one at most before everything is, unless the user says otherwise. */
+  readonly fullAfter: number;
+  /** Manual and section. */
+  readonly source: string;
+}
+
+/** By architecture. The last number is what Linux uses. */
+export const LIVE_RULES: Readonly<Record<Architecture, LiveRules>> = {
+  x86: {
+    breaks: {
+      size: 'with another change',
+      frame: false,
+      type: false,
+      global: false,
+      group: false,
+      tableRights: false,
+      table: false,
+    },
+    remembersAbsent: false,
+    sizeInvalidates: false,
+    splitIsOfTable: false,
+    tablesApart: false,
+    fullAfter: 33,
+    source:
+      'Intel SDM vol. 3A (order 253668), chapter "Paging", sections "Invalidation of TLBs and Paging-Structure Caches" and "Details of TLB Use"',
+  },
+  aarch64: {
+    breaks: {
+      size: 'always',
+      frame: true,
+      type: true,
+      global: true,
+      group: true,
+      tableRights: true,
+      table: true,
+    },
+    remembersAbsent: false,
+    sizeInvalidates: true,
+    splitIsOfTable: false,
+    tablesApart: true,
+    fullAfter: 512,
+    source:
+      'Arm ARM (DDI 0487), section "Using break-before-make when updating translation table entries" (R_WHZWS, R_DDMVT, R_KHRBC)',
+  },
+  riscv: {
+    breaks: {
+      size: 'never',
+      frame: false,
+      type: false,
+      global: false,
+      group: true,
+      tableRights: false,
+      table: false,
+    },
+    remembersAbsent: true,
+    sizeInvalidates: true,
+    splitIsOfTable: true,
+    tablesApart: true,
+    fullAfter: 64,
+    source:
+      'RISC-V Privileged Architecture, sections "Supervisor Memory-Management Fence Instruction" and "Svnapot"',
+  },
+};
