@@ -66,8 +66,12 @@ export interface Paging {
   rights(and: number, or: number, low: number, high: number): number;
   /** Memory type of a page whose entry stands at `depth`. */
   memoryType(depth: number, low: number, high: number): MemoryType;
-  /** What one access gets at the end of a walk over `entries`. */
-  access(end: WalkEnd, entries: readonly EntryBits[], access: Access): AccessResult;
+  /**
+   * What one access gets at the end of a walk over `entries`.
+   *
+   * @param frame - frame of the 4-KiB page, where the walk came to one; not given, the first of the page that the entry maps
+   */
+  access(end: WalkEnd, entries: readonly EntryBits[], access: Access, frame?: number): AccessResult;
   /** The kind of a present entry, and its fields, highest bits first. */
   describe(bits: EntryBits): { readonly entry: EntryFact; readonly fields: readonly Field[] };
 }

@@ -116,7 +116,10 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     accesses: ACCESSES.map((access) => {
       // Where only data may be tagged, such an address is out of range for a fetch.
       const isRefused = access.kind === 'fetch' && paging.format.state.tagged === 'data' && hasTag(address);
-      return { access, result: paging.access(isRefused ? 'non-canonical' : end, steps, access) };
+      return {
+        access,
+        result: paging.access(isRefused ? 'non-canonical' : end, steps, access, mapped ? frame : undefined),
+      };
     }),
     missingTable:
       end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,

@@ -59,7 +59,12 @@ export function riscvPaging(control: RiscvControl): Paging {
   };
   const tooFar = (what: string) => `${what} above ${control.physBits} bits`;
 
-  const access = (end: WalkEnd, entries: readonly EntryBits[], wanted: Access): AccessResult => {
+  const access = (
+    end: WalkEnd,
+    entries: readonly EntryBits[],
+    wanted: Access,
+    frame?: number,
+  ): AccessResult => {
     if (end === 'non-canonical') {
       // Addresses that RV32 cannot form are no accesses either.
       if (!fact.signExtended) return { kind: 'unknown' };
@@ -87,7 +92,7 @@ export function riscvPaging(control: RiscvControl): Paging {
     }
     const denied = riscvDenials(pteRights(last.low), accessNumber(wanted), control);
     if (denied !== 0) return fault(wanted, 'page', riscvDenialTexts(denied, ` in ${name}`));
-    if (pageFrame(facts, last.depth, last.low, last.high) >= limit) {
+    if ((frame ?? pageFrame(facts, last.depth, last.low, last.high)) >= limit) {
       return fault(wanted, 'access', [tooFar(`the page of ${name}`)]);
     }
     return { kind: 'allowed' };
