@@ -3,6 +3,7 @@ import {
   ACCESSES,
   type Access,
   type AccessResult,
+  addressIn,
   andRights,
   type Field,
   groupOrder,
@@ -109,13 +110,16 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
     pageBytes: mapped ? 1n << BigInt(pageShift) : undefined,
     groupBytes: group === 0 ? undefined : 1n << BigInt(group + 12),
-    memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
-    global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
+    memoryType: mapped ? paging.memoryType(last.depth, last.low, last.high) : undefined,
+    global: mapped ? isGlobal(facts, last.depth, last.low, and) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => {
       // Where only data may be tagged, such an address is out of range for a fetch.
       const isRefused = access.kind === 'fetch' && paging.format.state.tagged === 'data' && hasTag(address);
-      return { access, result: paging.access(isRefused ? 'non-canonical' : end, steps, access) };
+      return {
+        access,
+        result: paging.access(isRefused ? 'non-canonical' : end, steps, access, mapped ? frame : undefined),
+      };
     }),
     missingTable:
       end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,
@@ -145,7 +149,7 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
   );
   let target = 0n;
   for (const field of fields) {
-    if (field.role === 'address') target |= field.value << BigInt(field.low);
+    if (field.role === 'address') target |= addressIn(field, field.value);
     if (field.role === 'address-high') target |= field.value << 32n;
   }
   const leads = absent ? 'nowhere' : faulty ? 'reserved' : described.entry.leads;
