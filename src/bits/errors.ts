@@ -29,6 +29,10 @@ export const ERROR_CODES = [
   'UNSAFE_MAPPING',
   'BREAK_BEFORE_MAKE',
   'UPDATE_FAILED',
+  'NOT_REPRESENTABLE',
+  'WRITE_XOR_EXECUTE',
+  'SHARED_TABLE',
+  'STALE_PLAN',
 ] as const;
 
 /** One of {@link ERROR_CODES}. */

@@ -6,7 +6,6 @@ import {
   type FieldRole,
   fieldsOf,
   type Paging,
-  roleMask,
 } from '../format/index.ts';
 
 /** What may be done with a page: `r` reads, `w` writes, `x` fetches. */

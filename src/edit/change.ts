@@ -153,7 +153,8 @@ export class Change {
         this.mask(words, start, end, entryShift);
         return;
       case POINT:
-        if (this.child !== undefined) encoder.pointer(this.child.frame, this.low, this.high);
+        // A table that is still to be made has no frame yet.
+        encoder.pointer(Math.max(0, this.child?.frame ?? 0), this.low, this.high);
         words[start] = encoder.low;
         if (entryShift === 1) words[start + 1] = encoder.high;
         return;

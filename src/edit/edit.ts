@@ -579,6 +579,32 @@ export class Edit {
     this.isUnchecked = false;
   }
 
+  /**
+   * Refuses a range of which a page is not mapped.
+   *
+   * @throws {@link PageTableError} `NOT_MAPPED`
+   */
+  checkMapped(): void {
+    const { lowEnd, highStart } = this.format;
+    const hole = this.first < lowEnd ? 0 : highStart - lowEnd;
+    const cursor = new Cursor(this.memory, this.tree.paging, { first: this.first + hole, end: this.end + hole });
+    let next = this.first + hole;
+    for (let event = cursor.next(); event !== DONE && cursor.page <= next; event = cursor.next()) {
+      if (event === PAGE) next = cursor.page + 2 ** cursor.order;
+    }
+    if (next - hole < this.end) throw this.notMapped(next - hole);
+  }
+
+  /** Nothing is mapped where something should be. */
+  notMapped(page: number): PageTableError {
+    const address = this.addressOf(page);
+    return new PageTableError(
+      'NOT_MAPPED',
+      `${this.operation}: nothing is mapped at ${hex64(address)}; expected the whole range to be mapped (missing: 'ignore' passes over holes)`,
+      { address },
+    );
+  }
+
   // ---- text
 
   /** Byte address of a page, as a processor knows it. */
@@ -614,7 +640,8 @@ export class Edit {
     );
   }
 
-  private entryText(table: EditedTable, index: number): string {
+  /** An entry in words: `PDE for 0x…`. */
+  entryText(table: EditedTable, index: number): string {
     const { fact } = this.format;
     return `${fact.levels[table.depth].entry} for ${hex64(this.addressOf(this.pageAt(table, index)))}`;
   }
@@ -637,7 +664,7 @@ function firstMapped({ memory, paging }: Tree, range: PageRange): MappedRange | 
     if (event === TABLE) continue;
     const page = Math.max(cursor.page, range.first);
     const end = Math.min(cursor.page + 2 ** cursor.order, range.end);
-    const frame = cursor.frame + cursor.inside(page);
+    const frame = cursor.frame + (page - cursor.page);
     if (event !== PAGE) return first;
     const now = paging.rights(cursor.and, cursor.or, cursor.low, cursor.high);
     if (first === undefined) {

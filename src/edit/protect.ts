@@ -1,4 +1,3 @@
-import { hex64, PageTableError } from '../bits/index.ts';
 import type { AttributeChange } from './attributes.ts';
 import { Change, type EditedTable, MASK } from './change.ts';
 import { BREAKS, CHANGES, type Edit, STALE } from './edit.ts';
@@ -39,7 +38,7 @@ export function protectRange(
     const high = edit.high(table, i);
     const page = table.page + i * span;
     if (!edit.isPresent(table, low)) {
-      if (missing === 'refuse') throw notMapped(edit, Math.max(first, page));
+      if (missing === 'refuse') throw edit.notMapped(Math.max(first, page));
       continue;
     }
     const isWhole = first <= page && page + span <= end;
@@ -134,13 +133,4 @@ function masksAt(edit: Edit, depth: number, { clear, set }: AttributeChange): At
   const cleared = { low: encoder.low, high: encoder.high };
   encoder.attributes(depth, set.low, set.high);
   return { clear: cleared, set: { low: encoder.low, high: encoder.high } };
-}
-
-function notMapped(edit: Edit, page: number): PageTableError {
-  const address = edit.addressOf(page);
-  return new PageTableError(
-    'NOT_MAPPED',
-    `${edit.operation}: nothing is mapped at ${hex64(address)}; expected the whole range to be mapped (missing: 'ignore' passes over holes)`,
-    { address },
-  );
 }

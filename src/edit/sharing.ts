@@ -4,6 +4,8 @@
 export class Sharing {
   /** Entries that lead to a table, where there are several. */
   private readonly counts = new Map<number, number>();
+  /** Edits committed so far: what was planned before the last one may rest on tables that are gone. */
+  version = 0;
 
   /** Tables that are shared. */
   get size(): number {
@@ -25,7 +27,7 @@ export class Sharing {
 
 /** Changes to a {@link Sharing} that are not made yet. */
 export class SharingDraft {
-  private readonly sharing: Sharing;
+  readonly sharing: Sharing;
   private readonly log: { readonly frame: number; readonly entries: number }[] = [];
   private readonly sums = new Map<number, number>();
 
@@ -59,5 +61,6 @@ export class SharingDraft {
   apply(): void {
     for (const { frame, entries } of this.log) this.sharing.add(frame, entries);
     this.cut(0);
+    this.sharing.version += 1;
   }
 }

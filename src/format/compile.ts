@@ -229,7 +229,7 @@ function halves(bits: bigint): { low: number; high: number } {
 }
 
 /** How far the addresses of a kind of entry are shifted down to be frame numbers. */
-function addressShift(entry: EntryFact, state: FormatState): number {
+export function addressShift(entry: EntryFact, state: FormatState): number {
   const field = fieldsOf(entry, state).find(({ role }) => role === 'address');
   return field?.addressLow === undefined ? 12 : 12 - field.addressLow + field.low;
 }

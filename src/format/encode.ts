@@ -1,4 +1,4 @@
-import { type CompiledFormat, roleMask } from './compile.ts';
+import { addressShift, type CompiledFormat, roleMask } from './compile.ts';
 import { type EntryFact, exists, type FieldRole, fieldsOf } from './format.ts';
 
 /** Roles of the bits that say what an entry is and where it leads; all others are attributes. */
@@ -48,6 +48,8 @@ export class EntryEncoder {
   readonly levels: readonly LevelEncoding[];
   /** Lowest bit of the address in an entry. */
   readonly addressShift: number;
+  /** Frames above which no table can lie, exclusive. */
+  readonly tableFrameEnd: number;
   /** Bits 31:0 of what was made last. */
   low = 0;
   /** Bits 63:32 of it. */
@@ -59,7 +61,9 @@ export class EntryEncoder {
     this.format = format;
     const { fact, state } = format;
     const last = kindOf(fact.levels[format.levels - 1].entries, format, 'page');
-    this.addressShift = last === undefined ? 12 : addressShift(last, format);
+    this.addressShift = last === undefined ? 12 : addressShift(last, format.state);
+    const tables = fact.levels.flatMap(({ entries }) => kindOf(entries, format, 'table') ?? []);
+    this.tableFrameEnd = Math.min(...tables.map((table) => frameEnd(table, format, this.addressShift)));
     this.lowFrames = 2 ** (32 - this.addressShift);
     this.lastMovedBit = last === undefined ? 0 : roleMask(last, state, 'pat').low;
     const attributes = last === undefined ? { low: 0, high: 0 } : attributeBits(last, format);
@@ -175,12 +179,6 @@ function structureOf(entry: EntryFact, { state }: CompiledFormat): number {
 function attributeBits(entry: EntryFact, { state, entryShift }: CompiledFormat): { low: number; high: number } {
   const other = roleMask(entry, state, ...STRUCTURE, 'address', 'address-high', 'reserved');
   return { low: ~other.low, high: entryShift === 1 ? ~other.high : 0 };
-}
-
-/** How far a frame number is shifted up in an entry. */
-function addressShift(entry: EntryFact, { state }: CompiledFormat): number {
-  const field = fieldsOf(entry, state).find(({ role }) => role === 'address');
-  return field?.addressLow === undefined ? 12 : 12 - field.addressLow + field.low;
 }
 
 function frameEnd(entry: EntryFact, { state }: CompiledFormat, shift: number): number {

@@ -71,14 +71,18 @@ export {
   pageFrame,
   pageOrder,
   pageWithin,
+  roleMask,
   reservedTexts,
   tableAccessed,
   tableFrame,
   untagged,
   withDirty,
 } from './compile.ts';
+export { EntryEncoder, kindOf, type LevelEncoding } from './encode.ts';
+export { LIVE_RULES, type LiveRules } from './live-rules.ts';
 export {
   addressIn,
+  type Architecture,
   type Bound,
   type EntryFact,
   type Field,

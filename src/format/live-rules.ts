@@ -1,5 +1,4 @@
-/** What page tables belong to. */
-export type Architecture = 'x86' | 'aarch64' | 'riscv';
+import type { Architecture } from './format.ts';
 
 /**
  * What a processor that uses tables wants of those who change them.

@@ -183,6 +183,7 @@ export function aarch64Format(granule: Granule, inputBits: number, upper: boolea
   const fact: FormatFact = {
     name: `aarch64-${granule.name.toLowerCase()}`,
     title: `AArch64 ${STAGE_1.title}, ${granule.name} granule, ${inputBits}-bit ${upper ? 'upper' : 'lower'} half`,
+    architecture: 'aarch64',
     entryBytes: 8,
     vaBits: inputBits,
     signExtended: false,

@@ -145,6 +145,7 @@ function formatFact(vaBits: 32 | 39 | 48 | 57): FormatFact {
   return {
     name: `sv${vaBits}`,
     title: `RISC-V Sv${vaBits}`,
+    architecture: 'riscv',
     entryBytes: family.entryBytes,
     vaBits,
     physBits: family.physBits,

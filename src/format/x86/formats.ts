@@ -35,6 +35,7 @@ const SDM_32 = `${SDM}, section "32-Bit Paging"`;
 export const FORMAT_32_BIT: FormatFact = {
   name: '32-bit',
   title: 'x86 32-bit paging',
+  architecture: 'x86',
   entryBytes: 4,
   vaBits: 32,
   signExtended: false,
@@ -190,6 +191,7 @@ function pageDirectoryLevel(family: Family): LevelFact {
 export const FORMAT_PAE: FormatFact = {
   name: 'PAE',
   title: 'x86 PAE paging',
+  architecture: 'x86',
   entryBytes: 8,
   vaBits: 32,
   signExtended: false,
@@ -259,6 +261,7 @@ const FOUR_LEVELS: readonly LevelFact[] = [
 export const FORMAT_4_LEVEL: FormatFact = {
   name: '4-level',
   title: 'x86-64 4-level paging',
+  architecture: 'x86',
   entryBytes: 8,
   vaBits: 48,
   signExtended: true,
@@ -271,6 +274,7 @@ export const FORMAT_4_LEVEL: FormatFact = {
 export const FORMAT_5_LEVEL: FormatFact = {
   name: '5-level',
   title: 'x86-64 5-level paging',
+  architecture: 'x86',
   entryBytes: 8,
   vaBits: 57,
   signExtended: true,

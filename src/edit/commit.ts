@@ -1,0 +1,152 @@
+import { FRAME_WORDS, PageTableError } from '../bits/index.ts';
+import { type Change, COPY, type EditedTable, FILL } from './change.ts';
+import type { StaleRange } from './invalidation.ts';
+import type { EditPlan } from './plan.ts';
+import type { TableStore } from './store.ts';
+
+/** What a commit has done. */
+export interface Committed {
+  /** Frames of the tables that were made. */
+  readonly made: readonly number[];
+  /** What is still to be invalidated. */
+  readonly stale: readonly StaleRange[];
+  /** Gives back the tables that are not needed any more; to be called when all is invalidated. */
+  readonly release: () => void;
+}
+
+/** Asks whoever runs the processors to invalidate. */
+export type Invalidate = (stale: readonly StaleRange[]) => void;
+
+/**
+ * Makes the edit that a plan describes.
+ *
+ * Everything that can fail comes first: once the first entry that a processor may see is written, nothing but an error of a
+ * user's own operations can stop it.
+ *
+ * @param invalidate - called between absence and new entries where a plan needs that
+ * @throws {@link PageTableError} `STALE_PLAN`, `OUT_OF_FRAMES`, `BREAK_BEFORE_MAKE`: nothing has changed then
+ */
+export function commit(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Committed {
+  plan.check();
+  if (plan.breaks && invalidate === undefined) throw plan.needsBreak();
+  const made = allocate(plan, store);
+  if (store.isPlain && !plan.breaks) applyAll(plan, store);
+  else writeAll(plan, store, made, invalidate);
+  plan.finish();
+  const { freed } = plan;
+  return {
+    made,
+    stale: plan.stale.filter(({ breaks }) => !breaks),
+    release: () => {
+      for (const frame of freed) store.free(frame);
+    },
+  };
+}
+
+/** Frames for all new tables, or for none. */
+function allocate(plan: EditPlan, store: TableStore): number[] {
+  const { newTables } = plan;
+  const frames: number[] = [];
+  try {
+    while (frames.length < newTables.length) {
+      const frame = store.allocate();
+      if (frame === undefined) {
+        throw new PageTableError(
+          'OUT_OF_FRAMES',
+          `${plan.operation}: ${newTables.length} frames are needed for tables, and there are ${frames.length}; nothing was changed`,
+          { needed: newTables.length, found: frames.length },
+        );
+      }
+      frames.push(frame);
+    }
+  } catch (error) {
+    giveBack(frames, store);
+    throw error;
+  }
+  newTables.forEach((table, i) => {
+    table.frame = frames[i];
+  });
+  return frames;
+}
+
+function giveBack(frames: readonly number[], store: TableStore): void {
+  for (let i = frames.length - 1; i >= 0; i -= 1) store.free(frames[i]);
+}
+
+/** Writes straight to memory: tables that nobody sees yet first. */
+function applyAll(plan: EditPlan, store: TableStore): void {
+  const { changes, tree } = plan;
+  const { encoder } = tree;
+  // A table that is filled or copied in one go need not be cleared.
+  const begun = new Set<EditedTable>();
+  for (const change of changes) {
+    const { table } = change;
+    if (!table.isNew || begun.has(table)) continue;
+    begun.add(table);
+    const isWhole = change.kind === COPY || (change.kind === FILL && isFull(change, plan));
+    if (!isWhole) store.clear(table.frame);
+  }
+  for (const isNew of [true, false]) {
+    for (const change of changes) {
+      if (change.table.isNew !== isNew) continue;
+      const { words, at } = plan.placeOf(change.table);
+      change.apply(words, at, encoder, change.kind === COPY ? plan.sourceOf(change.table) : undefined);
+    }
+  }
+}
+
+/** Whether a change writes a whole frame. */
+function isFull({ count }: Change, { tree }: EditPlan): boolean {
+  return count << tree.encoder.format.entryShift === FRAME_WORDS;
+}
+
+/** One entry that is to be written. */
+interface Entry {
+  readonly table: EditedTable;
+  readonly index: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Writes entry by entry: those of tables that nobody sees yet first; where it must be, absence and an invalidation come before the rest. */
+function writeAll(
+  plan: EditPlan,
+  store: TableStore,
+  made: readonly number[],
+  invalidate: Invalidate | undefined,
+): void {
+  const { entryShift } = plan.tree.encoder.format;
+  const broken: Entry[] = [];
+  const last: Entry[] = [];
+  for (const [table, changes] of plan.byTable()) {
+    if (table.isNew) store.clear(table.frame);
+    const { before, after } = plan.simulate(table, changes);
+    const breaks = new Set(changes.filter((one) => one.breaks).flatMap(indicesOf));
+    for (let index = 0; index < after.length >>> entryShift; index += 1) {
+      const at = index << entryShift;
+      const [oldLow, oldHigh] = [before[at], entryShift === 1 ? before[at + 1] : 0];
+      const [low, high] = [after[at], entryShift === 1 ? after[at + 1] : 0];
+      if (table.isNew) {
+        if ((low | high) !== 0) store.write(table, index, low, high);
+      } else if (low !== oldLow || high !== oldHigh) {
+        if (breaks.has(index)) broken.push({ table, index, low: oldLow, high: oldHigh });
+        last.push({ table, index, low, high });
+      }
+    }
+  }
+  if (broken.length > 0 && invalidate !== undefined) {
+    for (const { table, index } of broken) store.write(table, index, 0, 0);
+    try {
+      invalidate(plan.stale.filter((one) => one.breaks));
+    } catch (error) {
+      for (const { table, index, low, high } of broken) store.write(table, index, low, high);
+      giveBack(made, store);
+      throw error;
+    }
+  }
+  for (const { table, index, low, high } of last) store.write(table, index, low, high);
+}
+
+function indicesOf({ index, count }: Change): number[] {
+  return Array.from({ length: count }, (_, i) => index + i);
+}

@@ -1,0 +1,18 @@
+export {
+  type AttributeBits,
+  type AttributeChange,
+  AttributeEncoder,
+  type PageOptions,
+  type Rights,
+} from './attributes.ts';
+export { type Committed, commit, type Invalidate } from './commit.ts';
+export { type CompactLimits, compactRange } from './compact.ts';
+export { Edit, type EditPolicy, type Tree } from './edit.ts';
+export { PAGES, type StaleRange, TABLES } from './invalidation.ts';
+export { type Filling, mapRange, type Overlap } from './map.ts';
+export { type PageMasks, pageMasks } from './masks.ts';
+export { EditPlan, type PlannedWrite } from './plan.ts';
+export { protectRange } from './protect.ts';
+export { Sharing } from './sharing.ts';
+export { type FrameAllocator, MemoryStore, OpsStore, type TableStore } from './store.ts';
+export { unmapRange } from './unmap.ts';

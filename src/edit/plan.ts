@@ -1,0 +1,244 @@
+import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
+import type { Change, EditedTable } from './change.ts';
+import { COPY } from './change.ts';
+import type { Edit, Tree } from './edit.ts';
+import type { StaleRange } from './invalidation.ts';
+import type { SharingDraft } from './sharing.ts';
+
+/** One entry that an edit writes. */
+export interface PlannedWrite {
+  /** Physical byte address of the table, or which of the tables that are made it is, counted from 0. */
+  readonly table: bigint | { readonly made: number };
+  readonly depth: number;
+  readonly index: number;
+  /** The entry as it is. */
+  readonly before: bigint;
+  /** The entry as it will be; of one that leads to a table that is made, without the address. */
+  readonly after: bigint;
+  /** Which of the tables that are made it leads to. */
+  readonly leadsTo?: number;
+}
+
+/** Entries on which a plan rests. */
+interface Entries {
+  readonly table: EditedTable;
+  readonly index: number;
+  readonly count: number;
+}
+
+/** What they were when the plan was made. */
+interface Snapshot {
+  readonly entries: Entries;
+  readonly words: Uint32Array;
+}
+
+/**
+ * An edit that is worked out and not made: what it writes, in which order, and what it takes.
+ *
+ * Writes of tables that it makes come first, since nobody sees these; then those of existing tables.
+ */
+export class EditPlan {
+  /** @internal */
+  readonly tree: Tree;
+  /** What is done, in words: `map 0x…, 4096 bytes`. */
+  readonly operation: string;
+  /** @internal */
+  readonly changes: readonly Change[];
+  /** @internal */
+  readonly newTables: readonly EditedTable[];
+  /** @internal */
+  readonly freed: readonly number[];
+  /** @internal */
+  readonly stale: readonly StaleRange[];
+  /** @internal */
+  readonly sharing: SharingDraft;
+  private readonly edit: Edit;
+  private snapshots: readonly Snapshot[] | undefined;
+  private isDone = false;
+  private readonly version: number;
+
+  constructor(edit: Edit) {
+    this.edit = edit;
+    this.tree = edit.tree;
+    this.operation = edit.operation;
+    this.changes = edit.changes;
+    this.newTables = edit.newTables;
+    this.freed = edit.freed;
+    this.stale = edit.stale.finish();
+    this.sharing = edit.sharing;
+    this.version = edit.sharing.sharing.version;
+  }
+
+  /** Tables that must be made. */
+  get tablesNeeded(): number {
+    return this.newTables.length;
+  }
+
+  /** Whether entries must be absent for a time: see {@link Edit}. */
+  get breaks(): boolean {
+    return this.changes.some(({ breaks, table }) => breaks && !table.isNew);
+  }
+
+  /** Remembers the entries that it changes and those that lead to them, so that {@link check} can tell whether they still are what they were. */
+  remember(): this {
+    if (this.snapshots !== undefined) return this;
+    const entries: Entries[] = [];
+    const known = new Set<EditedTable>();
+    for (const { table, index, count, kind } of this.changes) {
+      if (!table.isNew) entries.push({ table, index, count });
+      else if (kind === COPY) entries.push({ table, index: 0, count });
+      for (let one = table; one.parent !== undefined && !known.has(one); one = one.parent) {
+        known.add(one);
+        if (!one.parent.isNew) entries.push({ table: one.parent, index: one.index, count: 1 });
+      }
+    }
+    this.snapshots = entries.map((one) => ({ entries: one, words: this.wordsOf(one).slice() }));
+    return this;
+  }
+
+  /**
+   * @throws {@link PageTableError} `STALE_PLAN` if it was committed already, or if tables have changed since: other than by what a
+   *   processor sets while it uses them
+   */
+  check(): void {
+    const stale = (what: string) =>
+      new PageTableError('STALE_PLAN', `${this.operation}: ${what}; expected a plan of the tables as they are`);
+    if (this.isDone) throw stale('this plan was committed already');
+    if (this.snapshots !== undefined && this.sharing.sharing.version !== this.version) {
+      throw stale('another edit was committed since this plan was made');
+    }
+    const step = 1 << this.edit.format.entryShift;
+    for (const { entries, words } of this.snapshots ?? []) {
+      const now = this.wordsOf(entries);
+      const { marksLow } = this.tree.masks.levels[entries.table.depth];
+      for (let i = 0; i < words.length; i += step) {
+        const isSame = ((words[i] ^ now[i]) & ~marksLow) === 0 && (step === 1 || words[i + 1] === now[i + 1]);
+        if (isSame) continue;
+        const table = hex(addressOf(frameOf(entries.table)));
+        throw stale(
+          `entry ${entries.index + i / step} of the table at ${table} was ${entryText(words, i, step)} when it was made, ` +
+            `and is ${entryText(now, i, step)} now`,
+        );
+      }
+    }
+  }
+
+  /** It is committed: it cannot be once more. */
+  finish(): void {
+    this.isDone = true;
+    this.sharing.apply();
+  }
+
+  /** The changes of each table, in order: tables that are made first. */
+  byTable(): [EditedTable, Change[]][] {
+    const tables = new Map<EditedTable, Change[]>();
+    for (const change of this.changes) {
+      const list = tables.get(change.table);
+      if (list === undefined) tables.set(change.table, [change]);
+      else list.push(change);
+    }
+    return [...tables].sort(([a], [b]) => Number(b.isNew) - Number(a.isNew));
+  }
+
+  /** All words of a table as they are, zeros if it is to be made, and as changes leave them. */
+  simulate(table: EditedTable, changes: readonly Change[]): { before: Uint32Array; after: Uint32Array } {
+    const { encoder } = this.tree;
+    const size = this.edit.entriesAt(table.depth) << encoder.format.entryShift;
+    const source = table.isNew && table.copyOf < 0 ? undefined : this.sourceOf(table);
+    const before =
+      table.isNew || source === undefined ? new Uint32Array(size) : source.words.slice(source.at, source.at + size);
+    const after = before.slice();
+    for (const change of changes) change.apply(after, 0, encoder, source);
+    return { before, after };
+  }
+
+  /** The entries that it writes, in the order in which {@link Edit} may write them. */
+  *writes(): Generator<PlannedWrite> {
+    const { entryShift } = this.edit.format;
+    for (const [table, changes] of this.byTable()) {
+      const { before, after } = this.simulate(table, changes);
+      const leads = new Map<number, number>();
+      for (const { index, count, child } of changes) {
+        for (let i = index; i < index + count; i += 1) leads.delete(i);
+        if (child !== undefined) leads.set(index, child.slot);
+      }
+      for (let index = 0; index < after.length >>> entryShift; index += 1) {
+        const from = entryAt(before, index, entryShift);
+        const to = entryAt(after, index, entryShift);
+        const leadsTo = leads.get(index);
+        if (from === to && leadsTo === undefined) continue;
+        yield {
+          table: table.isNew ? { made: table.slot } : addressOf(table.frame, this.offsetOf(table)),
+          depth: table.depth,
+          index,
+          before: from,
+          after: to,
+          ...(leadsTo === undefined ? {} : { leadsTo }),
+        };
+      }
+    }
+  }
+
+  /** What refuses a plan of live tables that nobody can invalidate in between. */
+  needsBreak(): PageTableError {
+    const change = this.changes.find(({ breaks, table }) => breaks && !table.isNew);
+    const { rules, encoder } = this.edit;
+    const where = change === undefined ? '' : ` of ${this.edit.entryText(change.table, change.index)}`;
+    const [old, next] = change === undefined ? ['', ''] : this.textsOf(change, encoder.format.entryShift);
+    return new PageTableError(
+      'BREAK_BEFORE_MAKE',
+      `${this.operation}: the change${where} from ${old} to ${next} needs the entry absent, and an invalidation, in between ` +
+        `(${rules.source}); expected a function that invalidates, since the tables are live`,
+    );
+  }
+
+  /** The first entry of a change, before and after, in words. */
+  private textsOf({ table, index }: Change, entryShift: number): [string, string] {
+    const changes = this.changes.filter((one) => one.table === table);
+    const { before, after } = this.simulate(table, changes);
+    return [hex64(entryAt(before, index, entryShift)), hex64(entryAt(after, index, entryShift))];
+  }
+
+  /** Where a table lies that is there or made. */
+  placeOf(table: EditedTable): { words: Uint32Array; at: number } {
+    return this.place(table.frame, table);
+  }
+
+  /** Where a table's entries are read: of a copy, those of the table that it is a copy of. */
+  sourceOf(table: EditedTable): { words: Uint32Array; at: number } {
+    return this.place(frameOf(table), table);
+  }
+
+  private place(frame: number, table: EditedTable): { words: Uint32Array; at: number } {
+    const { memory } = this.tree;
+    memory.current();
+    const at = memory.locate(frame);
+    return { words: memory.words, at: at + this.offsetOf(table) / 4 };
+  }
+
+  /** Offset of a table in its frame, in bytes: of a root that is smaller. */
+  private offsetOf(table: EditedTable): number {
+    return table.depth === 0 ? this.tree.paging.root.word * 4 : 0;
+  }
+
+  /** Entries as they are now. */
+  private wordsOf({ table, index, count }: Entries): Uint32Array {
+    const { entryShift } = this.edit.format;
+    const { words, at } = this.sourceOf(table);
+    return words.subarray(at + (index << entryShift), at + ((index + count) << entryShift));
+  }
+}
+
+/** The frame where the entries of a table are read. */
+function frameOf(table: EditedTable): number {
+  return table.copyOf >= 0 ? table.copyOf : table.frame;
+}
+
+function entryAt(words: Uint32Array, index: number, entryShift: number): bigint {
+  if (entryShift === 0) return BigInt(words[index]);
+  return (BigInt(words[2 * index + 1]) << 32n) | BigInt(words[2 * index]);
+}
+
+function entryText(words: Uint32Array, at: number, step: number): string {
+  return hex64(entryAt(words.subarray(at, at + step), 0, step - 1));
+}

@@ -1,0 +1,142 @@
+import { addressOf, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
+import type { EntryEncoder } from '../format/index.ts';
+import { ABSENT, memoryOfTables, type PhysicalMemory, type TableOps } from '../memory/index.ts';
+import type { EditedTable } from './change.ts';
+
+/** Gives and takes the frames of tables. */
+export interface FrameAllocator {
+  /** A 4-KiB frame that nobody uses, its contents unknown; `undefined` if there is none left. */
+  allocate(): number | undefined;
+  /** Takes back a frame that nobody uses any more. */
+  free(frame: number): void;
+}
+
+/** Where tables lie, how they are written, and where new ones come from. */
+export interface TableStore {
+  /** What edits read; what is written is seen there. */
+  readonly memory: PhysicalMemory;
+  /** Whether entries may be written straight to the memory's words, many at a time. */
+  readonly isPlain: boolean;
+  /** @returns the frame of a new table, or `undefined` if there is none left */
+  allocate(): number | undefined;
+  free(frame: number): void;
+  /** Fills a new table with zeros. */
+  clear(frame: number): void;
+  /** Writes one entry of a table. */
+  write(table: EditedTable, index: number, low: number, high: number): void;
+}
+
+/** Tables in physical memory. */
+export class MemoryStore implements TableStore {
+  readonly memory: PhysicalMemory;
+  private readonly allocator: FrameAllocator;
+  private readonly entryShift: number;
+  private readonly frameEnd: number;
+  /** Words before the root in its frame. */
+  private readonly rootWord: number;
+
+  constructor(memory: PhysicalMemory, allocator: FrameAllocator, encoder: EntryEncoder, rootWord = 0) {
+    this.memory = memory;
+    this.allocator = allocator;
+    this.entryShift = encoder.format.entryShift;
+    this.frameEnd = encoder.tableFrameEnd;
+    this.rootWord = rootWord;
+  }
+
+  get isPlain(): boolean {
+    return !this.memory.shared;
+  }
+
+  /** @throws {@link PageTableError} `INVALID_FRAME` if the allocator gives what is no frame of the memory */
+  allocate(): number | undefined {
+    const frame = this.allocator.allocate();
+    if (frame === undefined) return undefined;
+    const isFrame = Number.isInteger(frame) && frame >= 0 && frame < this.frameEnd;
+    if (isFrame && this.memory.locate(frame) !== ABSENT) return frame;
+    throw new PageTableError(
+      'INVALID_FRAME',
+      `allocator: it gave frame ${typeof frame === 'number' ? hex(frame) : String(frame)}; expected the number of a frame in ` +
+        `memory below ${hex(this.frameEnd)}, to which an entry can lead`,
+    );
+  }
+
+  free(frame: number): void {
+    this.allocator.free(frame);
+  }
+
+  clear(frame: number): void {
+    this.memory.clearFrame(frame);
+  }
+
+  write(table: EditedTable, index: number, low: number, high: number): void {
+    const { memory } = this;
+    memory.current();
+    const at = memory.locate(table.frame) + (table.depth === 0 ? this.rootWord : 0) + (index << this.entryShift);
+    if (this.entryShift === 1) memory.storeEntry(at, low, high);
+    else if (memory.shared) Atomics.store(memory.words, at, low);
+    else memory.words[at] = low;
+  }
+}
+
+/**
+ * Tables in a store of the user's, of 64-bit entries.
+ *
+ * Such a store has no way to take tables back: those that are not needed any more are left where they are.
+ */
+export class OpsStore<A> implements TableStore {
+  readonly memory: PhysicalMemory;
+  readonly isPlain = false;
+  /** Told of a table that has become the root. */
+  private readonly moved: (frame: number) => void;
+  private readonly ops: TableOps<A>;
+  private readonly encoder: EntryEncoder;
+
+  constructor(ops: TableOps<A>, encoder: EntryEncoder, moved: (frame: number) => void) {
+    this.ops = ops;
+    this.memory = memoryOfTables(ops);
+    this.encoder = encoder;
+    this.moved = moved;
+  }
+
+  allocate(): number {
+    return pageOf(this.ops.toPhys(this.ops.allocTable()));
+  }
+
+  free(): void {}
+
+  /** It is zero already. */
+  clear(frame: number): void {
+    this.memory.clearFrame(frame);
+  }
+
+  write(table: EditedTable, index: number, low: number, high: number): void {
+    const { ops, memory } = this;
+    const entry = joinHalves(low, high);
+    const place = ops.entryAddr(ops.fromPhys(addressOf(table.frame)), BigInt(index * 8));
+    if (ops.tableMovability === 'MayNotMoveTable') {
+      ops.writeEntry(place, entry);
+    } else {
+      const to = ops.writeEntry(place, entry);
+      if (to !== undefined) this.move(table, pageOf(ops.toPhys(to)));
+    }
+    memory.writeEntry(table.frame, index, low, high);
+  }
+
+  /** A table has moved: what led to it leads to where it is now. */
+  private move(table: EditedTable, frame: number): void {
+    if (frame === table.frame) return;
+    const { memory, ops, encoder } = this;
+    // Its entries are read from the store when it is next looked at.
+    table.frame = frame;
+    const { parent } = table;
+    if (parent === undefined) {
+      if (ops.tableMovability === 'MayMoveTable') ops.updateRoot(ops.fromPhys(addressOf(frame)));
+      this.moved(frame);
+      return;
+    }
+    const low = memory.readEntry(parent.frame, table.index);
+    encoder.pointerBits(parent.depth, low, memory.high);
+    encoder.pointer(frame, encoder.low, encoder.high);
+    this.write(parent, table.index, encoder.low, encoder.high);
+  }
+}

@@ -1,0 +1,603 @@
+import { addressOf, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import {
+  AttributeEncoder,
+  commit,
+  compactRange,
+  Edit,
+  EditPlan,
+  type EditPolicy,
+  type FrameAllocator,
+  MemoryStore,
+  mapRange,
+  type Overlap,
+  OpsStore,
+  type PageOptions,
+  pageMasks,
+  protectRange,
+  Sharing,
+  type TableStore,
+  type Tree,
+  unmapRange,
+} from '../edit/index.ts';
+import { andRights, EntryEncoder, orRights, type Paging, rightsText } from '../format/index.ts';
+import { listRegions, type Region } from '../inspect/index.ts';
+import type { PhysicalMemory, TableOps } from '../memory/index.ts';
+import { type Path, type Step, Walker } from '../walk/index.ts';
+import { copyTables, shareTables, takeFrames } from './copies.ts';
+import { type Control, type KnownControl, type SpaceFormat, spaceKind, withRoots } from './machines.ts';
+import { countReferences } from './references.ts';
+import { type EditResult, invalidationsOf, type SpaceInvalidation } from './result.ts';
+import { SpacePlan } from './space-plan.ts';
+
+/** How a space is edited. */
+export interface SpacePolicy {
+  /** Whether processors may be using the tables while they are changed; not by default. */
+  readonly live?: boolean;
+  /** Whether no page may be both writable and executable, whoever it is for; not by default. */
+  readonly writeXorExecute?: boolean;
+  /**
+   * Whether a processor may be left to fault once where rights have become wider or an entry present: `tolerate` asks for fewer
+   * invalidations of whoever has a handler that tries again. `avoid` by default.
+   */
+  readonly spuriousFaults?: 'avoid' | 'tolerate';
+  /** What is done with tables that other entries or spaces use, too: `copy` (the default) or `refuse`. */
+  readonly whenShared?: 'copy' | 'refuse';
+  /** Address-space identifier (x86: PCID), of which invalidations tell; 0 by default. */
+  readonly asid?: number;
+}
+
+/** How a new space is made. */
+export interface CreateOptions extends SpacePolicy {
+  readonly format: SpaceFormat;
+  /** Where the tables are to lie. */
+  readonly memory: PhysicalMemory;
+  /** Where their frames come from. */
+  readonly allocator: FrameAllocator;
+  /** Control state that shall not be as by default: `{ pat }`, `{ mair }`, `{ svpbmt: true }`. Roots are not taken from it. */
+  readonly control?: KnownControl;
+}
+
+/** How tables that are there become a space. */
+export type OpenOptions = SpacePolicy & {
+  /** What the tables mean and where their roots are: one, or that of the lower and that of the upper half. */
+  readonly paging: Paging | readonly Paging[];
+  /** Other spaces with which it may share tables; they are then never written or freed behind each other's back. */
+  readonly sharesWith?: readonly AddressSpace[];
+} & (
+    | { readonly memory: PhysicalMemory; readonly allocator: FrameAllocator; readonly ops?: undefined }
+    | {
+        /** A user's own store of tables. */
+        readonly ops: TableOps<unknown>;
+        readonly memory?: undefined;
+        readonly allocator?: undefined;
+      }
+  );
+
+/** How a range is mapped. */
+export interface MapOptions extends PageOptions {
+  /** Physical byte address; a multiple of 4096. */
+  readonly physical: bigint;
+  /** Largest page, in bytes: one that the format has; all that it has by default. */
+  readonly maxPage?: bigint;
+  /** Whether pages become contiguous groups where they fit (AArch64 Contiguous bit, Svnapot); not by default. */
+  readonly groups?: boolean;
+  /** What is done where something is mapped already: `refuse` by default. */
+  readonly overlap?: Overlap;
+}
+
+/** What is changed of a mapped range; the rest stays. */
+export interface ProtectOptions extends Partial<PageOptions> {
+  /** What is done with pages that are not mapped: `refuse` by default. */
+  readonly missing?: 'refuse' | 'ignore';
+}
+
+/** How a range is unmapped. */
+export interface UnmapOptions {
+  /** What is done with pages that are not mapped: `ignore` by default. */
+  readonly missing?: 'refuse' | 'ignore';
+}
+
+/** How far pages are merged. */
+export interface CompactOptions {
+  /** First byte address and bytes of the range; all by default. */
+  readonly address?: bigint;
+  readonly bytes?: bigint;
+  /** Largest page, in bytes; all that the format has by default. */
+  readonly maxPage?: bigint;
+  /** Whether contiguous groups are made; not by default. */
+  readonly groups?: boolean;
+}
+
+/** How a plan is committed. */
+export interface CommitOptions {
+  /**
+   * Asks the processors that use a live space to invalidate, and returns when they have. It may be called twice: while entries
+   * are absent, where the plan needs that, and at the end.
+   */
+  readonly invalidate?: (invalidations: readonly SpaceInvalidation[]) => void;
+}
+
+/** What an address translates to. */
+export type SpaceTranslation =
+  | {
+      readonly kind: 'mapped';
+      /** Physical byte address. */
+      readonly physical: bigint;
+      /** Bytes of the page in which it lies. */
+      readonly pageBytes: bigint;
+      /** Effective rights of applications and of the kernel: `rw-`. */
+      readonly user: string;
+      readonly supervisor: string;
+      /** Name of the memory type. */
+      readonly type: string;
+    }
+  | { readonly kind: 'not-present' | 'reserved' | 'not-in-memory' | 'non-canonical' };
+
+/** The tables under one root, and what edits them. */
+interface Half {
+  tree: Tree;
+  readonly attributes: AttributeEncoder;
+  readonly store: TableStore;
+}
+
+/** Pages counted without the hole between two halves, and where. */
+interface Range {
+  readonly half: Half;
+  readonly first: number;
+  readonly end: number;
+}
+
+const PAGE_MASK = 0xfffn;
+const MOST_FRAMES = 2 ** 52;
+
+/**
+ * An address space: page tables of any format, edited by ranges. An edit is made as a whole or not at all, and says what
+ * processors must forget.
+ */
+export class AddressSpace {
+  /** Where the tables lie. */
+  readonly memory: PhysicalMemory;
+  /** The registers with which a processor uses it; `undefined` of tables that were opened. */
+  readonly control: Control | undefined;
+  readonly asid: number;
+  /** Works edits out without making them: the same arguments as the methods of these names. */
+  readonly plan: {
+    map(address: bigint, bytes: bigint, options: MapOptions): SpacePlan;
+    unmap(address: bigint, bytes: bigint, options?: UnmapOptions): SpacePlan;
+    protect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan;
+    compact(options?: CompactOptions): SpacePlan[];
+  };
+  private readonly policy: EditPolicy;
+  private readonly options: SpacePolicy;
+  private readonly halves: readonly Half[];
+  private readonly sharing: Sharing;
+  private readonly allocator: FrameAllocator | undefined;
+
+  private constructor(
+    pagings: readonly Paging[],
+    store: (encoder: EntryEncoder, paging: Paging, index: number) => TableStore,
+    sharing: Sharing,
+    options: SpacePolicy,
+    more: { readonly control?: Control; readonly allocator?: FrameAllocator },
+  ) {
+    this.options = options;
+    this.sharing = sharing;
+    this.asid = options.asid ?? 0;
+    this.control = more.control;
+    this.allocator = more.allocator;
+    this.policy = {
+      live: options.live ?? false,
+      writeXorExecute: options.writeXorExecute ?? false,
+      spuriousFaults: options.spuriousFaults ?? 'avoid',
+      whenShared: options.whenShared ?? 'copy',
+    };
+    this.halves = pagings.map((paging, index): Half => {
+      const encoder = new EntryEncoder(paging.format);
+      const its = store(encoder, paging, index);
+      return {
+        tree: { memory: its.memory, paging, encoder, masks: pageMasks(encoder), sharing },
+        attributes: new AttributeEncoder(paging, encoder),
+        store: its,
+      };
+    });
+    this.memory = this.halves[0].store.memory;
+    this.plan = {
+      map: (address, bytes, mapOptions) => this.remembered(this.planMap(address, bytes, mapOptions)),
+      unmap: (address, bytes, unmapOptions) => this.remembered(this.planUnmap(address, bytes, unmapOptions)),
+      protect: (address, bytes, protectOptions) =>
+        this.remembered(this.planProtect(address, bytes, protectOptions)),
+      compact: (compactOptions) => this.planCompact(compactOptions).map((plan) => this.remembered(plan)),
+    };
+  }
+
+  /**
+   * Makes an empty space. It takes a frame for each root.
+   *
+   * @throws {@link PageTableError} `BAD_ARGUMENT`, `OUT_OF_RANGE` for a format or control state that there is not;
+   *   `OUT_OF_FRAMES`, `INVALID_FRAME`: the allocator has taken back what it gave
+   */
+  static create(options: CreateOptions): AddressSpace {
+    const { format, memory, allocator, control = {}, asid = 0 } = options;
+    const kind = spaceKind(format);
+    // What the format is does not depend on where its roots are.
+    const probe = kind.machine(control, Array<number>(kind.roots).fill(0), asid);
+    const store = new MemoryStore(memory, allocator, new EntryEncoder(probe.pagings[0].format));
+    const frames = takeFrames('create', store, kind.roots);
+    try {
+      const machine = kind.machine(control, frames, asid);
+      for (const frame of frames) memory.clearFrame(frame);
+      return new AddressSpace(
+        machine.pagings,
+        (encoder, paging) => new MemoryStore(memory, allocator, encoder, paging.root.word),
+        new Sharing(),
+        options,
+        { control: machine.control, allocator },
+      );
+    } catch (error) {
+      for (const frame of frames) allocator.free(frame);
+      throw error;
+    }
+  }
+
+  /**
+   * Opens tables that are there: in memory, or in a store of the user's.
+   *
+   * Tables to which several entries lead are recognised: all tables are looked at once.
+   *
+   * @throws {@link PageTableError} `BAD_ARGUMENT`; `NOT_IN_MEMORY` if a root is not there; `LIMIT_EXCEEDED`
+   */
+  static open(options: OpenOptions): AddressSpace {
+    const pagings = Array.isArray(options.paging) ? options.paging : [options.paging];
+    const sharing = options.sharesWith?.[0]?.sharing ?? new Sharing();
+    const { memory, allocator, ops } = options;
+    const moved: { space?: AddressSpace } = {};
+    const space = new AddressSpace(
+      pagings,
+      (encoder, paging, index) =>
+        ops === undefined
+          ? new MemoryStore(memory, allocator, encoder, paging.root.word)
+          : new OpsStore(ops, encoder, (frame) => moved.space?.moveRoot(index, frame)),
+      sharing,
+      options,
+      allocator === undefined ? {} : { allocator },
+    );
+    moved.space = space;
+    const others = options.sharesWith ?? [];
+    if (others.some((other) => other.sharing !== sharing)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        'open: sharesWith names spaces that do not know of each other; expected each to be opened with those before it',
+      );
+    }
+    countReferences(space.trees, others.flatMap((other) => other.trees), sharing);
+    return space;
+  }
+
+  /** What the tables mean and where their roots are: one, or that of the lower and that of the upper half. */
+  get pagings(): Paging[] {
+    return this.halves.map(({ tree }) => tree.paging);
+  }
+
+  /** Physical byte addresses of the roots. */
+  get roots(): bigint[] {
+    return this.pagings.map(({ root }) => addressOf(root.frame, root.word * 4));
+  }
+
+  private get trees(): Tree[] {
+    return this.halves.map(({ tree }) => tree);
+  }
+
+  // ---- edits
+
+  /**
+   * Maps a range to physical memory that lies in one piece, with the largest pages that fit.
+   *
+   * @param address - byte address; a multiple of 4096
+   * @param bytes - a multiple of 4096, above 0
+   * @throws {@link PageTableError} `MISALIGNED`, `OUT_OF_RANGE`; `ALREADY_MAPPED` with the first range that is in the way;
+   *   `NOT_REPRESENTABLE`; `WRITE_XOR_EXECUTE`; `SHARED_TABLE`; `OUT_OF_FRAMES`; `CORRUPT_TABLE`, `NOT_IN_MEMORY`;
+   *   `BREAK_BEFORE_MAKE` in a live space. Nothing has changed then
+   */
+  map(address: bigint, bytes: bigint, options: MapOptions & CommitOptions): EditResult {
+    return this.commit(this.planMap(address, bytes, options), options);
+  }
+
+  /**
+   * Unmaps a range, of which any part may be mapped. Large pages are split where it ends inside them; tables of which nothing is
+   * left are given up.
+   *
+   * @throws {@link PageTableError} as {@link map}; `NOT_MAPPED` if a page is missing and `missing` is `refuse`
+   */
+  unmap(address: bigint, bytes: bigint, options: UnmapOptions & CommitOptions = {}): EditResult {
+    return this.commit(this.planUnmap(address, bytes, options), options);
+  }
+
+  /**
+   * Changes rights, memory type or other attributes of a range. Large pages are split where it ends inside them.
+   *
+   * @throws {@link PageTableError} as {@link map}; `NOT_MAPPED` if a page is missing
+   */
+  protect(address: bigint, bytes: bigint, options: ProtectOptions & CommitOptions): EditResult {
+    return this.commit(this.planProtect(address, bytes, options), options);
+  }
+
+  /**
+   * Puts larger pages in the place of tables that map the same, and gives up empty tables.
+   *
+   * @throws {@link PageTableError} as {@link map}
+   */
+  compact(options: CompactOptions & CommitOptions = {}): EditResult {
+    const results = this.planCompact(options).map((plan) => this.commit(plan, options));
+    return {
+      invalidations: results.flatMap(({ invalidations }) => invalidations),
+      tablesMade: results.flatMap(({ tablesMade }) => tablesMade),
+      tablesFreed: results.flatMap(({ tablesFreed }) => tablesFreed),
+      release: () => {
+        for (const { release } of results) release();
+      },
+    };
+  }
+
+  /**
+   * Makes an edit that was planned.
+   *
+   * @throws {@link PageTableError} `STALE_PLAN` if tables have changed since; `OUT_OF_FRAMES`, `INVALID_FRAME`;
+   *   `BREAK_BEFORE_MAKE` if the space is live, the plan needs entries absent in between, and there is no `invalidate`. Nothing has
+   *   changed then
+   */
+  commit(plan: SpacePlan, options: CommitOptions = {}): EditResult {
+    const half = this.halves.find(({ tree }) => tree.sharing === plan.core.tree.sharing && tree === plan.core.tree);
+    if (half === undefined) {
+      throw new PageTableError(
+        'STALE_PLAN',
+        `${plan.operation}: the plan is of another space, or its root has moved; expected a plan of this one`,
+      );
+    }
+    const { invalidate } = options;
+    const { paging } = half.tree;
+    const done = commit(
+      plan.core,
+      half.store,
+      invalidate && ((stale) => invalidate(invalidationsOf(stale, paging, this.asid))),
+    );
+    const invalidations = invalidationsOf(done.stale, paging, this.asid);
+    let isReleased = false;
+    const release = () => {
+      if (!isReleased) done.release();
+      isReleased = true;
+    };
+    if (invalidations.length > 0) invalidate?.(invalidations);
+    if (!this.policy.live || invalidate !== undefined) release();
+    return { invalidations, tablesMade: done.made, tablesFreed: plan.tablesFreed, release };
+  }
+
+  private planMap(address: bigint, bytes: bigint, options: MapOptions): SpacePlan {
+    const operation = `map ${rangeText(address, bytes)}`;
+    const { half, first, end } = this.range(operation, address, bytes);
+    const { physical, overlap = 'refuse', groups = false } = options;
+    const { attributes, tree } = half;
+    checkAligned(operation, 'physical address', physical);
+    const bits = attributes.bits(operation, options);
+    const frame = pageOf(physical);
+    const frameEnd = Math.max(...tree.encoder.levels.map((level) => level.frameEnd));
+    if (frame + (end - first) > frameEnd) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${operation}: physical addresses ${hex64(physical)} to ${hex64(physical + bytes)}; expected none from ${hex(BigInt(frameEnd) << 12n)} on`,
+        { physical },
+      );
+    }
+    const maxOrder = this.maxOrder(operation, half, options.maxPage);
+    const edit = new Edit(tree, this.policy, operation, first, end);
+    mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
+    return new SpacePlan(new EditPlan(edit), this.asid);
+  }
+
+  private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
+    const operation = `unmap ${rangeText(address, bytes)}`;
+    const { half, first, end } = this.range(operation, address, bytes);
+    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    if (missing === 'refuse') edit.checkMapped();
+    unmapRange(edit, edit.root, first, end);
+    return new SpacePlan(new EditPlan(edit), this.asid);
+  }
+
+  private planProtect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan {
+    const operation = `protect ${rangeText(address, bytes)}`;
+    const { half, first, end } = this.range(operation, address, bytes);
+    const change = half.attributes.change(operation, options);
+    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    protectRange(edit, edit.root, first, end, change, options.missing ?? 'refuse');
+    return new SpacePlan(new EditPlan(edit), this.asid);
+  }
+
+  private planCompact(options: CompactOptions = {}): SpacePlan[] {
+    const { address, bytes, groups = false } = options;
+    const isAll = address === undefined && bytes === undefined;
+    const ranges = isAll
+      ? this.halves.map((half): Range => ({ half, first: 0, end: pagesOf(half) }))
+      : [this.range('compact', address ?? 0n, bytes ?? 0n)];
+    return ranges.map(({ half, first, end }) => {
+      const operation = isAll ? 'compact' : `compact ${rangeText(address ?? 0n, bytes ?? 0n)}`;
+      const maxOrder = this.maxOrder(operation, half, options.maxPage);
+      const edit = new Edit(half.tree, this.policy, operation, first, end);
+      compactRange(edit, edit.root, first, end, { maxOrder, groups });
+      return new SpacePlan(new EditPlan(edit), this.asid);
+    });
+  }
+
+  private remembered(plan: SpacePlan): SpacePlan {
+    plan.core.remember();
+    return plan;
+  }
+
+  // ---- questions
+
+  /** What an address translates to. */
+  translate(address: bigint): SpaceTranslation {
+    const { tree } = this.halfOf(address) ?? this.halves[0];
+    const { paging } = tree;
+    const { end, steps, frame, pageShift } = new Walker(tree.memory, paging).path(pageOf(address));
+    const last = steps[steps.length - 1];
+    if (end !== 'mapped' || frame === undefined || pageShift === undefined) {
+      return { kind: end === 'mapped' ? 'not-present' : end };
+    }
+    const [and, or] = inherited(paging, steps);
+    const rights = paging.rights(and, or, last.low, last.high);
+    return {
+      kind: 'mapped',
+      physical: addressOf(frame, offsetOf(address)),
+      pageBytes: 1n << BigInt(pageShift),
+      user: rightsText(rights, true),
+      supervisor: rightsText(rights, false),
+      type: paging.memoryType(last.depth, last.low, last.high).name,
+    };
+  }
+
+  /** The entries by which an address is translated. */
+  walk(address: bigint): Path {
+    const { tree } = this.halfOf(address) ?? this.halves[0];
+    return new Walker(tree.memory, tree.paging).path(pageOf(address));
+  }
+
+  /** What is mapped, in the order of addresses: see `listRegions`. */
+  regions(): Region[] {
+    return this.halves.flatMap(({ tree }) => listRegions(tree.memory, tree.paging));
+  }
+
+  // ---- copies
+
+  /**
+   * Makes another space that maps the same.
+   *
+   * @param options - `tables`: `share` takes new roots only; all other tables belong to both, and an edit of either makes copies of
+   *   those that it changes. `copy` copies all tables
+   * @throws {@link PageTableError} `OUT_OF_FRAMES`, `INVALID_FRAME`: nothing has changed then. `BAD_ARGUMENT` over a user's own store
+   */
+  clone({ tables }: { readonly tables: 'share' | 'copy' }): AddressSpace {
+    const { allocator, memory, sharing } = this;
+    if (allocator === undefined) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        'clone: the tables are in a store of the user, which has one root; expected tables in memory',
+      );
+    }
+    const isShared = tables === 'share';
+    const its = isShared ? sharing : new Sharing();
+    const clones = (isShared ? shareTables : copyTables)(this.trees, this.halves[0].store, its);
+    const control = this.control === undefined ? {} : { control: withRoots(this.control, clones) };
+    return new AddressSpace(
+      clones,
+      (encoder, paging) => new MemoryStore(memory, allocator, encoder, paging.root.word),
+      its,
+      this.options,
+      { ...control, allocator },
+    );
+  }
+
+  private moveRoot(index: number, frame: number): void {
+    const half = this.halves[index];
+    half.tree = { ...half.tree, paging: { ...half.tree.paging, root: { frame, word: 0 } } };
+  }
+
+  // ---- arguments
+
+  /** The half to which an address belongs. */
+  private halfOf(address: bigint): Half | undefined {
+    const page = pageOf(address);
+    return this.halves.find(({ tree }) => {
+      const { lowEnd, highStart } = tree.paging.format;
+      return page < lowEnd || page >= highStart;
+    });
+  }
+
+  private range(operation: string, address: bigint, bytes: bigint): Range {
+    checkAligned(operation, 'address', address);
+    checkAligned(operation, 'length', bytes);
+    if (bytes <= 0n || address + bytes > 1n << 64n) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${operation}: expected a length above 0, and an end not above 2^64`,
+        { address, bytes },
+      );
+    }
+    const half = this.halfOf(address);
+    const first = pageOf(address);
+    // Both are below 2^52.
+    const end = first + Number(bytes >> 12n);
+    if (half !== undefined) {
+      const { lowEnd, highStart } = half.tree.paging.format;
+      if (first < lowEnd && end <= lowEnd) return { half, first, end };
+      const hole = highStart - lowEnd;
+      if (first >= highStart && end <= MOST_FRAMES) return { half, first: first - hole, end: end - hole };
+    }
+    const ranges = this.halves.flatMap(({ tree }) => rangesOf(tree.paging));
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `${operation}: expected a range inside ${ranges.join(' or ')}`,
+      { address, bytes },
+    );
+  }
+
+  /** `log2` of the 4-KiB pages of the largest page allowed. */
+  private maxOrder(operation: string, { tree }: Half, maxPage: bigint | undefined): number {
+    if (maxPage === undefined) return Number.POSITIVE_INFINITY;
+    const sizes = tree.encoder.levels.flatMap(({ hasPages, order, group }) =>
+      hasPages ? (group > 1 ? [order, order + Math.log2(group)] : [order]) : [],
+    );
+    const order = sizes.find((one) => 1n << BigInt(one + 12) === maxPage);
+    if (order !== undefined) return order;
+    throw new PageTableError(
+      'BAD_ARGUMENT',
+      `${operation}: maxPage ${hex(maxPage)}; expected one of ${sizes
+        .sort((a, b) => a - b)
+        .map((one) => hex(1n << BigInt(one + 12)))
+        .join(', ')}`,
+      { maxPage },
+    );
+  }
+}
+
+function checkAligned(operation: string, what: string, value: bigint): void {
+  if (typeof value === 'bigint' && value >= 0n && value >> 64n === 0n && (value & PAGE_MASK) === 0n) return;
+  const found = typeof value === 'bigint' ? hex(value) : String(value);
+  const isRange = typeof value === 'bigint' && (value & PAGE_MASK) === 0n;
+  throw new PageTableError(
+    isRange ? 'OUT_OF_RANGE' : 'MISALIGNED',
+    `${operation}: ${what} ${found}; expected a bigint in [0, 2^64) that is a multiple of 4096`,
+    typeof value === 'bigint' ? { value } : {},
+  );
+}
+
+function rangeText(address: bigint, bytes: bigint): string {
+  return typeof address === 'bigint' && typeof bytes === 'bigint'
+    ? `${hex64(address)}, ${hex(bytes)} bytes`
+    : `${String(address)}, ${String(bytes)} bytes`;
+}
+
+/** The ranges that a half translates, in words. */
+function rangesOf({ format }: Paging): string[] {
+  const { lowEnd, highStart } = format;
+  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex(BigInt(end) << 12n)})`;
+  return [
+    ...(lowEnd > 0 ? [text(0, lowEnd)] : []),
+    ...(highStart < MOST_FRAMES ? [text(highStart, MOST_FRAMES)] : []),
+  ];
+}
+
+/** Pages that a half translates. */
+function pagesOf({ tree }: Half): number {
+  const { lowEnd, highStart } = tree.paging.format;
+  return lowEnd + (MOST_FRAMES - highStart);
+}
+
+/** What the entries above the last one say of rights. */
+function inherited({ format }: Paging, steps: readonly Step[]): [and: number, or: number] {
+  let and = -1;
+  let or = 0;
+  for (const { depth, low, high } of steps.slice(0, -1)) {
+    and = andRights(format.facts, depth, and, low);
+    or = orRights(format.facts, depth, or, high);
+  }
+  return [and, or];
+}

@@ -1,0 +1,64 @@
+import type { EditPlan, PlannedWrite } from '../edit/index.ts';
+import { invalidationsOf, type SpaceInvalidation } from './result.ts';
+
+/**
+ * An edit of a space that is worked out and not made: `AddressSpace.commit` makes it.
+ */
+export class SpacePlan {
+  /** @internal */
+  readonly core: EditPlan;
+  private readonly asid: number | undefined;
+
+  /** @internal Use `AddressSpace.plan`. */
+  constructor(core: EditPlan, asid: number | undefined) {
+    this.core = core;
+    this.asid = asid;
+  }
+
+  /** What is done, in words. */
+  get operation(): string {
+    return this.core.operation;
+  }
+
+  /** Tables that it makes; `commit` takes exactly so many frames from the allocator. */
+  get tablesNeeded(): number {
+    return this.core.newTables.length;
+  }
+
+  /** Frames of tables that are not needed any more. */
+  get tablesFreed(): readonly number[] {
+    return this.core.freed;
+  }
+
+  /** Whether entries must be absent for a time, with an invalidation before they are written again. */
+  get breaks(): boolean {
+    return this.core.breaks;
+  }
+
+  /** What must be invalidated while those entries are absent. */
+  get invalidationsBetween(): SpaceInvalidation[] {
+    return this.invalidationsWith(true);
+  }
+
+  /** What must be invalidated when all is written. */
+  get invalidations(): SpaceInvalidation[] {
+    return this.invalidationsWith(false);
+  }
+
+  /**
+   * The entries that it writes, each once, in a safe order: tables that nobody sees yet, then the others. Where `breaks` is set,
+   * zeros come before the latter in a live space.
+   */
+  writes(): Generator<PlannedWrite> {
+    return this.core.writes();
+  }
+
+  private invalidationsWith(breaks: boolean): SpaceInvalidation[] {
+    const { stale, tree } = this.core;
+    return invalidationsOf(
+      stale.filter((range) => range.breaks === breaks),
+      tree.paging,
+      this.asid,
+    );
+  }
+}
