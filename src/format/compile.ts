@@ -1,12 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
-import {
-  type EntryFact,
-  exists,
-  type FieldRole,
-  type FormatFact,
-  type FormatState,
-  fieldsOf,
-} from './format.ts';
+import { exists, type Field, type FieldRole, type FormatFact, type FormatState, fieldsOf } from './format.ts';
 
 // Where each number of a level stands in the facts; level `depth` starts at `depth * FACTS`. Masks are of the low or the
 // high half of an entry; 4-byte entries have a high half of 0. None of these is exported: V8 reads what a module exports
@@ -113,41 +106,42 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     const kinds = level.entries.filter((entry) => exists(entry, state));
     const table = kinds.find((entry) => entry.leads === 'table');
     const page = kinds.find((entry) => entry.leads === 'page');
-    const present = mask(kinds[0], state, 'present');
+    const only = fieldsOf(kinds[0], state);
+    const toTable = table === undefined ? only : fieldsOf(table, state);
+    const toPage = page === undefined ? only : fieldsOf(page, state);
+    const present = mask(only, 'present');
     facts[at + PRESENT] = present.low;
     // At a level of one kind both pairs are the same.
-    const above = table ?? kinds[0];
-    facts[at + TABLE_AND] = mask(above, state, ...LOW_RIGHTS).low;
-    facts[at + TABLE_OR] = mask(above, state, ...HIGH_RIGHTS).high;
-    const below = page ?? kinds[0];
-    facts[at + PAGE_AND] = mask(below, state, ...LOW_RIGHTS).low;
-    facts[at + PAGE_OR] = mask(below, state, ...HIGH_RIGHTS).high;
+    facts[at + TABLE_AND] = mask(toTable, ...LOW_RIGHTS).low;
+    facts[at + TABLE_OR] = mask(toTable, ...HIGH_RIGHTS).high;
+    facts[at + PAGE_AND] = mask(toPage, ...LOW_RIGHTS).low;
+    facts[at + PAGE_OR] = mask(toPage, ...HIGH_RIGHTS).high;
     // Without a kind that leads to a table, the value asked for has a bit that the mask has not.
     facts[at + TABLE_VALUE] = table === undefined ? 1 : present.low;
     if (table !== undefined) {
-      const select = page === undefined ? 0 : mask(table, state, 'page-size').low;
+      const select = page === undefined ? 0 : mask(toTable, 'page-size').low;
       facts[at + TABLE_MASK] = present.low | select;
       if (table.pageSize === 1) facts[at + TABLE_VALUE] |= select;
-      const reserved = mask(table, state, 'reserved');
-      const address = mask(table, state, 'address');
+      const reserved = mask(toTable, 'reserved');
+      const address = mask(toTable, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + TABLE_RESERVED_LOW);
-      facts[at + TABLE_ACCESSED] = mask(table, state, 'accessed').low;
+      facts[at + TABLE_ACCESSED] = mask(toTable, 'accessed').low;
     }
     if (page?.pageShift !== undefined) {
-      const reserved = mask(page, state, 'reserved');
-      const address = mask(page, state, 'address');
+      const reserved = mask(toPage, 'reserved');
+      const address = mask(toPage, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + PAGE_RESERVED_LOW);
       facts[at + PAGE_ORDER] = page.pageShift - 12;
-      facts[at + ACCESSED] = mask(page, state, 'accessed').low;
+      facts[at + ACCESSED] = mask(toPage, 'accessed').low;
       // Where hardware tracks writes by a modifier, a page is dirty once it is no more read-only.
-      facts[at + DIRTY_NEEDS] = mask(page, state, 'dirty-modifier').high;
-      facts[at + DIRTY_FLIP] = facts[at + DIRTY_NEEDS] === 0 ? 0 : mask(page, state, 'read-only').low;
-      facts[at + DIRTY] = mask(page, state, 'dirty').low | facts[at + DIRTY_FLIP];
-      facts[at + GLOBAL_FLIP] = mask(page, state, 'not-global').low;
-      facts[at + GLOBAL] = mask(page, state, 'global').low | facts[at + GLOBAL_FLIP];
-      facts[at + CONTIGUOUS] = mask(page, state, 'contiguous').high;
+      facts[at + DIRTY_NEEDS] = mask(toPage, 'dirty-modifier').high;
+      facts[at + DIRTY_FLIP] = facts[at + DIRTY_NEEDS] === 0 ? 0 : mask(toPage, 'read-only').low;
+      facts[at + DIRTY] = mask(toPage, 'dirty').low | facts[at + DIRTY_FLIP];
+      facts[at + GLOBAL_FLIP] = mask(toPage, 'not-global').low;
+      facts[at + GLOBAL] = mask(toPage, 'global').low | facts[at + GLOBAL_FLIP];
+      facts[at + CONTIGUOUS] = mask(toPage, 'contiguous').high;
       facts[at + GROUP_ORDER] = page.pageShift - 12 + Math.log2(page.contiguous ?? 1);
-      const piece = fieldsOf(page, state).find((field) => field.role === 'address-high');
+      const piece = toPage.find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
     }
@@ -168,9 +162,9 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
 }
 
 /** The bits of an entry that have one of some roles, as two halves. */
-function mask(entry: EntryFact, state: FormatState, ...roles: FieldRole[]): { low: number; high: number } {
+function mask(fields: readonly Field[], ...roles: FieldRole[]): { low: number; high: number } {
   let bits = 0n;
-  for (const field of fieldsOf(entry, state)) {
+  for (const field of fields) {
     if (roles.includes(field.role))
       bits |= ((1n << BigInt(field.high - field.low + 1)) - 1n) << BigInt(field.low);
   }
