@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 /** The samples: folders of `samples/`. */
 export const AMD64 = 'linux-amd64-la48';
 export const ARM64 = 'linux-arm64-4k-nokaslr';
+export const RISCV64 = 'linux-riscv64-sv39';
 
 /** Path of a file of a sample; `samples/README.md` says what each is. */
 export function samplePath(name: string, sample: string = AMD64): string {
