@@ -1,6 +1,6 @@
 import { addressOf, hex64, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
-import { type Access, type AccessResult, type Paging, rightsText } from '../../format/index.ts';
+import { type Access, type AccessResult, type Paging, rightsText, X86_FORMATS } from '../../format/index.ts';
 import {
   type ExplainedAccess,
   type ExplainedField,
@@ -138,14 +138,15 @@ function accessName({ user, kind }: Access, paging: Paging): string {
 function faultText({ exception, errorCode, errorBits }: Extract<AccessResult, { kind: 'fault' }>): string {
   const code = `0x${errorCode.toString(16).padStart(2, '0')}`;
   if (exception === '#GP') return 'general-protection fault (#GP)';
-  if (exception !== '#PF') return `${exception}, ESR ${code} (${errorBits.join(', ')})`;
+  if (exception.endsWith('Abort')) return `${exception}, ESR ${code} (${errorBits.join(', ')})`;
+  if (exception !== '#PF') return `${exception}, cause ${errorCode}`;
   const bits = errorCode & 1 ? errorBits : ['P=0 not present', ...errorBits];
   return `page fault (#PF), error code ${code} (${bits.join(', ')})`;
 }
 
 function linuxText(entry: LinuxEntry, { format }: Paging): string {
   // x86 kernels keep numbers inverted, so that a speculative access hits no memory.
-  const how = format.fact.signExtended ? ' (stored inverted)' : '';
+  const how = X86_FORMATS.includes(format.fact) ? ' (stored inverted)' : '';
   switch (entry.kind) {
     case 'prot-none':
       return `PROT_NONE: the page is still there, at ${hex64(addressOf(entry.frame))}${how}`;
@@ -183,7 +184,7 @@ function toJson(session: Session, it: Explanation): Json {
       })),
     })),
     pa: it.physical === undefined ? null : hex64(it.physical),
-    pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^30
+    pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^48
     groupSize: it.groupBytes === undefined ? null : Number(it.groupBytes), // at most 2^34
     memoryType: it.memoryType?.name ?? null,
     memoryTypeFrom: it.memoryType?.from ?? null,

@@ -86,7 +86,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
 }
 
 /** What is shown of each CPU. */
-const SHOWN_REGISTERS = ['CR0', 'CR3', 'CR4', 'TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1', 'RIP', 'PC', 'pc'];
+const SHOWN_REGISTERS = ['CR0', 'CR3', 'CR4', 'TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1', 'satp', 'RIP', 'PC', 'pc'];
 
 function censusJson(census: Census | undefined): { readonly [key: string]: Json } {
   return {
