@@ -48,3 +48,16 @@ export function deviceMemory(lines: readonly string[], process: number): [page: 
       return [Number.parseInt(range, 16) / 4096, Number.parseInt(offset, 16) / 4096];
     });
 }
+
+/** Ranges of pages in /proc/PID/maps. */
+export function mappedRanges(
+  lines: readonly string[],
+  process: number,
+): (readonly [first: number, end: number])[] {
+  return lines
+    .slice(lines.indexOf(`===MAPS${process}`) + 1, lines.indexOf(`===PAGEMAP${process}`))
+    .map((line) => {
+      const [first, end] = line.split(' ')[0].split('-');
+      return [Number.parseInt(first, 16) / 4096, Number.parseInt(end, 16) / 4096] as const;
+    });
+}
