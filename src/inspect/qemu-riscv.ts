@@ -5,8 +5,6 @@ import { eachPage } from './qemu-pages.ts';
 
 /** Letters of bits 1 to 7 of an entry, in the order in which they are printed. */
 const LETTERS = 'rwxugad';
-/** R, W and X: an entry with none of them leads to a table. */
-const LEAF = 0xe;
 
 /** Pages that QEMU prints as one row. */
 interface Row {
@@ -63,7 +61,6 @@ export function printQemuRiscvMem(
   };
   const missing = eachPage(memory, paging, ({ page: canonical, order, depth, low, high }) => {
     head();
-    if ((low & LEAF) === 0) return;
     const page = canonical % span;
     const flags = low & 0xff;
     const physical = BigInt.asUintN(64, (joinHalves(low, high) >> 10n) << 12n);

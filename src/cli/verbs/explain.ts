@@ -1,6 +1,13 @@
 import { addressOf, hex64, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
-import { type Access, type AccessResult, type Paging, rightsText, X86_FORMATS } from '../../format/index.ts';
+import {
+  type Access,
+  type AccessResult,
+  addressIn,
+  type Paging,
+  rightsText,
+  X86_FORMATS,
+} from '../../format/index.ts';
 import {
   type ExplainedAccess,
   type ExplainedField,
@@ -102,21 +109,30 @@ const TYPE_ROLES: readonly string[] = ['write-through', 'cache-disable', 'pat', 
 function fieldTexts(fields: readonly ExplainedField[]): string[] {
   const texts: string[] = [];
   const odd: string[] = [];
-  for (const field of fields.toReversed()) {
+  fields.toReversed().forEach((field, i, ascending) => {
     const wide = field.high > field.low;
     const place = wide ? `bits ${field.high}:${field.low}` : `bit ${field.low}`;
     const coded = typeof field.meaning !== 'string';
-    // An address is shown whole, not as the bits that hold it.
-    const shown = field.role === 'address' ? field.value << BigInt(field.low) : field.value;
+    const shown = field.role === 'address' ? shownAddress(field) : field.value;
     const value = wide && !coded ? `0x${shown.toString(16)}` : `${shown}`;
+    // Of neighbours that say something together, the last one says it.
+    const next = ascending[i + 1];
+    const isPart = next?.role === field.role && next.text === field.text;
     if (field.role !== 'ignored' && field.role !== 'reserved') {
-      const about = coded && !TYPE_ROLES.includes(field.role) ? ` ${field.text}` : wide ? ` (${place})` : '';
+      const says = coded && !TYPE_ROLES.includes(field.role) && !isPart;
+      const about = says ? ` ${field.text}` : wide ? ` (${place})` : '';
       texts.push(`${field.name}=${value}${about}`);
     } else if (field.value !== 0n) {
       odd.push(`${place}=${value} ${field.role === 'ignored' ? 'ignored' : 'RESERVED, must be 0'}`);
     }
-  }
+  });
   return [...texts, ...odd, 'all other bits 0'];
+}
+
+/** An address is shown whole, not as the bits that hold it; where its bits stand elsewhere, as the number of its frame. */
+function shownAddress(field: ExplainedField): bigint {
+  const address = addressIn(field, field.value);
+  return field.addressLow === undefined ? address : address >> 12n;
 }
 
 /** What refused accesses get, a line each. */
