@@ -244,7 +244,8 @@ describe('entries that the sample does not have', () => {
       expect.stringContaining('0000000000400000-0000000000600000 every access faults'),
     ]);
     const without = await command('maps', await core(), ...ROOT, '--no-svnapot', '--no-svpbmt');
-    expect(without.out.match(/every access faults/g)).toHaveLength(5);
+    // The sixteen entries of the group are alike: one row.
+    expect(without.out.match(/every access faults/g)).toHaveLength(7);
   });
 
   it.each([

@@ -87,7 +87,7 @@ function printLevel(paging: Paging, level: ExplainedLevel, output: Output): void
     table: `leads to the ${next}${target}${level.recursive ? ', which is the root itself (recursive entry)' : ''}`,
     page: `maps the page${target}`,
     nowhere: 'not present: the walk ends here',
-    reserved: 'has a bit set that must be 0: the walk ends here with a fault',
+    reserved: 'reserved: the walk ends here with a fault',
   }[level.leads];
   output.line('');
   output.line(

@@ -114,7 +114,11 @@ function censusRows(census: Census): string[][] {
     ]);
   }
   if (missing > 0) rows.push(['missing', `${plural(missing, 'entry')} to tables that are not in the image`]);
-  if (faulty > 0) rows.push(['faulty', `${plural(faulty, 'entry')} with a bit set that must be 0`]);
+  if (faulty > 0)
+    rows.push([
+      'faulty',
+      `${plural(faulty, 'entry')} of which a bit or a code is reserved: every access faults`,
+    ]);
   return rows;
 }
 

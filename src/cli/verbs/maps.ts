@@ -1,6 +1,7 @@
 import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
 import {
+  ACCESSES,
   type FormatFact,
   type Paging,
   pageDirty,
@@ -11,6 +12,7 @@ import {
 import {
   type Cluster,
   DEFAULT_MAX_ROWS,
+  type FaultyRegion,
   joinRegions,
   listRegions,
   type MappedRegion,
@@ -205,8 +207,14 @@ function rowCells({ region: row, paging }: Row): string[] {
         `not in image: the table at ${hex64(tableAddress(paging, row.depth, row.frame))}. ${repeat}`,
       ];
     case 'faulty':
-      return [range, `every access faults: a bit that must be 0 is set in the entry. ${repeat}`];
+      return [range, `every access faults: ${reservedText(row, paging)}. ${repeat}`];
   }
+}
+
+/** What of an entry makes every access fault. */
+function reservedText(row: FaultyRegion, paging: Paging): string {
+  const result = paging.access('reserved', [row], ACCESSES[0]);
+  return result.kind === 'fault' ? result.because.join(', ') : 'the entry is reserved';
 }
 
 /** Page sizes, and the sizes of contiguous groups with a `c`: `4K+64Kc`, smallest first. */

@@ -51,7 +51,10 @@ export const POINTER: readonly FieldFact[] = [
   field('W', 2, 2, 'page-size', ['pointer', 'maps a page']),
   field('X', 3, 3, 'page-size', ['pointer', 'maps a page']),
 ];
-export const GLOBAL_BELOW = field('G', 5, 5, 'global', ['no limit', 'everything below is global']);
+export const GLOBAL_BELOW = field('G', 5, 5, 'global', [
+  'says nothing of what is below',
+  'everything below is global',
+]);
 
 /** Bits that must be 0 where `name` would stand in an entry that maps a page. */
 export const mustBeZero = (name: string, high: number, low: number = high): FieldFact =>
