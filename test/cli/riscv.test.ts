@@ -250,6 +250,8 @@ describe('entries that the sample does not have', () => {
 
   it.each([
     ['13abc', 'translates to 0x0000000080043abc', /one of a contiguous group of 64 KiB, global/],
+    ['13abc', 'translates', /^ {2}maps the page at 0x0000000080043000; takes away fetches, U-mode access$/m],
+    ['20000', 'translates', /^type +NC: non-cacheable, idempotent, weakly ordered, from PBMT = 1$/m],
     ['22000', 'W = 1 with R = 0', /S read +load page fault, cause 13: W = 1 with R = 0.* in level-0 PTE/],
     ['23000', 'PBMT = 3', /S fetch +instruction page fault, cause 12: PBMT = 3/],
     ['200000', 'PPN[0]', /U write +store\/AMO page fault, cause 15: PPN\[0\]/],
@@ -294,6 +296,10 @@ describe('Sv32', () => {
     expect([wide.exit, wide.out]).toEqual([1, expect.stringContaining('wider than 32 bits')]);
     const explained = await command('explain', path, '--satp=80480100', '10123');
     expect(explained.out).toContain('level-1 PTE 0 (address bits 31:22) at 0x0000000080100000 = 0x20040401');
+    expect(explained.out).toMatch(
+      /^type +PMA: what the physical address has, from a machine without Svpbmt$/m,
+    );
+    expect(explained.out).toMatch(/^assumed .*ADUE = 1$/m);
     expect(explained.out).not.toContain('Svnapot');
   });
 

@@ -50,7 +50,7 @@ export function riscvPaging(control: RiscvControl): Paging {
   const types = MEMORY_TYPES.map(
     ([name, text], index): MemoryType => ({ index, name, text, from: `PBMT = ${index}` }),
   );
-  const plain: MemoryType = { ...types[0], from: 'the machine, without Svpbmt' };
+  const plain: MemoryType = { ...types[0], from: 'a machine without Svpbmt' };
   const hasTypes = fact.entryBytes === 8 && control.svpbmt;
   const limit = 2 ** (control.physBits - 12);
 
