@@ -113,6 +113,17 @@ ff800000 0000000080000000 00800000 rwx--ad`,
   ]);
 });
 
+test('tables that lead to themselves are refused before a line is printed', () => {
+  const made = new Tables().fill(ROOT, (i) => entry(ROOT, i % 2 === 0 ? 0xcfn : 1n));
+  const { control } = resolveRiscvControl({ satp: satpFor(FORMAT_SV39, ROOT), xlen: 64 });
+  const lines: string[] = [];
+  const print = () =>
+    printQemuRiscvMem(sparseFrom(made.frames).memory, riscvPaging(control), (line) => lines.push(line));
+  // 256 pages in each of 1 + 256 + 65,536 tables.
+  expect(print).toThrow('16843008 pages');
+  expect(lines).toEqual([]);
+});
+
 // Linux arch/riscv/include/asm/pgtable.h, pgtable-bits.h: PROT_NONE is bit 5, swap has its type in bits 11:7, the offset
 // from bit 12.
 test.each([

@@ -23,7 +23,7 @@ export const EXECUTE = field('X', 3, 3, 'execute', ['no fetches', 'executable'],
 export const USER = field('U', 4, 4, 'user', ['S-mode only', 'U-mode allowed'], {
   takes: [0, 'U-mode access'],
 });
-export const GLOBAL = field('G', 5, 5, 'global', ['belongs to one ASID', 'global']);
+export const GLOBAL = field('G', 5, 5, 'global', ['not global by itself', 'global']);
 export const ACCESSED = field('A', 6, 6, 'accessed', ['not used yet', 'used']);
 export const DIRTY = field('D', 7, 7, 'dirty', ['not written yet', 'written to']);
 /** Bits that the processor ignores. */
