@@ -1,5 +1,13 @@
-import { PageTableError } from '../bits/index.ts';
-import { exists, type Field, type FieldRole, type FormatFact, type FormatState, fieldsOf } from './format.ts';
+import { joinHalves, PageTableError } from '../bits/index.ts';
+import {
+  type EntryFact,
+  exists,
+  type Field,
+  type FieldRole,
+  type FormatFact,
+  type FormatState,
+  fieldsOf,
+} from './format.ts';
 
 // Where each number of a level stands in the facts; level `depth` starts at `depth * FACTS`. Masks are of the low or the
 // high half of an entry; 4-byte entries have a high half of 0. None of these is exported: V8 reads what a module exports
@@ -47,10 +55,30 @@ const DIRTY_NEEDS = 26;
 const CONTIGUOUS = 27;
 // `log2` of the 4-KiB pages in such a group.
 const GROUP_ORDER = 28;
-const FACTS = 32;
+// By how much an address in an entry is shifted down to be a frame number, and what a unit of the high half counts in frames.
+const ADDRESS_SHIFT = 29;
+const HIGH_FRAMES = 30;
+// The bit of the low half of an entry that leads to a table which says that all below is global. It is one of TABLE_AND, and
+// counts by being clear.
+const TABLE_GLOBAL = 31;
+// Bits of a page number that go on inside a page: of its bits 25:0, and of its bits 51:26.
+const SPAN_LOWER = 32;
+const SPAN_UPPER = 33;
+// The bit of the high half by which some bits of the address are no address but mark a contiguous group; those bits.
+const CODED_GROUP = 34;
+const GROUP_CODE = 35;
+// Where an entry can be reserved by more than a single bit, PAGE_RESERVED has every bit of which any entry that is has one,
+// and these decide: bits that must be 0, and codes, each as the bits that are set in it (low, high), the bits of the low
+// half that then are checked, and what they must be. A code of which no bit is set ends the list.
+const PAGE_STRICT_LOW = 36;
+const PAGE_STRICT_HIGH = 37;
+const CODES = 38;
+const CODE_FACTS = 4;
+const MOST_CODES = 3;
+const FACTS = 64;
 
 /** Rights that a low half gives or refuses. */
-const LOW_RIGHTS: readonly FieldRole[] = ['write', 'user', 'read-only'];
+const LOW_RIGHTS: readonly FieldRole[] = ['read', 'write', 'execute', 'user', 'read-only'];
 /** Rights that a high half takes away, and the bit that gives writes back to hardware. */
 const HIGH_RIGHTS: readonly FieldRole[] = [
   'execute-disable',
@@ -62,10 +90,10 @@ const HIGH_RIGHTS: readonly FieldRole[] = [
 
 /** Frame bit at which a second address piece goes: physical-address bit 32. */
 const PIECE_FRAME = 0x10_0000;
-/** Frames below 2^31, which are small integers, have no address bit above bit 42: bit 10 of the high half. */
+/** With addresses from bit 12 on: frames below 2^31, which are small integers, have none of the others set. */
 const NEAR_ADDRESS_HIGH = 0x7ff;
-/** What one unit of the high half counts in frames. */
-const HIGH_FRAMES = 0x10_0000;
+/** Physical-address bits of a format that does not say. */
+const PHYS_BITS = 52;
 
 /**
  * A format on a given machine: its table of facts turned into the numbers that a walk needs.
@@ -91,10 +119,11 @@ export interface CompiledFormat {
 
 /** Turns a format's table of facts into numbers for one machine. */
 export function compileFormat(fact: FormatFact, state: FormatState): CompiledFormat {
-  if (!(state.M >= 32 && state.M <= 52 && Number.isInteger(state.M))) {
+  const most = fact.physBits ?? PHYS_BITS;
+  if (!(state.M >= 32 && state.M <= most && Number.isInteger(state.M))) {
     throw new PageTableError(
       'OUT_OF_RANGE',
-      `format ${fact.name}: ${state.M} physical-address bits; expected a whole number in [32, 52]`,
+      `format ${fact.name}: ${state.M} physical-address bits; expected a whole number in [32, ${most}]`,
       { physBits: state.M },
     );
   }
@@ -111,8 +140,12 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     const toPage = page === undefined ? only : fieldsOf(page, state);
     const present = mask(only, 'present');
     facts[at + PRESENT] = present.low;
+    const shift = addressShift(only);
+    facts[at + ADDRESS_SHIFT] = shift;
+    facts[at + HIGH_FRAMES] = 2 ** (32 - shift);
     // At a level of one kind both pairs are the same.
-    facts[at + TABLE_AND] = mask(toTable, ...LOW_RIGHTS).low;
+    facts[at + TABLE_GLOBAL] = table === undefined ? 0 : mask(toTable, 'global').low;
+    facts[at + TABLE_AND] = mask(toTable, ...LOW_RIGHTS).low | facts[at + TABLE_GLOBAL];
     facts[at + TABLE_OR] = mask(toTable, ...HIGH_RIGHTS).high;
     facts[at + PAGE_AND] = mask(toPage, ...LOW_RIGHTS).low;
     facts[at + PAGE_OR] = mask(toPage, ...HIGH_RIGHTS).high;
@@ -124,6 +157,8 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       if (table.pageSize === 1) facts[at + TABLE_VALUE] |= select;
       const reserved = mask(toTable, 'reserved');
       const address = mask(toTable, 'address');
+      // Every present entry has this bit.
+      if (table.invalid !== undefined) reserved.low |= present.low;
       facts.set([reserved.low, reserved.high, address.low, address.high], at + TABLE_RESERVED_LOW);
       facts[at + TABLE_ACCESSED] = mask(toTable, 'accessed').low;
     }
@@ -131,7 +166,19 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       const reserved = mask(toPage, 'reserved');
       const address = mask(toPage, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + PAGE_RESERVED_LOW);
+      facts.set([reserved.low, reserved.high], at + PAGE_STRICT_LOW);
+      for (const [i, code] of (page.reserved ?? []).slice(0, MOST_CODES).entries()) {
+        const set = halves(code.set.reduce((bits, bit) => bits | (1n << BigInt(bit)), 0n));
+        const { high, low, value } = code.needs ?? { high: 0, low: 0, value: 2 };
+        const checked = halves(fieldMask(high, low)).low;
+        facts.set([set.low, set.high, checked, value << low], at + CODES + i * CODE_FACTS);
+        facts[at + PAGE_RESERVED_LOW] |= set.low;
+        facts[at + PAGE_RESERVED_HIGH] |= set.high;
+      }
       facts[at + PAGE_ORDER] = page.pageShift - 12;
+      const span = 2 ** (page.pageShift - 12);
+      facts[at + SPAN_LOWER] = (span - 1) % 2 ** 26;
+      facts[at + SPAN_UPPER] = Math.floor((span - 1) / 2 ** 26);
       facts[at + ACCESSED] = mask(toPage, 'accessed').low;
       // Where hardware tracks writes by a modifier, a page is dirty once it is no more read-only.
       facts[at + DIRTY_NEEDS] = mask(toPage, 'dirty-modifier').high;
@@ -141,6 +188,10 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       facts[at + GLOBAL] = mask(toPage, 'global').low | facts[at + GLOBAL_FLIP];
       facts[at + CONTIGUOUS] = mask(toPage, 'contiguous').high;
       facts[at + GROUP_ORDER] = page.pageShift - 12 + Math.log2(page.contiguous ?? 1);
+      if (page.groupCode !== undefined) {
+        facts[at + CODED_GROUP] = facts[at + CONTIGUOUS];
+        facts[at + GROUP_CODE] = halves(fieldMask(page.groupCode.high, page.groupCode.low)).low;
+      }
       const piece = toPage.find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
@@ -165,10 +216,58 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
 function mask(fields: readonly Field[], ...roles: FieldRole[]): { low: number; high: number } {
   let bits = 0n;
   for (const field of fields) {
-    if (roles.includes(field.role))
-      bits |= ((1n << BigInt(field.high - field.low + 1)) - 1n) << BigInt(field.low);
+    if (roles.includes(field.role)) bits |= fieldMask(field.high, field.low);
   }
+  return halves(bits);
+}
+
+function fieldMask(high: number, low: number): bigint {
+  return ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
+}
+
+function halves(bits: bigint): { low: number; high: number } {
   return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
+}
+
+/** How far the addresses of a kind of entry are shifted down to be frame numbers. */
+function addressShift(fields: readonly Field[]): number {
+  const field = fields.find(({ role }) => role === 'address');
+  return field?.addressLow === undefined ? 12 : 12 - field.addressLow + field.low;
+}
+
+/** The kind of a present entry, and its fields, highest bits first. */
+export function describeEntry(
+  { fact, facts, state }: CompiledFormat,
+  { depth, low }: { readonly depth: number; readonly low: number },
+): { readonly entry: EntryFact; readonly fields: readonly Field[] } {
+  const leads = leadsToTable(facts, depth, low) ? 'table' : 'page';
+  const kinds = fact.levels[depth].entries.filter((entry) => exists(entry, state));
+  const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
+  return { entry, fields: fieldsOf(entry, state) };
+}
+
+/** What makes a present entry reserved, in words; none if nothing does. */
+export function reservedTexts(
+  format: CompiledFormat,
+  bits: { readonly depth: number; readonly low: number; readonly high: number },
+): string[] {
+  const { entry, fields } = describeEntry(format, bits);
+  const value = joinHalves(bits.low, bits.high);
+  const holds = (high: number, low: number) => (value & fieldMask(high, low)) >> BigInt(low);
+  const codes = (entry.reserved ?? []).filter(
+    ({ set, needs }) =>
+      set.every((bit) => holds(bit, bit) === 1n) &&
+      !(needs !== undefined && holds(needs.high, needs.low) === BigInt(needs.value)),
+  );
+  const set = fields.filter(({ role, high, low }) => role === 'reserved' && holds(high, low) !== 0n);
+  return [
+    ...(entry.invalid === undefined ? [] : [entry.invalid]),
+    ...set.map(({ name, high, low }) => {
+      const where = high === low ? `bit ${low}` : `bits ${high}:${low}`;
+      return name === 'reserved' ? `reserved ${where} not 0` : `${name} (${where}) not 0`;
+    }),
+    ...codes.map(({ text }) => text),
+  ];
 }
 
 /** Distance of the pages that neighbouring entries map, as `log2`. */
@@ -219,21 +318,43 @@ export function isFaultyTable(facts: Int32Array, depth: number, low: number, hig
   return ((low & facts[at + TABLE_RESERVED_LOW]) | (high & facts[at + TABLE_RESERVED_HIGH])) !== 0;
 }
 
-/** Whether an entry that maps a page has a reserved bit set. */
+/** Whether an entry that maps a page has a reserved bit set, or holds a reserved code. */
 export function isFaultyPage(facts: Int32Array, depth: number, low: number, high: number): boolean {
   const at = depth * FACTS;
-  return ((low & facts[at + PAGE_RESERVED_LOW]) | (high & facts[at + PAGE_RESERVED_HIGH])) !== 0;
+  return (
+    ((low & facts[at + PAGE_RESERVED_LOW]) | (high & facts[at + PAGE_RESERVED_HIGH])) !== 0 &&
+    ((facts[at + CODES] | facts[at + CODES + 1]) === 0 || isReservedCode(facts, at, low, high))
+  );
+}
+
+/** {@link isFaultyPage} of an entry with a bit that some reserved code has. */
+function isReservedCode(facts: Int32Array, at: number, low: number, high: number): boolean {
+  if (((low & facts[at + PAGE_STRICT_LOW]) | (high & facts[at + PAGE_STRICT_HIGH])) !== 0) return true;
+  const end = at + CODES + MOST_CODES * CODE_FACTS;
+  for (let code = at + CODES; code < end; code += CODE_FACTS) {
+    const setLow = facts[code];
+    const setHigh = facts[code + 1];
+    if ((setLow | setHigh) === 0) return false;
+    if (
+      (low & setLow) === setLow &&
+      (high & setHigh) === setHigh &&
+      (low & facts[code + 2]) !== facts[code + 3]
+    )
+      return true;
+  }
+  return false;
 }
 
 /**
  * The frame to which an entry that leads to a table points.
  *
- * @returns a frame number in `[0, 2^40)`
+ * @returns a frame number in `[0, 2^44)`
  */
 export function tableFrame(facts: Int32Array, depth: number, low: number, high: number): number {
   const at = depth * FACTS;
   return (
-    ((low & facts[at + TABLE_ADDRESS_LOW]) >>> 12) + (high & facts[at + TABLE_ADDRESS_HIGH]) * HIGH_FRAMES
+    ((low & facts[at + TABLE_ADDRESS_LOW]) >>> facts[at + ADDRESS_SHIFT]) +
+    (high & facts[at + TABLE_ADDRESS_HIGH]) * facts[at + HIGH_FRAMES]
   );
 }
 
@@ -244,24 +365,61 @@ export function tableFrame(facts: Int32Array, depth: number, low: number, high: 
  */
 export function nearTableFrame(facts: Int32Array, depth: number, low: number, high: number): number {
   const at = depth * FACTS;
+  const shift = facts[at + ADDRESS_SHIFT];
   const upper = high & facts[at + TABLE_ADDRESS_HIGH];
-  return (upper & ~NEAR_ADDRESS_HIGH) !== 0
+  // Shifts work modulo 32.
+  return upper >>> (shift - 1) !== 0
     ? -1
-    : ((low & facts[at + TABLE_ADDRESS_LOW]) >>> 12) | (upper << 20);
+    : ((low & facts[at + TABLE_ADDRESS_LOW]) >>> shift) | (upper << -shift);
 }
 
 /**
- * The first 4-KiB frame of the page to which an entry points.
+ * The first 4-KiB frame of the page to which an entry points, or of its group where the entries of a contiguous group all
+ * hold the group's address; {@link pageWithin} is to be added.
  *
- * @returns a frame number in `[0, 2^40)`
+ * @returns a frame number in `[0, 2^44)`
  */
 export function pageFrame(facts: Int32Array, depth: number, low: number, high: number): number {
   const at = depth * FACTS;
+  const code = (high & facts[at + CODED_GROUP]) === 0 ? 0 : facts[at + GROUP_CODE];
   return (
-    ((low & facts[at + PAGE_ADDRESS_LOW]) >>> 12) +
-    (high & facts[at + PAGE_ADDRESS_HIGH]) * HIGH_FRAMES +
+    ((low & facts[at + PAGE_ADDRESS_LOW] & ~code) >>> facts[at + ADDRESS_SHIFT]) +
+    (high & facts[at + PAGE_ADDRESS_HIGH]) * facts[at + HIGH_FRAMES] +
     ((low >>> facts[at + PIECE_SHIFT]) & facts[at + PIECE_MASK]) * PIECE_FRAME
   );
+}
+
+/**
+ * How far a 4-KiB page lies behind the first one of what {@link pageFrame} answers for its entry.
+ *
+ * @param high - high half of the entry
+ * @param upper - bits 51:26 of the page number
+ * @param lower - bits 25:0
+ * @returns 4-KiB pages, in `[0, 2^36)`
+ */
+export function pageWithin(
+  facts: Int32Array,
+  depth: number,
+  high: number,
+  upper: number,
+  lower: number,
+): number {
+  const at = depth * FACTS;
+  const within = lower & (facts[at + SPAN_LOWER] | groupSpan(facts, depth, high));
+  const above = upper & facts[at + SPAN_UPPER];
+  return above === 0 ? within : within + above * 2 ** 26;
+}
+
+/**
+ * Which of the lowest bits of a page number are added to what {@link pageFrame} answers, because all entries of a contiguous
+ * group hold the same address.
+ *
+ * @param high - high half of the entry
+ * @returns a mask; 0 where the entry is in no such group
+ */
+export function groupSpan(facts: Int32Array, depth: number, high: number): number {
+  const at = depth * FACTS;
+  return (high & facts[at + CODED_GROUP]) === 0 ? 0 : (1 << facts[at + GROUP_ORDER]) - 1;
 }
 
 /** `log2` of the 4-KiB pages in a page that an entry at `depth` maps. */
@@ -269,9 +427,13 @@ export function pageOrder(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + PAGE_ORDER];
 }
 
-/** Rights bits that all levels so far have, with one more entry that leads to a table; -1 to begin with. */
+/**
+ * Rights bits that all levels so far have, with one more entry that leads to a table; -1 to begin with. Bits by which an
+ * entry makes everything below global are clear in it once one has been set: see {@link isGlobal}.
+ */
 export function andRights(facts: Int32Array, depth: number, and: number, low: number): number {
-  return and & (low | ~facts[depth * FACTS + TABLE_AND]);
+  const at = depth * FACTS;
+  return and & ((low ^ facts[at + TABLE_GLOBAL]) | ~facts[at + TABLE_AND]);
 }
 
 /** Bits that take rights away at any level so far, with one more entry that leads to a table; 0 to begin with. */
@@ -331,10 +493,16 @@ export function isDirty(facts: Int32Array, depth: number, low: number, high: num
   );
 }
 
-/** Whether an entry that maps a page is global. */
-export function isGlobal(facts: Int32Array, depth: number, low: number): boolean {
+/**
+ * Whether an entry that maps a page is global.
+ *
+ * @param and - what {@link andRights} gathered from the entries above
+ */
+export function isGlobal(facts: Int32Array, depth: number, low: number, and = -1): boolean {
   const at = depth * FACTS;
-  return ((low ^ facts[at + GLOBAL_FLIP]) & facts[at + GLOBAL]) !== 0;
+  return (
+    ((low ^ facts[at + GLOBAL_FLIP]) & facts[at + GLOBAL]) !== 0 || (~and & facts[at + TABLE_GLOBAL]) !== 0
+  );
 }
 
 /**
@@ -351,7 +519,8 @@ export function groupOrder(facts: Int32Array, depth: number, high: number): numb
 export function ignoreReserved(format: CompiledFormat): CompiledFormat {
   const facts = format.facts.slice();
   for (let at = 0; at < facts.length; at += FACTS) {
-    facts.fill(0, at + TABLE_RESERVED_LOW, at + TABLE_RESERVED_HIGH + 1);
+    // Nothing can be below the last level.
+    if (at + FACTS < facts.length) facts.fill(0, at + TABLE_RESERVED_LOW, at + TABLE_RESERVED_HIGH + 1);
     facts.fill(0, at + PAGE_RESERVED_LOW, at + PAGE_RESERVED_HIGH + 1);
   }
   return { ...format, facts };
@@ -391,6 +560,7 @@ export function uniformLevels({
   for (let depth = 0; depth < 4; depth += 1) {
     const at = depth * FACTS;
     if (facts[at + INDEX_SHIFT] !== 9 * (3 - depth) || facts[at + INDEX_MASK] !== 511) return undefined;
+    if (facts[at + ADDRESS_SHIFT] !== 12) return undefined;
     if (depth === 3) {
       if (facts[at + PRESENT] !== value || facts[at + PAGE_RESERVED_LOW] !== 0) return undefined;
       high |= facts[at + PAGE_RESERVED_HIGH] | (facts[at + PAGE_ADDRESS_HIGH] & ~NEAR_ADDRESS_HIGH);

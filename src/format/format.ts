@@ -6,7 +6,9 @@
 /** What a field does, for code; its name is for people. */
 export type FieldRole =
   | 'present'
+  | 'read'
   | 'write'
+  | 'execute'
   | 'read-only'
   | 'write-disable'
   | 'user'
@@ -21,6 +23,7 @@ export type FieldRole =
   | 'page-size'
   | 'pat'
   | 'attribute-index'
+  | 'memory-type'
   | 'shareability'
   | 'contiguous'
   | 'global'
@@ -44,6 +47,8 @@ export interface FieldFact {
   readonly high: Bound;
   readonly low: Bound;
   readonly role: FieldRole;
+  /** Of an address: which of its bits the lowest bit of the field is; its own place where not given. */
+  readonly addressLow?: number;
   /** What it means, in a few words; or what each of its values means, in order. */
   readonly meaning: string | readonly string[];
   /** The value with which a bit takes a right from everything that the entry leads to, and the right, in words. */
@@ -54,6 +59,16 @@ export interface FieldFact {
   readonly otherwise?: 'ignored' | 'reserved';
 }
 
+/** A combination of bits that no valid entry has. */
+export interface ReservedCode {
+  /** The bits that are set in it. */
+  readonly set: readonly number[];
+  /** Bits below 32 that then must hold a value; not given, no entry with those bits set is valid. */
+  readonly needs?: { readonly high: number; readonly low: number; readonly value: number };
+  /** What is reserved, in words. */
+  readonly text: string;
+}
+
 /** One kind of entry that a table can hold. */
 export interface EntryFact {
   /** What a present entry of this kind leads to. */
@@ -62,7 +77,13 @@ export interface EntryFact {
   readonly pageShift?: number;
   /** For a page: entries in a contiguous group. */
   readonly contiguous?: number;
-  /** Value of the bit of role `page-size` that selects this kind, where there is more than one kind. */
+  /** Lowest bits of the address field that mark a contiguous group; the virtual address stands for them. */
+  readonly groupCode?: { readonly high: number; readonly low: number };
+  /** What no entry of this kind may hold, besides the bits that are reserved. At most three. */
+  readonly reserved?: readonly ReservedCode[];
+  /** Why every entry of this kind is reserved, where it is. */
+  readonly invalid?: string;
+  /** Value of the bits of role `page-size` that select this kind, where there is more than one kind. */
   readonly pageSize?: 0 | 1;
   /** Control states of which one must hold for this kind to exist. */
   readonly when?: readonly string[];
@@ -93,6 +114,8 @@ export interface FormatFact {
   readonly entryBytes: 4 | 8;
   /** Width of a linear address that the tables translate. */
   readonly vaBits: number;
+  /** Width of the widest physical address that entries can hold; 52 where not given. */
+  readonly physBits?: number;
   /** Whether the bits above `vaBits` repeat its top bit (canonical addresses), or do not exist. */
   readonly signExtended: boolean;
   /** Whether the bits above `vaBits` are all 1 instead: one of two halves, each with a root of its own. */
@@ -110,13 +133,14 @@ export interface Field {
   readonly high: number;
   readonly low: number;
   readonly role: FieldRole;
+  readonly addressLow?: number;
   readonly meaning: string | readonly string[];
   readonly takes?: readonly [value: 0 | 1, what: string];
 }
 
 /** What of a machine decides how entries are read. */
 export interface FormatState {
-  /** Physical-address bits, in `[32, 52]`. */
+  /** Physical-address bits: from 32 to what the format can hold. */
   readonly M: number;
   /** Physical-address bits that a 4-MiB page can use, in `[32, 40]`. */
   readonly P: number;
@@ -142,6 +166,7 @@ export function fieldsOf(entry: EntryFact, state: FormatState): Field[] {
             low,
             role: fact.role,
             meaning: fact.meaning,
+            ...(fact.addressLow === undefined ? {} : { addressLow: fact.addressLow }),
             ...(fact.takes === undefined ? {} : { takes: fact.takes }),
           }
         : {
@@ -154,6 +179,11 @@ export function fieldsOf(entry: EntryFact, state: FormatState): Field[] {
     );
   }
   return fields.sort((a, b) => b.high - a.high);
+}
+
+/** The physical address that a field of role `address` holds. */
+export function addressIn(field: Pick<Field, 'low' | 'addressLow'>, value: bigint): bigint {
+  return value << BigInt(field.addressLow ?? field.low);
 }
 
 /** Whether a kind of entry exists on a given machine. */

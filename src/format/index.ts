@@ -49,9 +49,11 @@ export {
   andRights,
   type CompiledFormat,
   compileFormat,
+  describeEntry,
   dirtyFlip,
   entryOrder,
   groupOrder,
+  groupSpan,
   indexOf,
   isAccessed,
   isDirty,
@@ -68,12 +70,15 @@ export {
   pageDirty,
   pageFrame,
   pageOrder,
+  pageWithin,
+  reservedTexts,
   tableAccessed,
   tableFrame,
   untagged,
   withDirty,
 } from './compile.ts';
 export {
+  addressIn,
   type Bound,
   type EntryFact,
   type Field,
@@ -83,6 +88,7 @@ export {
   type FormatState,
   fieldsOf,
   type LevelFact,
+  type ReservedCode,
 } from './format.ts';
 export type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from './paging.ts';
 export {
@@ -103,6 +109,32 @@ export {
   USER_WRITE,
   WRITE,
 } from './rights.ts';
+export {
+  type KnownRiscvControl,
+  knownRiscvControl,
+  MENVCFG_ADUE,
+  MENVCFG_PBMTE,
+  type RiscvAssumption,
+  type RiscvControl,
+  resolveRiscvControl,
+  riscvMode,
+  SSTATUS_MXR,
+  SSTATUS_SUM,
+  satpAsid,
+  satpFor,
+  satpMode,
+  satpRoot,
+} from './riscv/control.ts';
+export { RISCV_EXCEPTIONS, type RiscvCause, riscvCause, riscvDenialTexts } from './riscv/faults.ts';
+export { FORMAT_SV32, FORMAT_SV39, FORMAT_SV48, FORMAT_SV57, RISCV_FORMATS } from './riscv/formats.ts';
+export { riscvFormat, riscvPaging } from './riscv/paging.ts';
+export {
+  pteRights,
+  RISCV_DENIED_BY,
+  type RiscvRightsControl,
+  riscvDenials,
+  riscvRightsTable,
+} from './riscv/rights.ts';
 export {
   type Assumption,
   CR0_CD,

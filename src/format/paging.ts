@@ -26,9 +26,9 @@ export type AccessResult =
   | { readonly kind: 'unknown' }
   | {
       readonly kind: 'fault';
-      /** x86: `#PF` or `#GP`; AArch64: `Data Abort` or `Instruction Abort`. */
+      /** x86: `#PF` or `#GP`; AArch64: `Data Abort` or `Instruction Abort`; RISC-V: the cause by name, `load page fault`. */
       readonly exception: string;
-      /** x86: the error code; AArch64: ESR_EL1. */
+      /** x86: the error code; AArch64: ESR_EL1; RISC-V: scause. */
       readonly errorCode: number;
       /** What the error code says, by name and meaning: `P present`, `W/R write`, … */
       readonly errorBits: readonly string[];
@@ -38,7 +38,7 @@ export type AccessResult =
 
 /** A memory type, as the tables choose it. */
 export interface MemoryType {
-  /** Index into the machine's table of types (x86: PAT entry; AArch64: AttrIndx). */
+  /** Index into the machine's table of types (x86: PAT entry; AArch64: AttrIndx), or the code itself (RISC-V: PBMT). */
   readonly index: number;
   /** The type's name: `WB`. */
   readonly name: string;
@@ -65,9 +65,13 @@ export interface Paging {
    */
   rights(and: number, or: number, low: number, high: number): number;
   /** Memory type of a page whose entry stands at `depth`. */
-  memoryType(depth: number, low: number): MemoryType;
-  /** What one access gets at the end of a walk over `entries`. */
-  access(end: WalkEnd, entries: readonly EntryBits[], access: Access): AccessResult;
+  memoryType(depth: number, low: number, high: number): MemoryType;
+  /**
+   * What one access gets at the end of a walk over `entries`.
+   *
+   * @param frame - frame of the 4-KiB page, where the walk came to one; not given, the first of the page that the entry maps
+   */
+  access(end: WalkEnd, entries: readonly EntryBits[], access: Access, frame?: number): AccessResult;
   /** The kind of a present entry, and its fields, highest bits first. */
   describe(bits: EntryBits): { readonly entry: EntryFact; readonly fields: readonly Field[] };
 }

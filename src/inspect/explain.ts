@@ -3,6 +3,7 @@ import {
   ACCESSES,
   type Access,
   type AccessResult,
+  addressIn,
   andRights,
   type Field,
   groupOrder,
@@ -90,9 +91,11 @@ export interface Explanation {
 export function explain(memory: PhysicalMemory, paging: Paging, address: bigint): Explanation {
   const { fact, facts } = paging.format;
   const { end, steps, frame, pageShift } = new Walker(memory, paging).path(pageOf(address));
-  const levels = steps.map((step, i) => explainLevel(paging, step, end, i === steps.length - 1));
   const last = steps[steps.length - 1];
   const mapped = end === 'mapped' && frame !== undefined && pageShift !== undefined;
+  // Frames are below 2^44: no shift of numbers.
+  const page = mapped ? addressOf(frame - (frame % 2 ** (pageShift - 12))) : undefined;
+  const levels = steps.map((step) => explainLevel(paging, step, step === last ? end : undefined, page));
   const group = mapped ? groupOrder(facts, last.depth, last.high) : 0;
   let and = -1;
   let or = 0;
@@ -109,13 +112,16 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
     physical: mapped ? addressOf(frame, offsetOf(address)) : undefined,
     pageBytes: mapped ? 1n << BigInt(pageShift) : undefined,
     groupBytes: group === 0 ? undefined : 1n << BigInt(group + 12),
-    memoryType: mapped ? paging.memoryType(last.depth, last.low) : undefined,
-    global: mapped ? isGlobal(facts, last.depth, last.low) : undefined,
+    memoryType: mapped ? paging.memoryType(last.depth, last.low, last.high) : undefined,
+    global: mapped ? isGlobal(facts, last.depth, last.low, and) : undefined,
     rights: mapped ? paging.rights(and, or, last.low, last.high) : undefined,
     accesses: ACCESSES.map((access) => {
       // Where only data may be tagged, such an address is out of range for a fetch.
       const isRefused = access.kind === 'fetch' && paging.format.state.tagged === 'data' && hasTag(address);
-      return { access, result: paging.access(isRefused ? 'non-canonical' : end, steps, access) };
+      return {
+        access,
+        result: paging.access(isRefused ? 'non-canonical' : end, steps, access, mapped ? frame : undefined),
+      };
     }),
     missingTable:
       end === 'not-in-memory' && frame !== undefined ? tableAddress(paging, steps.length, frame) : undefined,
@@ -128,13 +134,22 @@ function hasTag(address: bigint): boolean {
   return BigInt.asUintN(64, BigInt.asIntN(56, address)) !== address;
 }
 
-function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean): ExplainedLevel {
+/**
+ * @param end - how the walk ended, at the last step
+ * @param page - physical byte address of the page, where there is one
+ */
+function explainLevel(
+  paging: Paging,
+  step: Step,
+  end: WalkEnd | undefined,
+  page: bigint | undefined,
+): ExplainedLevel {
   const { fact } = paging.format;
   const level = fact.levels[step.depth];
   const value = joinHalves(step.low, step.high);
   const described = paging.describe(step);
-  const absent = isLast && end === 'not-present';
-  const faulty = isLast && end === 'reserved';
+  const absent = end === 'not-present';
+  const faulty = end === 'reserved';
   const shown = absent ? described.fields.filter((field) => field.role === 'present') : described.fields;
   const fields = shown.map((field) => explainField(field, value));
   const used = absent || faulty ? [] : fields.toReversed();
@@ -143,12 +158,12 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
   const removes = used.flatMap(({ takes, value, role }) =>
     takes && value === BigInt(takes[0]) && !(yields && role === 'read-only') ? takes[1] : [],
   );
-  let target = 0n;
-  for (const field of fields) {
-    if (field.role === 'address') target |= field.value << BigInt(field.low);
-    if (field.role === 'address-high') target |= field.value << 32n;
-  }
   const leads = absent ? 'nowhere' : faulty ? 'reserved' : described.entry.leads;
+  const table = fields.reduce(
+    (sum, field) => (field.role === 'address' ? sum | addressIn(field, field.value) : sum),
+    0n,
+  );
+  const target = leads === 'table' ? table : leads === 'page' ? page : undefined;
   return {
     depth: step.depth,
     table: level.table,
@@ -159,7 +174,7 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
     low: step.low,
     high: step.high,
     leads,
-    target: absent || faulty ? undefined : target,
+    target,
     fields,
     source: described.entry.source,
     removes,

@@ -41,7 +41,7 @@ export interface MappedRegion extends Span {
   readonly global: boolean | undefined;
   /** `log2` of the bytes of each page size used, smallest first. */
   readonly pageShifts: readonly number[];
-  /** `log2` of the bytes of each size of contiguous groups (AArch64) to which pages belong, smallest first. */
+  /** `log2` of the bytes of each size of contiguous groups (AArch64, Svnapot) to which pages belong, smallest first. */
   readonly groupShifts: readonly number[];
   /** How many of the entries belong to a contiguous group. */
   readonly contiguous: number;
@@ -196,8 +196,9 @@ class Lister {
       switch (event) {
         case PAGE: {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
-          const memoryType = this.paging.memoryType(depth, low);
-          rows.addPage(page, order, frame, rights, memoryType, low, high, facts, depth);
+          const memoryType = this.paging.memoryType(depth, low, high);
+          const global = isGlobal(facts, depth, low, cursor.and);
+          rows.addPage(page, order, frame, rights, memoryType, global, low, high, facts, depth);
           const table = open[open.length - 1];
           if (table?.depth === depth) table.pages += 1;
           break;
@@ -291,6 +292,7 @@ class RowList {
     frame: number,
     rights: number,
     memoryType: MemoryType,
+    global: boolean,
     low: number,
     high: number,
     facts: Int32Array,
@@ -299,7 +301,6 @@ class RowList {
     const first = Math.max(page, this.range.first);
     const end = Math.min(page + 2 ** order, this.range.end);
     const start = frame + (first - page);
-    const global = isGlobal(facts, depth, low);
     const accessed = isAccessed(facts, depth, low) ? 1 : 0;
     const dirty = isDirty(facts, depth, low, high) ? 1 : 0;
     const group = groupOrder(facts, depth, high);

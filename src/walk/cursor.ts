@@ -2,6 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import {
   andRights,
   entryOrder,
+  groupSpan,
   isFaultyPage,
   isFaultyTable,
   isPresent,
@@ -20,7 +21,7 @@ export const DONE = 0;
 export const PAGE = 1;
 /** {@link Cursor.next}: an entry that leads to a table, which comes next unless {@link Cursor.skip} is called. */
 export const TABLE = 2;
-/** {@link Cursor.next}: an entry with a reserved bit set. */
+/** {@link Cursor.next}: an entry with a reserved bit set, or a reserved code in it. */
 export const FAULTY = 3;
 /** {@link Cursor.next}: the table `frame` is not in memory; `page` and `order` say what it would have mapped. */
 export const MISSING = 4;
@@ -200,7 +201,8 @@ export class Cursor {
       this.report(depth, index, entryOrder(facts, depth), low, high);
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return FAULTY;
-        this.frame = pageFrame(facts, depth, low, high);
+        const span = groupSpan(facts, depth, high);
+        this.frame = pageFrame(facts, depth, low, high) + (span === 0 ? 0 : this.page & span);
         return PAGE;
       }
       if (isFaultyTable(facts, depth, low, high)) return FAULTY;

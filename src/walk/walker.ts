@@ -10,6 +10,7 @@ import {
   type Paging,
   pageFrame,
   pageOrder,
+  pageWithin,
   tableFrame,
   untagged,
   type WalkEnd,
@@ -104,7 +105,7 @@ export class Walker {
    * The frame to which a page translates. Allocates nothing.
    *
    * @param page - number of a 4-KiB page, `address / 4096`: an integer in `[0, 2^52)`
-   * @returns a frame number in `[0, 2^40)`, or {@link NOT_PRESENT}, {@link RESERVED}, {@link NOT_IN_MEMORY} or
+   * @returns a frame number in `[0, 2^44)`, or {@link NOT_PRESENT}, {@link RESERVED}, {@link NOT_IN_MEMORY} or
    *   {@link NON_CANONICAL}
    * @throws {@link PageTableError} `OUT_OF_RANGE` if `page` is not such an integer
    */
@@ -212,15 +213,14 @@ export class Walker {
       if (!isPresent(facts, depth, low)) return NOT_PRESENT;
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return RESERVED;
-        // The order is at most 18, so the lower half holds all bits inside the page.
-        return pageFrame(facts, depth, low, high) + (lower & ((1 << pageOrder(facts, depth)) - 1));
+        return pageFrame(facts, depth, low, high) + pageWithin(facts, depth, high, upper, lower);
       }
       if (isFaultyTable(facts, depth, low, high)) return RESERVED;
       near = nearTableFrame(facts, depth, low, high);
       if (near < 0) far = tableFrame(facts, depth, low, high);
       word = 0;
     }
-    // The last level has no kind of entry that leads to a table.
+    // The last level has no kind of entry that leads to a table, or only a faulty one.
     return NOT_PRESENT;
   }
 

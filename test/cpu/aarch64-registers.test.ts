@@ -37,7 +37,7 @@ describe('system registers', () => {
     const cpu = new Aarch64Cpu(memory);
     expect(cpu).toMatchObject({ el: 1, pan: false, asid: 0, ttbr0: 0n, ttbr1: 0n, sctlr: 1n });
     expect(cpu.paging('lower')?.format.fact.vaBits).toBe(48);
-    expect(cpu.paging('upper')?.memoryType(3, 0).name).toBe('WB');
+    expect(cpu.paging('upper')?.memoryType(3, 0, 0).name).toBe('WB');
   });
 
   test('others are refused, and told which there are', () => {

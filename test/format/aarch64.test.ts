@@ -414,7 +414,7 @@ describe('memory types', () => {
   });
 
   test('AttrIndx chooses the byte; without MAIR the index is shown', () => {
-    const names = (paging = half('lower')) => [0, 1, 2, 3].map((i) => paging.memoryType(3, i << 2).name);
+    const names = (paging = half('lower')) => [0, 1, 2, 3].map((i) => paging.memoryType(3, i << 2, 0).name);
     expect(names()).toEqual(['Device-nGnRnE', 'Device-nGnRE', 'NC', 'WB']);
     expect(names(half('lower', { mair: undefined }))).toEqual([
       'AttrIndx 0',

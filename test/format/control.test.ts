@@ -202,22 +202,22 @@ describe('memory types', () => {
         const bits = `PAT=${pat} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
         const want = { index, name: NAMES[index], from: `PAT entry ${index} (${bits})` };
         // Bit 12 of a PTE is an address bit, bit 7 of a large page is PS: neither counts.
-        expect(paging(mode).memoryType(pte, low | (pat << 7) | 0x1000)).toEqual(want);
-        expect(paging(mode).memoryType(pte, low | (pat << 7))).toEqual(want);
-        expect(paging(mode).memoryType(large, low | (pat << 12) | 0x80)).toEqual(want);
+        expect(paging(mode).memoryType(pte, low | (pat << 7) | 0x1000, 0)).toEqual(want);
+        expect(paging(mode).memoryType(pte, low | (pat << 7), 0)).toEqual(want);
+        expect(paging(mode).memoryType(large, low | (pat << 12) | 0x80, 0)).toEqual(want);
       }
     }
   });
 
   test('the reset value: WB, WT, UC-, UC, twice', () => {
     const { memoryType } = x86Paging(controlsOf({ mode: '4-level' }).ours);
-    const names = [0, 8, 16, 24, 0x80, 0x88, 0x90, 0x98].map((low) => memoryType(3, low).name);
+    const names = [0, 8, 16, 24, 0x80, 0x88, 0x90, 0x98].map((low) => memoryType(3, low, 0).name);
     expect(names).toEqual(['WB', 'WT', 'UC-', 'UC', 'WB', 'WT', 'UC-', 'UC']);
   });
 
   test('types 2 and 3 are reserved, and only three bits of each byte count', () => {
     const { memoryType } = x86Paging(controlsOf({ mode: '4-level', pat: 0xfafbfcfdfefff8f9n }).ours);
-    const names = [0, 8, 16, 24, 0x80, 0x88, 0x90, 0x98].map((low) => memoryType(3, low).name);
+    const names = [0, 8, 16, 24, 0x80, 0x88, 0x90, 0x98].map((low) => memoryType(3, low, 0).name);
     expect(names).toEqual(['WC', 'UC', 'UC-', 'WB', 'WP', 'WT', 'reserved', 'reserved']);
   });
 });

@@ -3,11 +3,10 @@ import {
   andPageRights,
   type CompiledFormat,
   compileFormat,
-  leadsToTable,
+  describeEntry,
   orPageRights,
   orRights,
 } from '../compile.ts';
-import { exists, fieldsOf } from '../format.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from '../paging.ts';
 import {
   type Access,
@@ -120,13 +119,6 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
     return { index, name, text, from };
   });
 
-  const describe = (bits: EntryBits) => {
-    const leads = leadsToTable(facts, bits.depth, bits.low) ? 'table' : 'page';
-    const kinds = fact.levels[bits.depth].entries.filter((entry) => exists(entry, format.state));
-    const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
-    return { entry, fields: fieldsOf(entry, format.state) };
-  };
-
   const abort = (wanted: Access, status: number, because: readonly string[]): AccessResult => {
     const errorCode = abortSyndrome(accessNumber(wanted), status);
     const exception = wanted.kind === 'fetch' ? 'Instruction Abort' : 'Data Abort';
@@ -180,7 +172,7 @@ export function aarch64Paging(control: Aarch64Control, half: Half): Paging | und
     },
     memoryType: (_, low) => types[(low >>> 2) & 7],
     access,
-    describe,
+    describe: (bits) => describeEntry(format, bits),
   };
 }
 

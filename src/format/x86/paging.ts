@@ -1,6 +1,5 @@
 import { hex, PageTableError } from '../../bits/index.ts';
-import { andRights, leadsToTable, orRights, pageOrder } from '../compile.ts';
-import { exists, fieldsOf } from '../format.ts';
+import { andRights, describeEntry, orRights, pageOrder } from '../compile.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, WalkEnd } from '../paging.ts';
 import { type Access, accessNumber } from '../rights.ts';
 import { CR4_PKE, CR4_PKS, modeOf, rootOf, type X86Control, x86Format } from './control.ts';
@@ -43,14 +42,6 @@ export function x86Paging(control: X86Control): Paging {
     const bits = `PAT=${index >> 2} PCD=${(index >> 1) & 1} PWT=${index & 1}`;
     return { index, name, from: `PAT entry ${index} (${bits})` };
   });
-
-  const describe = (bits: EntryBits) => {
-    const level = fact.levels[bits.depth];
-    const leads = leadsToTable(format.facts, bits.depth, bits.low) ? 'table' : 'page';
-    const kinds = level.entries.filter((entry) => exists(entry, format.state));
-    const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
-    return { entry, fields: fieldsOf(entry, format.state) };
-  };
 
   const andOf = (bits: EntryBits) => andRights(format.facts, bits.depth, -1, bits.low);
   const orOf = (bits: EntryBits) => orRights(format.facts, bits.depth, 0, bits.high);
@@ -113,7 +104,7 @@ export function x86Paging(control: X86Control): Paging {
       return types[patIndexOf(pageOrder(format.facts, depth), low)];
     },
     access,
-    describe,
+    describe: (bits) => describeEntry(format, bits),
   };
 }
 
