@@ -35,7 +35,8 @@ function apiReport() {
     }));
   const program = ts.createProgram(
     entries.map(({ file }) => file),
-    { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2023, types: ['node'] },
+    // Declarations are printed as they stand: what they name of JavaScript and Node need not be known.
+    { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2023, noLib: true, types: [] },
   );
   const checker = program.getTypeChecker();
   const sections = entries.map((entry) => {
@@ -69,8 +70,9 @@ function basesOf(checker, symbols) {
     for (const node of (symbol.declarations ?? []).filter(ts.isClassDeclaration)) {
       for (const { types } of node.heritageClauses ?? []) {
         for (const { expression } of types) {
-          const base = targetOf(checker, checker.getSymbolAtLocation(expression));
-          const own = base.declarations?.some((each) =>
+          const named = checker.getSymbolAtLocation(expression);
+          const base = named && targetOf(checker, named);
+          const own = base?.declarations?.some((each) =>
             each.getSourceFile().fileName.startsWith(join(ROOT, 'dist')),
           );
           if (!own || seen.has(base)) continue;

@@ -151,12 +151,15 @@ function publicEntryPoints(): Set<string> {
   );
 }
 
+const imports = importsOfSrc();
+
 test('every import in src points down the table of layers', () => {
-  expect(complaints(importsOfSrc(), publicEntryPoints())).toEqual([]);
+  expect(imports.size).toBeGreaterThan(100);
+  expect(complaints(imports, publicEntryPoints())).toEqual([]);
 });
 
 test('the imports in src form no cycle', () => {
-  expect(cycles(importsOfSrc())).toEqual([]);
+  expect(cycles(imports)).toEqual([]);
 });
 
 test('the linter knows the same table', () => {

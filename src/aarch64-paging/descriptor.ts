@@ -1,10 +1,10 @@
-import { addressOf, hex, joinHalves, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import { addressOf, hex, hex64, joinHalves, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import { INSPECT } from '../bits/inspect.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { addressValue, PhysicalAddress } from './address.ts';
 import { Attributes } from './attributes.ts';
 import type { Behaviour } from './behaviour.ts';
-import { FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, LEAF_LEVEL, lowOf, TABLE, VALID } from './entry.ts';
+import { ADDRESS, FLAGS_HIGH, FLAGS_LOW, frameOf, highOf, LEAF_LEVEL, lowOf, TABLE, VALID } from './entry.ts';
 import { checkFlags } from './flags.ts';
 import type { LiveRules, ViolatedRule } from './live-rules.ts';
 import { type AttributesOf, type Regime, Seed } from './regime.ts';
@@ -88,15 +88,28 @@ export class Descriptor<R extends Regime = Regime> {
 
   /** The original's debug text. */
   toString(): string {
-    const flags = this.isValid() ? this.flags() : undefined;
-    const text = `0x${this.bits().toString(16).padStart(14, '0')}`;
-    return flags === undefined ? text : `${text} (${this.outputAddress()}, ${flags})`;
+    return descriptorText(this.bits(), this.flagsText());
+  }
+
+  /** @internal The text of its flags, empty if it shows none. */
+  flagsText(): string {
+    return `${(this.isValid() && this.flags()) || ''}`;
   }
 
   /** @internal */
   [INSPECT](): string {
     return this.toString();
   }
+}
+
+/**
+ * The original's debug text of an entry.
+ *
+ * @param flags - their text, empty if it shows none
+ */
+export function descriptorText(bits: bigint, flags: string): string {
+  const text = `0x${bits.toString(16).padStart(14, '0')}`;
+  return flags === '' ? text : `${text} (${hex64(bits & ADDRESS)}, ${flags})`;
 }
 
 /** An entry that can be changed: what changes it says where its new value goes. */

@@ -8,6 +8,8 @@ export const ACCESSED = 0x400;
 export const FLAGS_LOW = 0xfff;
 /** Bits of the high half that are flags. */
 export const FLAGS_HIGH = 0xffff_0000 | 0;
+/** Bits of an entry that are its output address. */
+export const ADDRESS = 0xffff_ffff_f000n;
 /** The level of pages. */
 export const LEAF_LEVEL = 3;
 /** Bits of an address that one level resolves. */

@@ -22,6 +22,11 @@ export interface SourceOptions {
   readonly mair?: string;
   readonly sctlr?: string;
   readonly pstate?: string;
+  readonly satp?: string;
+  readonly sstatus?: string;
+  readonly menvcfg?: string;
+  readonly svnapot?: boolean;
+  readonly svpbmt?: boolean;
   readonly physBits?: string;
   readonly page1gb?: boolean;
   readonly pse36?: boolean;

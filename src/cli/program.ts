@@ -147,14 +147,18 @@ function withSourceOptions(command: Command): void {
     .option('--cpu <number>', 'CPU whose registers count (0)')
     .option(
       '--phys-bits <bits>',
-      'physical-address width (what registers say; else 52, 40 in 32-bit mode, 48 on AArch64)',
+      'physical-address width (what registers say; else 52, 40 in 32-bit mode, 48 on AArch64, 56 on RISC-V, 34 in Sv32)',
     )
-    .optionsGroup('An x86 machine:')
+    .optionsGroup('An x86 or RISC-V machine:')
     .option(
       '--root <address>',
-      'physical address of the root table (CR3, else the root that the image names)',
+      'physical address of the root table (CR3 or satp, else the root that the image names)',
     )
-    .option('--mode <mode>', '32-bit, PAE, 4-level or 5-level (what CR0, CR4 and EFER say)')
+    .option(
+      '--mode <mode>',
+      '32-bit, PAE, 4-level or 5-level (what CR0, CR4 and EFER say); sv32, sv39, sv48 or sv57 (what satp says)',
+    )
+    .optionsGroup('An x86 machine:')
     .option('--cr0 <value>', 'paging, write protection (PG, WP)')
     .option('--cr3 <value>', 'root table, with its low bits')
     .option('--cr4 <value>', 'page sizes, SMEP, SMAP, keys (PSE, PAE, PGE)')
@@ -171,7 +175,13 @@ function withSourceOptions(command: Command): void {
     .option('--tcr <value>', 'TCR_EL1: sizes, granules (what the image says; else 48 bits, 4K)')
     .option('--mair <value>', 'MAIR_EL1: memory types (not known: their indices are shown)')
     .option('--sctlr <value>', 'SCTLR_EL1 (M = 1, WXN = 0)')
-    .option('--pstate <value>', 'PSTATE, or CPSR: PAN (PAN = 0)');
+    .option('--pstate <value>', 'PSTATE, or CPSR: PAN (PAN = 0)')
+    .optionsGroup('A RISC-V machine:')
+    .option('--satp <value>', 'root table and mode (the root that the image names)')
+    .option('--sstatus <value>', 'SUM, MXR; mstatus has the same bits (0)')
+    .option('--menvcfg <value>', 'PBMTE, ADUE; 64 bits (both 1)')
+    .option('--no-svnapot', 'the processor has no groups of 64 KiB: N is reserved')
+    .option('--no-svpbmt', 'PBMT is reserved');
 }
 
 function outputOf(options: CommonOptions, terminal: Terminal): Output {

@@ -1,13 +1,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type ErrorCode, hex64, PageTableError } from '../bits/index.ts';
 import { halfOf, type Paging } from '../format/index.ts';
-import type { Cpu, Machine } from '../machine/index.ts';
+import type { Architecture, Cpu, Machine } from '../machine/index.ts';
 import { parseRegisters, withRegisters } from '../source/index.ts';
 import { openFile } from '../source/node/index.ts';
 import { tableAddress } from '../walk/index.ts';
 import { AARCH64_OPTIONS, chooseAarch64 } from './aarch64.ts';
 import type { Choice, SourceOptions, Space } from './choice.ts';
 import type { Json, Output } from './output.ts';
+import { chooseRiscv, isRiscvMode, RISCV_OPTIONS } from './riscv.ts';
 import { parseCount, parseHex, parseSize } from './text.ts';
 import { chooseX86, X86_OPTIONS } from './x86.ts';
 
@@ -90,26 +91,24 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   LIMIT_EXCEEDED: ' (of a packed file: --max-unpacked)',
 };
 
-/** Options by the architecture that has them. */
-const OWN_OPTIONS = { x86: X86_OPTIONS, aarch64: AARCH64_OPTIONS } as const;
+/** What each architecture has of its own. */
+const ARCHITECTURES = {
+  x86: { options: X86_OPTIONS, choose: chooseX86 },
+  aarch64: { options: AARCH64_OPTIONS, choose: chooseAarch64 },
+  riscv: { options: RISCV_OPTIONS, choose: chooseRiscv },
+} as const;
 
 /**
  * Chooses page tables in a machine, from its registers and what the user gives.
  *
- * @throws {@link PageTableError} `NO_ROOT`, `NO_CPU`, `BAD_ARGUMENT`, `PAGING_DISABLED`, `UNSUPPORTED_IMAGE`
+ * @throws {@link PageTableError} `NO_ROOT`, `NO_CPU`, `BAD_ARGUMENT`, `PAGING_DISABLED`
  */
 export function choosePaging(machine: Machine, options: SourceOptions): Session {
   const architecture = machine.architecture ?? givenArchitecture(options);
-  if (architecture === 'riscv') {
-    throw new PageTableError(
-      'UNSUPPORTED_IMAGE',
-      `page tables of ${architecture} machines are not read by this version; expected an image of x86 or aarch64, found ${machine.kind} of ${architecture}`,
-      { architecture },
-    );
-  }
-  const other = architecture === 'x86' ? 'aarch64' : 'x86';
-  const stray = OWN_OPTIONS[other].find((name) => isGiven(options, name));
-  if (stray !== undefined) {
+  const own: readonly OwnOption[] = ARCHITECTURES[architecture].options;
+  for (const other of ['x86', 'aarch64', 'riscv'] as const) {
+    const stray = ARCHITECTURES[other].options.find((name) => !own.includes(name) && isGiven(options, name));
+    if (stray === undefined) continue;
     const hint = stray === 'root' ? '; its two root tables are given with --ttbr0 and --ttbr1' : '';
     throw new PageTableError(
       'BAD_ARGUMENT',
@@ -118,22 +117,31 @@ export function choosePaging(machine: Machine, options: SourceOptions): Session 
     );
   }
   const cpu = chooseCpu(machine, options.cpu);
-  const choose = architecture === 'x86' ? chooseX86 : chooseAarch64;
-  return { machine, ...choose(machine, cpu, options) };
+  return { machine, ...ARCHITECTURES[architecture].choose(machine, cpu, options) };
 }
 
-/** The architecture of a machine that does not tell: the one whose registers are given, else x86. */
-function givenArchitecture(options: SourceOptions): 'x86' | 'aarch64' {
-  return AARCH64_OPTIONS.some((name) => isGiven(options, name)) ? 'aarch64' : 'x86';
+/** An option that not every architecture has. */
+type OwnOption = (typeof ARCHITECTURES)[Architecture]['options'][number];
+
+/** The architecture of a machine that does not tell: the one whose registers or mode are given, else x86. */
+function givenArchitecture(options: SourceOptions): Architecture {
+  const has = (names: readonly OwnOption[]) => names.some((name) => isGiven(options, name));
+  if (has(AARCH64_OPTIONS)) return 'aarch64';
+  const isRiscv =
+    has(RISCV_OPTIONS.filter((name) => name !== 'root' && name !== 'mode')) ||
+    (options.mode !== undefined && isRiscvMode(options.mode));
+  return isRiscv ? 'riscv' : 'x86';
 }
 
-/** Whether a user gave an option; those that begin with `no-` are true where they are not given. */
-function isGiven(options: SourceOptions, name: keyof SourceOptions): boolean {
-  return name === 'page1gb' || name === 'pse36' ? options[name] === false : options[name] !== undefined;
+/** Options that begin with `no-`: they are true where they are not given. */
+const DENIALS: readonly string[] = ['page1gb', 'pse36', 'svnapot', 'svpbmt'];
+
+function isGiven(options: SourceOptions, name: OwnOption): boolean {
+  return DENIALS.includes(name) ? options[name] === false : options[name] !== undefined;
 }
 
 function optionText(name: string): string {
-  return name === 'page1gb' || name === 'pse36' ? `--no-${name}` : `--${name}`;
+  return DENIALS.includes(name) ? `--no-${name}` : `--${name}`;
 }
 
 function chooseCpu(machine: Machine, text: string | undefined): Cpu | undefined {

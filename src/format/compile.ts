@@ -135,35 +135,36 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     const kinds = level.entries.filter((entry) => exists(entry, state));
     const table = kinds.find((entry) => entry.leads === 'table');
     const page = kinds.find((entry) => entry.leads === 'page');
-    const present = mask(kinds[0], state, 'present');
+    const only = fieldsOf(kinds[0], state);
+    const toTable = table === undefined ? only : fieldsOf(table, state);
+    const toPage = page === undefined ? only : fieldsOf(page, state);
+    const present = mask(only, 'present');
     facts[at + PRESENT] = present.low;
-    const shift = addressShift(kinds[0], state);
+    const shift = addressShift(only);
     facts[at + ADDRESS_SHIFT] = shift;
     facts[at + HIGH_FRAMES] = 2 ** (32 - shift);
     // At a level of one kind both pairs are the same.
-    const above = table ?? kinds[0];
-    facts[at + TABLE_GLOBAL] = table === undefined ? 0 : mask(table, state, 'global').low;
-    facts[at + TABLE_AND] = mask(above, state, ...LOW_RIGHTS).low | facts[at + TABLE_GLOBAL];
-    facts[at + TABLE_OR] = mask(above, state, ...HIGH_RIGHTS).high;
-    const below = page ?? kinds[0];
-    facts[at + PAGE_AND] = mask(below, state, ...LOW_RIGHTS).low;
-    facts[at + PAGE_OR] = mask(below, state, ...HIGH_RIGHTS).high;
+    facts[at + TABLE_GLOBAL] = table === undefined ? 0 : mask(toTable, 'global').low;
+    facts[at + TABLE_AND] = mask(toTable, ...LOW_RIGHTS).low | facts[at + TABLE_GLOBAL];
+    facts[at + TABLE_OR] = mask(toTable, ...HIGH_RIGHTS).high;
+    facts[at + PAGE_AND] = mask(toPage, ...LOW_RIGHTS).low;
+    facts[at + PAGE_OR] = mask(toPage, ...HIGH_RIGHTS).high;
     // Without a kind that leads to a table, the value asked for has a bit that the mask has not.
     facts[at + TABLE_VALUE] = table === undefined ? 1 : present.low;
     if (table !== undefined) {
-      const select = page === undefined ? 0 : mask(table, state, 'page-size').low;
+      const select = page === undefined ? 0 : mask(toTable, 'page-size').low;
       facts[at + TABLE_MASK] = present.low | select;
       if (table.pageSize === 1) facts[at + TABLE_VALUE] |= select;
-      const reserved = mask(table, state, 'reserved');
-      const address = mask(table, state, 'address');
+      const reserved = mask(toTable, 'reserved');
+      const address = mask(toTable, 'address');
       // Every present entry has this bit.
       if (table.invalid !== undefined) reserved.low |= present.low;
       facts.set([reserved.low, reserved.high, address.low, address.high], at + TABLE_RESERVED_LOW);
-      facts[at + TABLE_ACCESSED] = mask(table, state, 'accessed').low;
+      facts[at + TABLE_ACCESSED] = mask(toTable, 'accessed').low;
     }
     if (page?.pageShift !== undefined) {
-      const reserved = mask(page, state, 'reserved');
-      const address = mask(page, state, 'address');
+      const reserved = mask(toPage, 'reserved');
+      const address = mask(toPage, 'address');
       facts.set([reserved.low, reserved.high, address.low, address.high], at + PAGE_RESERVED_LOW);
       facts.set([reserved.low, reserved.high], at + PAGE_STRICT_LOW);
       for (const [i, code] of (page.reserved ?? []).slice(0, MOST_CODES).entries()) {
@@ -178,20 +179,20 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       const span = 2 ** (page.pageShift - 12);
       facts[at + SPAN_LOWER] = (span - 1) % 2 ** 26;
       facts[at + SPAN_UPPER] = Math.floor((span - 1) / 2 ** 26);
-      facts[at + ACCESSED] = mask(page, state, 'accessed').low;
+      facts[at + ACCESSED] = mask(toPage, 'accessed').low;
       // Where hardware tracks writes by a modifier, a page is dirty once it is no more read-only.
-      facts[at + DIRTY_NEEDS] = mask(page, state, 'dirty-modifier').high;
-      facts[at + DIRTY_FLIP] = facts[at + DIRTY_NEEDS] === 0 ? 0 : mask(page, state, 'read-only').low;
-      facts[at + DIRTY] = mask(page, state, 'dirty').low | facts[at + DIRTY_FLIP];
-      facts[at + GLOBAL_FLIP] = mask(page, state, 'not-global').low;
-      facts[at + GLOBAL] = mask(page, state, 'global').low | facts[at + GLOBAL_FLIP];
-      facts[at + CONTIGUOUS] = mask(page, state, 'contiguous').high;
+      facts[at + DIRTY_NEEDS] = mask(toPage, 'dirty-modifier').high;
+      facts[at + DIRTY_FLIP] = facts[at + DIRTY_NEEDS] === 0 ? 0 : mask(toPage, 'read-only').low;
+      facts[at + DIRTY] = mask(toPage, 'dirty').low | facts[at + DIRTY_FLIP];
+      facts[at + GLOBAL_FLIP] = mask(toPage, 'not-global').low;
+      facts[at + GLOBAL] = mask(toPage, 'global').low | facts[at + GLOBAL_FLIP];
+      facts[at + CONTIGUOUS] = mask(toPage, 'contiguous').high;
       facts[at + GROUP_ORDER] = page.pageShift - 12 + Math.log2(page.contiguous ?? 1);
       if (page.groupCode !== undefined) {
         facts[at + CODED_GROUP] = facts[at + CONTIGUOUS];
         facts[at + GROUP_CODE] = halves(fieldMask(page.groupCode.high, page.groupCode.low)).low;
       }
-      const piece = fieldsOf(page, state).find((field) => field.role === 'address-high');
+      const piece = toPage.find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
     }
@@ -212,9 +213,9 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
 }
 
 /** The bits of an entry that have one of some roles, as two halves. */
-function mask(entry: EntryFact, state: FormatState, ...roles: FieldRole[]): { low: number; high: number } {
+function mask(fields: readonly Field[], ...roles: FieldRole[]): { low: number; high: number } {
   let bits = 0n;
-  for (const field of fieldsOf(entry, state)) {
+  for (const field of fields) {
     if (roles.includes(field.role)) bits |= fieldMask(field.high, field.low);
   }
   return halves(bits);
@@ -229,8 +230,8 @@ function halves(bits: bigint): { low: number; high: number } {
 }
 
 /** How far the addresses of a kind of entry are shifted down to be frame numbers. */
-export function addressShift(entry: EntryFact, state: FormatState): number {
-  const field = fieldsOf(entry, state).find(({ role }) => role === 'address');
+export function addressShift(fields: readonly Field[]): number {
+  const field = fields.find(({ role }) => role === 'address');
   return field?.addressLow === undefined ? 12 : 12 - field.addressLow + field.low;
 }
 
@@ -581,4 +582,11 @@ export function uniformLevels({
   };
 }
 
-export { mask as roleMask };
+/** The bits of a kind of entry that have one of some roles, as two signed halves. */
+export function roleMask(
+  entry: EntryFact,
+  state: FormatState,
+  ...roles: FieldRole[]
+): { readonly low: number; readonly high: number } {
+  return mask(fieldsOf(entry, state), ...roles);
+}

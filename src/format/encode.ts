@@ -61,7 +61,7 @@ export class EntryEncoder {
     this.format = format;
     const { fact, state } = format;
     const last = kindOf(fact.levels[format.levels - 1].entries, format, 'page');
-    this.addressShift = last === undefined ? 12 : addressShift(last, format.state);
+    this.addressShift = last === undefined ? 12 : addressShift(fieldsOf(last, format.state));
     const tables = fact.levels.flatMap(({ entries }) => kindOf(entries, format, 'table') ?? []);
     this.tableFrameEnd = Math.min(...tables.map((table) => frameEnd(table, format, this.addressShift)));
     this.lowFrames = 2 ** (32 - this.addressShift);

@@ -91,9 +91,11 @@ export interface Explanation {
 export function explain(memory: PhysicalMemory, paging: Paging, address: bigint): Explanation {
   const { fact, facts } = paging.format;
   const { end, steps, frame, pageShift } = new Walker(memory, paging).path(pageOf(address));
-  const levels = steps.map((step, i) => explainLevel(paging, step, end, i === steps.length - 1));
   const last = steps[steps.length - 1];
   const mapped = end === 'mapped' && frame !== undefined && pageShift !== undefined;
+  // Frames are below 2^44: no shift of numbers.
+  const page = mapped ? addressOf(frame - (frame % 2 ** (pageShift - 12))) : undefined;
+  const levels = steps.map((step) => explainLevel(paging, step, step === last ? end : undefined, page));
   const group = mapped ? groupOrder(facts, last.depth, last.high) : 0;
   let and = -1;
   let or = 0;
@@ -132,13 +134,22 @@ function hasTag(address: bigint): boolean {
   return BigInt.asUintN(64, BigInt.asIntN(56, address)) !== address;
 }
 
-function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean): ExplainedLevel {
+/**
+ * @param end - how the walk ended, at the last step
+ * @param page - physical byte address of the page, where there is one
+ */
+function explainLevel(
+  paging: Paging,
+  step: Step,
+  end: WalkEnd | undefined,
+  page: bigint | undefined,
+): ExplainedLevel {
   const { fact } = paging.format;
   const level = fact.levels[step.depth];
   const value = joinHalves(step.low, step.high);
   const described = paging.describe(step);
-  const absent = isLast && end === 'not-present';
-  const faulty = isLast && end === 'reserved';
+  const absent = end === 'not-present';
+  const faulty = end === 'reserved';
   const shown = absent ? described.fields.filter((field) => field.role === 'present') : described.fields;
   const fields = shown.map((field) => explainField(field, value));
   const used = absent || faulty ? [] : fields.toReversed();
@@ -147,12 +158,12 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
   const removes = used.flatMap(({ takes, value, role }) =>
     takes && value === BigInt(takes[0]) && !(yields && role === 'read-only') ? takes[1] : [],
   );
-  let target = 0n;
-  for (const field of fields) {
-    if (field.role === 'address') target |= addressIn(field, field.value);
-    if (field.role === 'address-high') target |= field.value << 32n;
-  }
   const leads = absent ? 'nowhere' : faulty ? 'reserved' : described.entry.leads;
+  const table = fields.reduce(
+    (sum, field) => (field.role === 'address' ? sum | addressIn(field, field.value) : sum),
+    0n,
+  );
+  const target = leads === 'table' ? table : leads === 'page' ? page : undefined;
   return {
     depth: step.depth,
     table: level.table,
@@ -163,7 +174,7 @@ function explainLevel(paging: Paging, step: Step, end: WalkEnd, isLast: boolean)
     low: step.low,
     high: step.high,
     leads,
-    target: absent || faulty ? undefined : target,
+    target,
     fields,
     source: described.entry.source,
     removes,

@@ -6,9 +6,16 @@ export {
   type Explanation,
   explain,
 } from './explain.ts';
-export { decodeLinux, decodeLinuxAarch64, decodeLinuxX86, type LinuxEntry } from './linux.ts';
+export {
+  decodeLinux,
+  decodeLinuxAarch64,
+  decodeLinuxRiscv,
+  decodeLinuxX86,
+  type LinuxEntry,
+} from './linux.ts';
 export { type Cluster, filterRegions, joinRegions, type Summary } from './overview.ts';
 export { printQemuMem, printQemuTlb } from './qemu-monitor.ts';
+export { printQemuRiscvMem } from './qemu-riscv.ts';
 export {
   DEFAULT_MAX_ROWS,
   type FaultyRegion,

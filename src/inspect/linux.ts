@@ -77,6 +77,34 @@ export function decodeLinuxAarch64(
   return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset };
 }
 
+/**
+ * Decodes an entry with V = 0 as a RISC-V Linux kernel from 6.3 writes it: bit 5 (the global bit) means PROT_NONE, the
+ * address stands where it always does; of a swap entry bits 11:7 hold the type and all from 12 the offset.
+ *
+ * @param depth - of the entry; counts from the root, 0
+ * @returns `undefined` for an entry of zeros, a valid one, one of a level without pages, or a format of another architecture
+ * @see Linux arch/riscv/include/asm/pgtable.h (swap entries), pgtable-bits.h (`_PAGE_PROT_NONE`)
+ */
+export function decodeLinuxRiscv(
+  format: FormatFact,
+  depth: number,
+  low: number,
+  high: number,
+): LinuxEntry | undefined {
+  const page = format.levels[depth].entries.find((kind) => kind.leads === 'page');
+  if (!format.name.startsWith('sv') || page?.pageShift === undefined) return undefined;
+  const entry = joinHalves(low, high);
+  if (entry === 0n || (entry & 1n) !== 0n) return undefined;
+  if ((entry & (1n << 5n)) !== 0n) {
+    // Of a large page's frame the low bits are 0. At most 44 bits are left.
+    const frame = BigInt.asUintN(44, entry >> 10n) & -(1n << BigInt(page.pageShift - 12));
+    return { kind: 'prot-none', frame: Number(frame) };
+  }
+  // Five bits.
+  const type = Number((entry >> 7n) & 31n);
+  return { kind: type < FIRST_SPECIAL_TYPE ? 'swap' : 'special', type, offset: entry >> 12n };
+}
+
 /** Decodes a not-present entry as the Linux kernel of its architecture writes it; see the functions above. */
 export function decodeLinux(
   format: FormatFact,
@@ -84,5 +112,9 @@ export function decodeLinux(
   low: number,
   high: number,
 ): LinuxEntry | undefined {
-  return decodeLinuxX86(format, depth, low, high) ?? decodeLinuxAarch64(format, depth, low, high);
+  return (
+    decodeLinuxX86(format, depth, low, high) ??
+    decodeLinuxAarch64(format, depth, low, high) ??
+    decodeLinuxRiscv(format, depth, low, high)
+  );
 }

@@ -1,12 +1,7 @@
-import { hexPage, joinHalves, PageTableError } from '../bits/index.ts';
-import { ignoreReserved } from '../format/compile.ts';
+import { hexPage, joinHalves } from '../bits/index.ts';
 import type { Paging } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { Cursor, DONE, PAGE, TABLE } from '../walk/index.ts';
-import { TableCounter } from './census.ts';
-
-/** Lines printed at most: a table that points at itself has more pages than anyone can read. */
-const MAX_LINES = 2 ** 24;
+import { eachPage } from './qemu-pages.ts';
 
 /** QEMU's masks of the address in an entry, by format and `log2` of the page's bytes; its mistakes are kept. */
 const ADDRESS_MASKS: Readonly<Record<string, Readonly<Record<number, bigint>>>> = {
@@ -88,27 +83,4 @@ export function printQemuMem(memory: PhysicalMemory, paging: Paging, print: (lin
 /** Sign-extends a page number of which the tables translate `span` pages, as QEMU does: sizes too. */
 function canonical(page: number, span: number): number {
   return page >= span / 2 && page < span ? page + 2 ** 52 - span : page;
-}
-
-/** Goes through all pages as QEMU does, which knows no reserved bits. Returns how many tables were missing. */
-function eachPage(memory: PhysicalMemory, paging: Paging, see: (cursor: Cursor) => void): number {
-  const view = { ...paging, format: ignoreReserved(paging.format) };
-  const counter = new TableCounter(memory, view);
-  const { pages, missing } = counter.count(0, paging.root.frame);
-  const count = pages.reduce((sum, some) => sum + some, 0);
-  if (count > MAX_LINES) {
-    throw new PageTableError(
-      'LIMIT_EXCEEDED',
-      `QEMU listing: ${count} pages; expected at most ${MAX_LINES}. These tables repeat themselves`,
-      { count, maxLines: MAX_LINES },
-    );
-  }
-  const cursor = new Cursor(memory, view);
-  for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
-    if (event === PAGE) see(cursor);
-    // Tables without pages can be many more than those with.
-    if (event === TABLE && counter.count(cursor.depth + 1, cursor.frame).pages.every((some) => some === 0))
-      cursor.skip();
-  }
-  return missing;
 }

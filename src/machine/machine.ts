@@ -25,7 +25,7 @@ export interface NamedRoot {
   readonly source: string;
   /** Number of table levels below and including this root, where the machine says so. */
   readonly levels?: number;
-  /** Bits of the half of the address space that it translates, where the machine says so (AArch64: the upper half). */
+  /** Bits of an address that it translates, where the machine says so (AArch64: of the upper half). */
   readonly vaBits?: number;
   /** Bytes of a page of the smallest size, where the machine says so. */
   readonly pageBytes?: number;
@@ -46,6 +46,8 @@ export interface Machine {
    * x86 only: whether the machine was in long mode (EFER.LMA = 1), where the source says so.
    */
   readonly longMode: boolean | undefined;
+  /** RISC-V only: the width of registers, where the source says so. */
+  readonly xlen?: 32 | 64;
   readonly cpus: readonly Cpu[];
   readonly roots: readonly NamedRoot[];
   /** The frames that {@link Machine.readFrames} can give: sorted, disjoint, not adjacent. */

@@ -62,6 +62,8 @@ export async function openElfCore(bytes: ByteSource): Promise<ElfCore> {
     architecture,
     // QEMU chooses e_machine by EFER.LMA of the first processor; a kernel that dumps itself is of its own kind.
     longMode: architecture === 'x86' ? header.machine === EM_X86_64 : undefined,
+    // QEMU and Linux choose the class of the file by it.
+    ...(architecture === 'riscv' ? { xlen: header.bits } : {}),
     cpus: notes.cpus.map((registers, index) => ({ index, registers })),
     roots: linux.roots,
     frames: memory.frames,

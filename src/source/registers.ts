@@ -1,5 +1,5 @@
 import { PageTableError } from '../bits/index.ts';
-import type { Architecture, Cpu, Machine, Registers } from '../machine/index.ts';
+import type { Architecture, Cpu, Machine } from '../machine/index.ts';
 
 /** Characters of a register dump that are read at most. */
 const MAX_CHARACTERS = 2 ** 24;
@@ -7,6 +7,9 @@ const MAX_CPUS = 4096;
 
 /** Other tools' names for registers, in capitals, and the manual's. */
 const MANUAL_NAMES: Readonly<Record<string, string>> = { CPSR: 'PSTATE', SCTLR: 'SCTLR_EL1' };
+
+/** Registers that only RISC-V has, of which any list of its registers has one: then all names are in small letters. */
+const RISCV_NAMES: readonly string[] = ['satp', 'sstatus', 'mstatus', 'mhartid', 'stvec', 'ra'];
 
 /** `NAME=value`, as QEMU's monitor prints it: hexadecimal without `0x`. */
 const EQUATION = /(?:^|[\s])([A-Za-z]\w*)\s*=\s*([0-9a-fA-F]{1,16})(?![0-9a-zA-Z])/g;
@@ -65,7 +68,7 @@ function architectureOf(cpus: readonly Cpu[]): Architecture | undefined {
   const has = (...names: string[]) => cpus.some(({ registers }) => names.some((name) => name in registers));
   if (has('CR3', 'CR0')) return 'x86';
   if (has('TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1')) return 'aarch64';
-  return has('satp', 'SATP') ? 'riscv' : undefined;
+  return has(...RISCV_NAMES) ? 'riscv' : undefined;
 }
 
 function fromJson(text: string): Cpu[] {
@@ -77,10 +80,18 @@ function fromJson(text: string): Cpu[] {
   }
   const list = isObject(value) && 'cpus' in value ? value['cpus'] : value;
   const objects: readonly unknown[] = Array.isArray(list) ? list : [list];
-  return objects.map((one, index) => {
-    const entries = isObject(one) ? Object.entries(one) : [];
-    return { index, registers: named(entries.flatMap(([name, raw]) => jsonRegister(name, raw))) };
-  });
+  return named(
+    objects.map((one, index) => {
+      const entries = isObject(one) ? Object.entries(one) : [];
+      return { index, entries: entries.flatMap(([name, raw]) => jsonRegister(name, raw)) };
+    }),
+  );
+}
+
+/** One processor's registers by the names that a tool gives them. */
+interface Entries {
+  readonly index: number;
+  readonly entries: [name: string, value: bigint][];
 }
 
 function jsonRegister(name: string, raw: unknown): [string, bigint][] {
@@ -89,7 +100,7 @@ function jsonRegister(name: string, raw: unknown): [string, bigint][] {
 }
 
 function fromLines(text: string): Cpu[] {
-  const cpus: { index: number; entries: [string, bigint][] }[] = [];
+  const cpus: Entries[] = [];
   for (const line of text.split('\n')) {
     const header = /^\s*CPU#(\d{1,4})\s*$/.exec(line);
     if (header !== null) {
@@ -107,17 +118,22 @@ function fromLines(text: string): Cpu[] {
     const { entries } = cpus[cpus.length - 1];
     for (const [name, digits] of found) entries.push([name, BigInt(`0x${digits}`)]);
   }
-  return cpus.map(({ index, entries }) => ({ index, registers: named(entries) }));
+  return named(cpus);
 }
 
 /** Registers by the manual's names: capitals, save those of RISC-V. */
-function named(entries: readonly (readonly [string, bigint])[]): Registers {
-  return Object.fromEntries(
-    entries.map(([name, value]) => {
-      const capitals = name.toUpperCase();
-      return [MANUAL_NAMES[capitals] ?? (capitals === 'SATP' ? 'satp' : capitals), value];
-    }),
+function named(cpus: readonly Entries[]): Cpu[] {
+  const isRiscv = cpus.some(({ entries }) =>
+    entries.some(([name]) => RISCV_NAMES.includes(name.toLowerCase())),
   );
+  const manual = (name: string) => {
+    const capitals = name.toUpperCase();
+    return isRiscv ? name.toLowerCase() : (MANUAL_NAMES[capitals] ?? capitals);
+  };
+  return cpus.map(({ index, entries }) => ({
+    index,
+    registers: Object.fromEntries(entries.map(([name, value]) => [manual(name), value])),
+  }));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -294,11 +294,3 @@ it('QEMU’s listings say on stderr which tables are not in the image', async ()
   expect([exit, out]).toEqual([1, '']);
   expect(err).toContain('1 entry to tables that are not in the image');
 });
-
-it('an image of another architecture is described, and its tables are refused by name', async () => {
-  const path = await image('riscv', { machine: 243, loads: [{ physical: 0n, data: new Uint8Array(4096) }] });
-  expect((await command('info', path)).out).toMatch(/^image +ELF core, riscv/m);
-  const maps = await command('maps', path);
-  expect(maps.exit).toBe(3);
-  expect(maps.err).toContain('page tables of riscv machines are not read');
-});

@@ -71,7 +71,7 @@ describe('the fields of every kind of entry cover each bit exactly once', () => 
           next = field.low - 1;
           checked += 1;
         }
-        expect(next).toBe(-1);
+        if (next !== -1) expect(next).toBe(-1);
       }
     }
     console.log(`fields, ${fact.name}: ${checked} fields in 768 control states`);
@@ -89,11 +89,12 @@ test('the same of every AArch64 granule, size and half', () => {
           for (const entry of levels.flatMap(({ entries }) => entries)) {
             let next = 63;
             for (const field of fieldsOf(entry, { M, P: 32, states: new Set(names) })) {
-              expect(field.high).toBe(next);
+              // `expect` itself takes longer than all of this.
+              if (field.high !== next) expect(field.high).toBe(next);
               next = field.low - 1;
               checked += 1;
             }
-            expect(next).toBe(-1);
+            if (next !== -1) expect(next).toBe(-1);
           }
         }
       }

@@ -262,11 +262,11 @@ describe('what is invalid or reserved', () => {
       const depth = depthOf(FORMAT_SV39, level);
       return reservedTexts(formatOf(FORMAT_SV39, changes), { depth, low: lowHalf(pte), high: highHalf(pte) });
     };
-    expect(told(0, 5n)).toEqual(['W = 1 with R = 0, which is reserved']);
-    expect(told(0, 1n)).toEqual(['R = W = X = 0, a pointer to a table, at the last level']);
+    expect(told(0, 5n)).toEqual(['W = 1 with R = 0 (reserved)']);
+    expect(told(0, 1n)).toEqual(['a pointer to a table (R = W = X = 0)']);
     expect(told(2, 3n | (1n << 12n))).toEqual(['PPN[1:0] (bits 27:10) not 0']);
     expect(told(1, 0x41n)).toEqual(['A (bit 6) not 0']);
-    expect(told(0, 3n | (3n << 61n))).toEqual(['PBMT = 3, which is reserved']);
+    expect(told(0, 3n | (3n << 61n))).toEqual(['PBMT = 3 (reserved)']);
     expect(told(0, 3n | (1n << 61n), { svpbmt: false })).toEqual(['PBMT (bits 62:61) not 0']);
     expect(told(0, 3n | (1n << 63n))).toEqual(['N = 1 with bits 13:10 (PPN[3:0]) other than 1000']);
     expect(told(0, 3n | (1n << 54n))).toEqual(['reserved bits 60:54 not 0']);
@@ -432,13 +432,7 @@ describe('faults', () => {
 
   test.each([
     ['V = 0', 'not-present', [0x801n, 0n], {}, ['V = 0 in level-1 PTE']],
-    [
-      'reserved',
-      'reserved',
-      [0x801n, 0xc01n, 5n],
-      {},
-      ['W = 1 with R = 0, which is reserved in level-0 PTE'],
-    ],
+    ['reserved', 'reserved', [0x801n, 0xc01n, 5n], {}, ['W = 1 with R = 0 (reserved) in level-0 PTE']],
     [
       'rights',
       'mapped',

@@ -65,6 +65,8 @@ export class MapOps implements FixedTableOps<bigint> {
   readonly tableMovability = 'MayNotMoveTable';
   readonly words = new Map<bigint, bigint>();
   readonly log: string[] = [];
+  /** Whether reads are logged: their texts take longer than they do. */
+  logsReads = true;
   root = ROOT;
   next = ROOT + PAGE;
 
@@ -72,7 +74,7 @@ export class MapOps implements FixedTableOps<bigint> {
     return addr + entryOffset;
   }
   readEntry(addr: bigint): bigint {
-    this.log.push(`read ${addr.toString(16)}`);
+    if (this.logsReads) this.log.push(`read ${addr.toString(16)}`);
     return this.words.get(addr) ?? 0n;
   }
   toPhys(addr: bigint): bigint {

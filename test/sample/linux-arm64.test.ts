@@ -16,7 +16,7 @@ import { type PhysicalMemory, SparseMemory } from '../../src/memory/index.ts';
 import { parseRegisters, withRegisters } from '../../src/source/index.ts';
 import { openFile } from '../../src/source/node/index.ts';
 import { Cursor, DONE, PAGE, Walker } from '../../src/walk/index.ts';
-import { ARM64, deviceMemory, pagemap, sampleLines, samplePath } from '../support/sample.ts';
+import { ARM64, deviceMemory, mappedRanges, pagemap, sampleLines, samplePath } from '../support/sample.ts';
 
 /** What the capture counted at the roots of each CPU, lower half first. */
 const CENSUS = [
@@ -122,16 +122,7 @@ describe.each([0, 1])('the arm64 Linux sample, CPU %i', (cpu) => {
     // What the process touched after its pagemap was printed, if anything, is in the ranges of its maps.
     const later = [...found.keys()].filter((page) => !expected.has(page));
     console.log(`arm64 sample, CPU ${cpu}: ${later.length} pages touched after the pagemap was printed`);
-    for (const page of later) expect(ranges(lines, cpu).some(([a, b]) => page >= a && page < b)).toBe(true);
+    for (const page of later)
+      expect(mappedRanges(lines, cpu).some(([a, b]) => page >= a && page < b)).toBe(true);
   });
 });
-
-/** Ranges of pages in /proc/PID/maps. */
-function ranges(lines: readonly string[], process: number): (readonly [first: number, end: number])[] {
-  return lines
-    .slice(lines.indexOf(`===MAPS${process}`) + 1, lines.indexOf(`===PAGEMAP${process}`))
-    .map((line) => {
-      const [first, end] = line.split(' ')[0].split('-');
-      return [Number.parseInt(first, 16) / 4096, Number.parseInt(end, 16) / 4096] as const;
-    });
-}

@@ -157,7 +157,7 @@ test('AArch64 and RISC-V processors are counted, with program counter and stack 
   expect(arm).toMatchObject({ architecture: 'aarch64', longMode: undefined });
   expect(arm.cpus).toEqual([{ index: 0, registers: { SP: 0x10n, PC: 0x20n } }]);
   const riscv = await open([note('CORE', 1, description(376, { 112: 0x30n, 128: 0x40n }))], { machine: 243 });
-  expect(riscv).toMatchObject({ architecture: 'riscv', longMode: undefined });
+  expect(riscv).toMatchObject({ architecture: 'riscv', longMode: undefined, xlen: 64 });
   expect(riscv.cpus).toEqual([{ index: 0, registers: { pc: 0x30n, sp: 0x40n } }]);
 });
 

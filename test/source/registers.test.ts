@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseRegisters, withRegisters } from '../../src/source/index.ts';
-import { ARM64, sampleLines } from '../support/sample.ts';
+import { ARM64, RISCV64, sampleLines } from '../support/sample.ts';
 
 test('QEMU’s monitor, x86: equations of hexadecimal numbers, a processor after each header', () => {
   const lines = [0, 1].flatMap((cpu) => sampleLines(`info-registers-cpu${cpu}.txt.gz`));
@@ -17,11 +17,22 @@ test('QEMU’s monitor, arm64: PC and PSTATE', () => {
   expect(cpu.registers).toMatchObject({ PC: 0xffff_8000_0801_0c80n, PSTATE: 0x40_03c5n });
 });
 
-test('QEMU’s monitor, RISC-V: names and numbers in columns', () => {
+test('QEMU’s monitor, RISC-V: names and numbers in columns, in small letters as in the manual', () => {
+  const lines = [0, 1].flatMap((cpu) => sampleLines(`info-registers-cpu${cpu}.txt.gz`, RISCV64));
+  const cpus = parseRegisters(lines.join('\n'));
+  // registers.json of the sample.
+  expect(cpus.map(({ registers }) => registers['satp'])).toEqual([
+    0x8002_3000_0008_8235n,
+    0x8002_4000_0008_3067n,
+  ]);
+  expect(cpus[0].registers).toMatchObject({ v: 0n, pc: 0xffff_ffff_80a7_662cn, mstatus: 0xa_0000_40a0n });
+});
+
+test('gdb, RISC-V: all names are of the manual once one tells the architecture', () => {
   const [cpu] = parseRegisters(
-    ' pc       ffffffff80a3ab1c\n mhartid  0000000000000000\n satp     a000000000081a5b\n',
+    'ra 0x10d06 0x10d06\nsp 0x3f0 0x3f0\nPC 0x80 0x80\nSATP 0x1 1\npriv 0x1 prv:1 [Supervisor]',
   );
-  expect(cpu.registers['satp']).toBe(0xa000_0000_0008_1a5bn);
+  expect(cpu.registers).toEqual({ ra: 0x10d06n, sp: 0x3f0n, pc: 0x80n, satp: 1n, priv: 1n });
 });
 
 test('gdb: names, hexadecimal and something else in columns; names of the manual', () => {
@@ -70,6 +81,7 @@ test('given registers count before those of the machine, and tell an architectur
     { index: 0, registers: { PC: 3n } },
   ]);
   expect(merged.architecture).toBe('aarch64');
+  expect(withRegisters(machine, [{ index: 0, registers: { mstatus: 1n } }]).architecture).toBe('riscv');
   expect(merged.cpus).toEqual([
     { index: 0, registers: { PC: 3n, SP: 2n } },
     { index: 1, registers: { TTBR0_EL1: 4n } },

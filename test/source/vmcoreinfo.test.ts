@@ -127,3 +127,34 @@ test('arm64: with 64-KiB pages VA_BITS tells it; nothing is guessed without kima
   );
   expect(vmcoreinfoRoots(odd, 'aarch64').remarks).toEqual([expect.stringContaining('NUMBER(VA_BITS)')]);
 });
+
+// Linux arch/riscv/kernel/vmcore_info.c; numbers of the RISC-V sample: its console has the symbol and the image at 80200000,
+// and registers.json the root 81fca.
+test('RISC-V: the root is the symbol less va_kernel_pa_offset; VA_BITS tells the mode', () => {
+  // 0xffffffff81dca000 - 0xfffffffeffe00000 = 0x81fca000
+  const text =
+    'SYMBOL(swapper_pg_dir)=ffffffff81dca000\nNUMBER(VA_BITS)=39\nNUMBER(KERNEL_LINK_ADDR)=0xffffffff80000000\nNUMBER(va_kernel_pa_offset)=0xfffffffeffe00000\n';
+  expect(vmcoreinfoRoots(parseVmcoreinfo(text), 'riscv')).toEqual({
+    roots: [
+      {
+        name: 'swapper_pg_dir',
+        address: 0x81fc_a000n,
+        source: 'VMCOREINFO SYMBOL(swapper_pg_dir)',
+        vaBits: 39,
+      },
+    ],
+    remarks: [],
+  });
+  const odd = vmcoreinfoRoots(parseVmcoreinfo(text.replace('=39', '=99')), 'riscv');
+  expect([odd.roots[0].vaBits, odd.remarks]).toEqual([undefined, [expect.stringContaining('32 to 57')]]);
+  const none = vmcoreinfoRoots(parseVmcoreinfo(text.replace('va_kernel_pa_offset', 'x')), 'riscv');
+  expect(none).toEqual({ roots: [], remarks: [expect.stringContaining('va_kernel_pa_offset) is missing')] });
+});
+
+test('RISC-V with 32 bits: addresses wrap at 2^32', () => {
+  // 0xc1dca000 - 0x3fc00000 = 0x821ca000; with an image above its link address 0xc1dca000 - 0xf0000000 + 2^32 = 0xd1dca000
+  const text = 'SYMBOL(swapper_pg_dir)=c1dca000\nNUMBER(VA_BITS)=32\nNUMBER(va_kernel_pa_offset)=';
+  const root = (offset: string) => vmcoreinfoRoots(parseVmcoreinfo(text + offset), 'riscv').roots[0];
+  expect(root('0x3fc00000')).toMatchObject({ address: 0x821c_a000n, vaBits: 32 });
+  expect(root('0xf0000000').address).toBe(0xd1dc_a000n);
+});

@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 /** The samples: folders of `samples/`. */
 export const AMD64 = 'linux-amd64-la48';
 export const ARM64 = 'linux-arm64-4k-nokaslr';
+export const RISCV64 = 'linux-riscv64-sv39';
 
 /** Path of a file of a sample; `samples/README.md` says what each is. */
 export function samplePath(name: string, sample: string = AMD64): string {
@@ -45,5 +46,18 @@ export function deviceMemory(lines: readonly string[], process: number): [page: 
     .map((line) => {
       const [range, , offset] = line.split(' ');
       return [Number.parseInt(range, 16) / 4096, Number.parseInt(offset, 16) / 4096];
+    });
+}
+
+/** Ranges of pages in /proc/PID/maps. */
+export function mappedRanges(
+  lines: readonly string[],
+  process: number,
+): (readonly [first: number, end: number])[] {
+  return lines
+    .slice(lines.indexOf(`===MAPS${process}`) + 1, lines.indexOf(`===PAGEMAP${process}`))
+    .map((line) => {
+      const [first, end] = line.split(' ')[0].split('-');
+      return [Number.parseInt(first, 16) / 4096, Number.parseInt(end, 16) / 4096] as const;
     });
 }

@@ -27,6 +27,16 @@ interface Outcome {
   readonly entries: readonly string[];
 }
 
+function isSame(a: Outcome, b: Outcome): boolean {
+  return (
+    a.end === b.end &&
+    a.frame === b.frame &&
+    a.pageShift === b.pageShift &&
+    a.entries.length === b.entries.length &&
+    a.entries.every((entry, i) => entry === b.entries[i])
+  );
+}
+
 const ENDS = { leaf: 'mapped', absent: 'not-in-memory', 'pdpte-reserved': 'reserved' } as const;
 const CODES: Readonly<Record<string, number>> = {
   'not-present': NOT_PRESENT,
@@ -122,7 +132,7 @@ function compare(mode: ReferenceMode, layout: Layout, firstSeed: number, tableCo
       const got = outcomeOf(walker.path(page));
       count(want.pageShift === undefined ? want.end : `mapped ${want.pageShift}`);
       const code = want.end === 'mapped' ? want.frame : CODES[want.end];
-      if (translated !== code || JSON.stringify(got) !== JSON.stringify(want)) {
+      if (translated !== code || !isSame(got, want)) {
         differences.push(
           `${mode} ${layout} seed ${seed} va 0x${va.toString(16)}: expected ${code} ${JSON.stringify(want)}, ` +
             `found ${translated} ${JSON.stringify(got)}`,

@@ -113,6 +113,20 @@ function takeBuffers(bytes: number): Buffers {
   );
 }
 
+/** What the frames of an allocator hold at first. */
+const junk: Uint8Array[] = [];
+
+function junkOf(frame: number): Uint8Array {
+  for (let i = BigInt(junk.length); i <= frame; i += 1n) {
+    const words = BigUint64Array.from(
+      { length: 512 },
+      (_, k) => 0xdead_0000_0000_0000n + 512n * i + BigInt(k),
+    );
+    junk.push(new Uint8Array(words.buffer));
+  }
+  return junk[frame];
+}
+
 /** What a new machine has besides its layout. */
 export interface MachineOptions {
   /** Frames that the allocator has; 16 by default. All are filled with junk at first. */
@@ -138,8 +152,11 @@ export class Machine {
     this.mapper = layout.makeMapper(this.memory, sink);
     this.allocator = new CountingAllocator(frames);
     this.calls = new MapperCalls(this.mapper, this.allocator);
-    for (let i = 0n; i < BigInt(frames) * 512n; i += 1n) {
-      this.poke(FIRST_FREE + 8n * i, 0xdead_0000_0000_0000n + i);
+    const { actual, expected } = this.buffers;
+    for (let i = 0; i < frames; i += 1) {
+      const at = this.at(FIRST_FREE + 4096n * BigInt(i));
+      this.used.add(at);
+      for (const buffer of [actual, expected]) buffer.set(junkOf(i), at);
     }
   }
 

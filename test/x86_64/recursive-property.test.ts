@@ -228,6 +228,9 @@ function play(
     return { buffer, ram: new BigUint64Array(buffer), halves: new Uint32Array(buffer), allocator };
   };
   const [is, must] = [side(), side()];
+  const [halves, otherHalves] = [is.halves, must.halves];
+  const [bytes, otherBytes] = [Buffer.from(is.buffer), Buffer.from(must.buffer)];
+  const sameFrame = (at: number) => bytes.compare(otherBytes, at, at + 4096, at, at + 4096) === 0;
   // Only the recursive mapper's tables have the entry pointing back: the other one's clean-up would follow it.
   const slotWord = Number(ROOT / 8n) + slot;
   is.ram[slotWord] = ROOT | 3n;
@@ -262,9 +265,16 @@ function play(
     if (freesTables) cpu.reloadCr3();
     // A call that fails gives no flush, but HUGE_PAGE for tables may have made a page of one, with global pages below it.
     if (/^mapWith .* 0x83$/.test(name) && wanted === 'ParentEntryHugePage') cpu.invpcid(2);
-    expect(is.allocator.allocated, log.join('\n')).toBe(must.allocator.allocated);
-    for (let half = 0; half < must.halves.length; half += 1) {
-      const difference = is.halves[half] ^ must.halves[half];
+    if (is.allocator.allocated !== must.allocator.allocated) {
+      expect(is.allocator.allocated, log.join('\n')).toBe(must.allocator.allocated);
+    }
+    for (let half = 0; half < halves.length; half += 1) {
+      // Most frames are the same.
+      if (half % 1024 === 0 && sameFrame(half * 4)) {
+        half += 1023;
+        continue;
+      }
+      const difference = halves[half] ^ otherHalves[half];
       const i = half >> 1;
       if (difference === 0 || i === slotWord || (half % 2 === 0 && (difference & ~MARKS) === 0)) continue;
       expect.fail(
@@ -274,9 +284,8 @@ function play(
     if (accessedDirty) continue;
     for (const place of SEEN) {
       const [high, low] = [Number(place >> 32n) | 0, Number(place & 0xffff_ffffn)];
-      expect(cpu.translate(high, low, 0), `${log.join('\n')}\n${hex(place)}`).toBe(
-        fresh.translate(high, low, 0),
-      );
+      const [found, wanted] = [cpu.translate(high, low, 0), fresh.translate(high, low, 0)];
+      if (found !== wanted) expect(found, `${log.join('\n')}\n${hex(place)}`).toBe(wanted);
     }
   }
 }

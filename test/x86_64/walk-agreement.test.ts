@@ -224,7 +224,9 @@ describe.each(['OffsetPageTable', 'MappedPageTable'] as const)('%s', (kind) => {
           for (const address of around(page)) touched.add(address);
           for (const address of touched) {
             compared += 1;
-            expect(space.difference(address)).toBeUndefined();
+            const difference = space.difference(address);
+            // `expect` itself takes longer than all of this.
+            if (difference !== undefined) expect(difference).toBeUndefined();
             if (space.mapper.translate(address).kind === 'Mapped') mapped += 1;
           }
         }
@@ -278,14 +280,19 @@ describe.each(['OffsetPageTable', 'MappedPageTable'] as const)('%s', (kind) => {
           pages += done.length;
           tables += space.taken.length;
           for (const { page, frame } of done) {
-            expect(space.walker.translate(Number(page.address >> 12n))).toBe(Number(frame >> 12n));
+            const walked = space.walker.translate(Number(page.address >> 12n));
+            if (walked !== Number(frame >> 12n)) expect(walked).toBe(Number(frame >> 12n));
           }
           // Nothing is freed while anything is mapped below it.
           for (const { page, frame } of done.sort((a, b) => a.place - b.place)) {
-            expect(calls.cleanUp()).toBe('Ok');
-            expect(calls.unmap(page.size, page.address)).toBe(`Ok(0x${frame.toString(16)})`);
-            expect(space.difference(page.address)).toBeUndefined();
-            expect(calls.translate(page.address)).toBe('NotMapped');
+            const found = [
+              calls.cleanUp(),
+              calls.unmap(page.size, page.address),
+              space.difference(page.address),
+              calls.translate(page.address),
+            ];
+            const expected = ['Ok', `Ok(0x${frame.toString(16)})`, undefined, 'NotMapped'];
+            if (found.some((each, i) => each !== expected[i])) expect(found).toEqual(expected);
           }
           if (inHalves) {
             calls.cleanUpRange(0n, 0x7fff_ffff_f000n);

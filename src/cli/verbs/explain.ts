@@ -1,6 +1,13 @@
 import { addressOf, hex64, pageOf } from '../../bits/index.ts';
 import { capturePath } from '../../capture/index.ts';
-import { type Access, type AccessResult, type Paging, rightsText } from '../../format/index.ts';
+import {
+  type Access,
+  type AccessResult,
+  addressIn,
+  type Paging,
+  rightsText,
+  X86_FORMATS,
+} from '../../format/index.ts';
 import {
   type ExplainedAccess,
   type ExplainedField,
@@ -80,7 +87,7 @@ function printLevel(paging: Paging, level: ExplainedLevel, output: Output): void
     table: `leads to the ${next}${target}${level.recursive ? ', which is the root itself (recursive entry)' : ''}`,
     page: `maps the page${target}`,
     nowhere: 'not present: the walk ends here',
-    reserved: 'has a bit set that must be 0: the walk ends here with a fault',
+    reserved: 'reserved: the walk ends here with a fault',
   }[level.leads];
   output.line('');
   output.line(
@@ -102,21 +109,30 @@ const TYPE_ROLES: readonly string[] = ['write-through', 'cache-disable', 'pat', 
 function fieldTexts(fields: readonly ExplainedField[]): string[] {
   const texts: string[] = [];
   const odd: string[] = [];
-  for (const field of fields.toReversed()) {
+  fields.toReversed().forEach((field, i, ascending) => {
     const wide = field.high > field.low;
     const place = wide ? `bits ${field.high}:${field.low}` : `bit ${field.low}`;
     const coded = typeof field.meaning !== 'string';
-    // An address is shown whole, not as the bits that hold it.
-    const shown = field.role === 'address' ? field.value << BigInt(field.low) : field.value;
+    const shown = field.role === 'address' ? shownAddress(field) : field.value;
     const value = wide && !coded ? `0x${shown.toString(16)}` : `${shown}`;
+    // Of neighbours that say something together, the last one says it.
+    const next = ascending[i + 1];
+    const isPart = next?.role === field.role && next.text === field.text;
     if (field.role !== 'ignored' && field.role !== 'reserved') {
-      const about = coded && !TYPE_ROLES.includes(field.role) ? ` ${field.text}` : wide ? ` (${place})` : '';
+      const says = coded && !TYPE_ROLES.includes(field.role) && !isPart;
+      const about = says ? ` ${field.text}` : wide ? ` (${place})` : '';
       texts.push(`${field.name}=${value}${about}`);
     } else if (field.value !== 0n) {
       odd.push(`${place}=${value} ${field.role === 'ignored' ? 'ignored' : 'RESERVED, must be 0'}`);
     }
-  }
+  });
   return [...texts, ...odd, 'all other bits 0'];
+}
+
+/** An address is shown whole, not as the bits that hold it; where its bits stand elsewhere, as the number of its frame. */
+function shownAddress(field: ExplainedField): bigint {
+  const address = addressIn(field, field.value);
+  return field.addressLow === undefined ? address : address >> 12n;
 }
 
 /** What refused accesses get, a line each. */
@@ -138,14 +154,15 @@ function accessName({ user, kind }: Access, paging: Paging): string {
 function faultText({ exception, errorCode, errorBits }: Extract<AccessResult, { kind: 'fault' }>): string {
   const code = `0x${errorCode.toString(16).padStart(2, '0')}`;
   if (exception === '#GP') return 'general-protection fault (#GP)';
-  if (exception !== '#PF') return `${exception}, ESR ${code} (${errorBits.join(', ')})`;
+  if (exception.endsWith('Abort')) return `${exception}, ESR ${code} (${errorBits.join(', ')})`;
+  if (exception !== '#PF') return `${exception}, cause ${errorCode}`;
   const bits = errorCode & 1 ? errorBits : ['P=0 not present', ...errorBits];
   return `page fault (#PF), error code ${code} (${bits.join(', ')})`;
 }
 
 function linuxText(entry: LinuxEntry, { format }: Paging): string {
   // x86 kernels keep numbers inverted, so that a speculative access hits no memory.
-  const how = format.fact.signExtended ? ' (stored inverted)' : '';
+  const how = X86_FORMATS.includes(format.fact) ? ' (stored inverted)' : '';
   switch (entry.kind) {
     case 'prot-none':
       return `PROT_NONE: the page is still there, at ${hex64(addressOf(entry.frame))}${how}`;
@@ -183,7 +200,7 @@ function toJson(session: Session, it: Explanation): Json {
       })),
     })),
     pa: it.physical === undefined ? null : hex64(it.physical),
-    pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^30
+    pageSize: it.pageBytes === undefined ? null : Number(it.pageBytes), // at most 2^48
     groupSize: it.groupBytes === undefined ? null : Number(it.groupBytes), // at most 2^34
     memoryType: it.memoryType?.name ?? null,
     memoryTypeFrom: it.memoryType?.from ?? null,

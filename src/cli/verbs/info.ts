@@ -86,7 +86,7 @@ export async function info(machine: Machine, options: SourceOptions, output: Out
 }
 
 /** What is shown of each CPU. */
-const SHOWN_REGISTERS = ['CR0', 'CR3', 'CR4', 'TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1', 'RIP', 'PC', 'pc'];
+const SHOWN_REGISTERS = ['CR0', 'CR3', 'CR4', 'TTBR0_EL1', 'TTBR1_EL1', 'TCR_EL1', 'satp', 'RIP', 'PC', 'pc'];
 
 function censusJson(census: Census | undefined): { readonly [key: string]: Json } {
   return {
@@ -114,7 +114,11 @@ function censusRows(census: Census): string[][] {
     ]);
   }
   if (missing > 0) rows.push(['missing', `${plural(missing, 'entry')} to tables that are not in the image`]);
-  if (faulty > 0) rows.push(['faulty', `${plural(faulty, 'entry')} with a bit set that must be 0`]);
+  if (faulty > 0)
+    rows.push([
+      'faulty',
+      `${plural(faulty, 'entry')} of which a bit or a code is reserved: every access faults`,
+    ]);
   return rows;
 }
 

@@ -1,15 +1,25 @@
 import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import { type Paging, pageDirty, rightsText } from '../../format/index.ts';
+import {
+  ACCESSES,
+  type FormatFact,
+  type Paging,
+  pageDirty,
+  RISCV_FORMATS,
+  rightsText,
+  X86_FORMATS,
+} from '../../format/index.ts';
 import {
   type Cluster,
   DEFAULT_MAX_ROWS,
+  type FaultyRegion,
   joinRegions,
   listRegions,
   type MappedRegion,
   MERGE_RULES,
   type MergeRule,
   printQemuMem,
+  printQemuRiscvMem,
   printQemuTlb,
   type Region,
   type Repeat,
@@ -98,9 +108,20 @@ function rootIsThere(session: Session, memory: PhysicalMemory): boolean {
   return session.spaces.some(({ paging }) => memory.locate(paging.root.frame) !== ABSENT);
 }
 
+/** What QEMU's monitor prints, by the format of the tables. */
+const LISTINGS: Readonly<
+  Record<string, readonly { formats: readonly FormatFact[]; print: typeof printQemuMem }[]>
+> = {
+  'qemu-tlb': [{ formats: X86_FORMATS, print: printQemuTlb }],
+  'qemu-mem': [
+    { formats: X86_FORMATS, print: printQemuMem },
+    { formats: RISCV_FORMATS, print: printQemuRiscvMem },
+  ],
+};
+
 function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOptions, output: Output): number {
-  const print = { 'qemu-tlb': printQemuTlb, 'qemu-mem': printQemuMem }[options.format ?? ''];
-  if (print === undefined) {
+  const listing = LISTINGS[options.format ?? ''];
+  if (listing === undefined) {
     throw new PageTableError(
       'BAD_ARGUMENT',
       `--format is '${options.format}'; expected table, qemu-tlb or qemu-mem`,
@@ -119,8 +140,9 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
       `--format ${options.format} is text; leave --json and --ndjson out`,
     );
   }
-  const { paging, half } = session.spaces[0];
-  if (half !== undefined) {
+  const { paging } = session.spaces[0];
+  const print = listing.find(({ formats }) => formats.includes(paging.format.fact))?.print;
+  if (print === undefined) {
     throw new PageTableError(
       'BAD_ARGUMENT',
       `--format ${options.format}: QEMU prints no such list of ${paging.format.fact.title}; expected table`,
@@ -185,8 +207,14 @@ function rowCells({ region: row, paging }: Row): string[] {
         `not in image: the table at ${hex64(tableAddress(paging, row.depth, row.frame))}. ${repeat}`,
       ];
     case 'faulty':
-      return [range, `every access faults: a bit that must be 0 is set in the entry. ${repeat}`];
+      return [range, `every access faults: ${reservedText(row, paging)}. ${repeat}`];
   }
+}
+
+/** What of an entry makes every access fault. */
+function reservedText(row: FaultyRegion, paging: Paging): string {
+  const result = paging.access('reserved', [row], ACCESSES[0]);
+  return result.kind === 'fault' ? result.because.join(', ') : 'the entry is reserved';
 }
 
 /** Page sizes, and the sizes of contiguous groups with a `c`: `4K+64Kc`, smallest first. */

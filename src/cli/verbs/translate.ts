@@ -36,7 +36,7 @@ export async function translate(
       return {
         va: hex64(va),
         pa: pa === undefined ? null : hex64(pa),
-        pageSize: pa === undefined ? null : Number(pageBytes(path)), // at most 2^30
+        pageSize: pa === undefined ? null : Number(pageBytes(path)), // at most 2^48
         reason: pa === undefined ? reasonOf(paging, path) : null,
       };
     });

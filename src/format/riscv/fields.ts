@@ -23,7 +23,7 @@ export const EXECUTE = field('X', 3, 3, 'execute', ['no fetches', 'executable'],
 export const USER = field('U', 4, 4, 'user', ['S-mode only', 'U-mode allowed'], {
   takes: [0, 'U-mode access'],
 });
-export const GLOBAL = field('G', 5, 5, 'global', ['belongs to one ASID', 'global']);
+export const GLOBAL = field('G', 5, 5, 'global', ['not global by itself', 'global']);
 export const ACCESSED = field('A', 6, 6, 'accessed', ['not used yet', 'used']);
 export const DIRTY = field('D', 7, 7, 'dirty', ['not written yet', 'written to']);
 /** Bits that the processor ignores. */
@@ -51,7 +51,10 @@ export const POINTER: readonly FieldFact[] = [
   field('W', 2, 2, 'page-size', ['pointer', 'maps a page']),
   field('X', 3, 3, 'page-size', ['pointer', 'maps a page']),
 ];
-export const GLOBAL_BELOW = field('G', 5, 5, 'global', ['no limit', 'everything below is global']);
+export const GLOBAL_BELOW = field('G', 5, 5, 'global', [
+  'says nothing of what is below',
+  'everything below is global',
+]);
 
 /** Bits that must be 0 where `name` would stand in an entry that maps a page. */
 export const mustBeZero = (name: string, high: number, low: number = high): FieldFact =>

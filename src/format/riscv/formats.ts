@@ -64,7 +64,7 @@ const WIDE: Family = {
   pageHigh: (level) => [reserved(60, 54), MEMORY_TYPE, level === 0 ? NAPOT : mustBeZero('N', 63)],
   tableHigh: [reserved(60, 54), mustBeZero('PBMT', 62, 61), mustBeZero('N', 63)],
   reserved: (level) => [
-    { set: [61, 62], text: 'PBMT = 3, which is reserved' },
+    { set: [61, 62], text: 'PBMT = 3 (reserved)' },
     ...(level === 0
       ? [{ set: [63], needs: NAPOT_CODE, text: 'N = 1 with bits 13:10 (PPN[3:0]) other than 1000' }]
       : []),
@@ -76,7 +76,7 @@ const WIDE: Family = {
 const WRITE_ONLY: ReservedCode = {
   set: [2],
   needs: { high: 1, low: 1, value: 1 },
-  text: 'W = 1 with R = 0, which is reserved',
+  text: 'W = 1 with R = 0 (reserved)',
 };
 
 function pageEntry(family: Family, level: number): EntryFact {
@@ -112,7 +112,7 @@ function tableEntry(family: Family, level: number): EntryFact {
   return {
     leads: 'table',
     pageSize: 0,
-    ...(level === 0 ? { invalid: 'R = W = X = 0, a pointer to a table, at the last level' } : {}),
+    ...(level === 0 ? { invalid: 'a pointer to a table (R = W = X = 0)' } : {}),
     source: `${RV}, section "Addressing and Memory Protection"`,
     fields: [
       VALID,

@@ -17,9 +17,9 @@ import { pteRights, riscvDenials, riscvRightsTable } from './rights.ts';
 
 // RISC-V Privileged ISA, chapter "Svpbmt Extension for Page-Based Memory Types".
 const MEMORY_TYPES = [
-  ['PMA', "the physical address's own"],
-  ['NC', 'non-cacheable, idempotent, weakly ordered'],
-  ['IO', 'non-cacheable, non-idempotent, strongly ordered'],
+  ['PMA', 'PMA: what the physical address has'],
+  ['NC', 'NC: non-cacheable, idempotent, weakly ordered'],
+  ['IO', 'IO: non-cacheable, non-idempotent, strongly ordered'],
   ['reserved', 'reserved'],
 ] as const;
 
@@ -50,6 +50,8 @@ export function riscvPaging(control: RiscvControl): Paging {
   const types = MEMORY_TYPES.map(
     ([name, text], index): MemoryType => ({ index, name, text, from: `PBMT = ${index}` }),
   );
+  const plain: MemoryType = { ...types[0], from: 'a machine without Svpbmt' };
+  const hasTypes = fact.entryBytes === 8 && control.svpbmt;
   const limit = 2 ** (control.physBits - 12);
 
   const fault = (wanted: Access, by: 'page' | 'access', because: readonly string[]): AccessResult => {
@@ -102,7 +104,7 @@ export function riscvPaging(control: RiscvControl): Paging {
     format,
     root,
     rights: (_and, _or, low) => table[pteRights(low)],
-    memoryType: (_, __, high) => types[format.state.states.has('Svpbmt') ? (high >>> 29) & 3 : 0],
+    memoryType: (_, __, high) => (hasTypes ? types[(high >>> 29) & 3] : plain),
     access,
     describe: (bits) => describeEntry(format, bits),
   };
