@@ -190,6 +190,26 @@ export {
   type WordChange,
 } from './memory/index.ts';
 export {
+  AddressSpace,
+  type CommitOptions,
+  type CompactOptions,
+  type CreateOptions,
+  type EditResult,
+  type FrameAllocator,
+  type MapOptions,
+  type OpenOptions,
+  type PageOptions,
+  type ProtectOptions,
+  type Rights,
+  SPACE_FORMATS,
+  type SpaceFormat,
+  type SpaceInvalidation,
+  SpacePlan,
+  type SpacePolicy,
+  type SpaceTranslation,
+  type UnmapOptions,
+} from './space/index.ts';
+export {
   ALL_PAGES,
   Cursor,
   type CursorEvent,

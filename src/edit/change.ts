@@ -134,13 +134,19 @@ export class Change {
    * @param at - word at which the table begins
    * @param source - the words that are copied, and where they begin: of `COPY`
    */
-  apply(words: Uint32Array, at: number, encoder: EntryEncoder, source?: { words: Uint32Array; at: number }): void {
+  apply(
+    words: Uint32Array,
+    at: number,
+    encoder: EntryEncoder,
+    source?: { words: Uint32Array; at: number },
+  ): void {
     const { entryShift } = encoder.format;
     const start = at + (this.index << entryShift);
     const end = start + (this.count << entryShift);
     switch (this.kind) {
       case FILL:
-        if (entryShift === 1 && encoder.levels[this.table.depth].pieceShift === 0) this.fill(words, start, end, encoder);
+        if (entryShift === 1 && encoder.levels[this.table.depth].pieceShift === 0)
+          this.fill(words, start, end, encoder);
         else this.fillEach(words, start, encoder);
         return;
       case FILL_GROUPS:

@@ -25,9 +25,9 @@ import {
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, PAGE, type PageRange, TABLE } from '../walk/index.ts';
+import type { AttributeBits } from './attributes.ts';
 import { Change, CLEAR, COPY, EditedTable, FILL, MASK, POINT } from './change.ts';
 import { PAGES, StaleList, TABLES } from './invalidation.ts';
-import type { AttributeBits } from './attributes.ts';
 import type { LevelMasks, PageMasks } from './masks.ts';
 import { type Sharing, SharingDraft } from './sharing.ts';
 
@@ -50,6 +50,8 @@ export interface EditPolicy {
   readonly spuriousFaults: 'avoid' | 'tolerate';
   /** What is done with tables that other entries lead to, too. */
   readonly whenShared: 'copy' | 'refuse';
+  /** Tables that one edit may make: a bound on its work. */
+  readonly maxTables: number;
 }
 
 /** {@link Edit.compare}: the entry changes at all. */
@@ -188,7 +190,8 @@ export class Edit {
     if (known !== undefined) return known;
     const { depth } = table;
     const page = this.pageAt(table, index);
-    if (isFaultyTable(this.facts, depth, low, high)) throw this.corrupt(table, index, 'has a reserved bit set');
+    if (isFaultyTable(this.facts, depth, low, high))
+      throw this.corrupt(table, index, 'has a reserved bit set');
     const frame = tableFrame(this.facts, depth, low, high);
     if (this.isAbove(table, frame)) {
       throw new PageTableError(
@@ -212,6 +215,7 @@ export class Edit {
       ? { frame: -1, slot: this.newTables.length, copyOf: frame }
       : { frame, slot: -1, copyOf: -1 };
     const child = new EditedTable(depth + 1, page, place, content, table, index);
+    if (isShared) this.countTable();
     if (isShared) this.adoptCopy(table, index, child, low, high);
     this.take(table, index, child, low, high);
     return child;
@@ -224,12 +228,24 @@ export class Edit {
 
   /** A table that is made for an entry; nothing is written of the entry yet. */
   newTable(table: EditedTable, index: number): EditedTable {
+    this.countTable();
     const place = { frame: -1, slot: this.newTables.length, copyOf: -1 };
     const content = { words: this.blank, at: 0 };
     const child = new EditedTable(table.depth + 1, this.pageAt(table, index), place, content, table, index);
     this.newTables.push(child);
     this.take(table, index, child, this.encoder.levels[table.depth].tableLow, 0);
     return child;
+  }
+
+  private countTable(): void {
+    const { maxTables } = this.policy;
+    if (this.newTables.length < maxTables) return;
+    throw new PageTableError(
+      'LIMIT_EXCEEDED',
+      `${this.operation}: more than ${maxTables} tables would have to be made; expected fewer (maxTables), as with larger pages ` +
+        'where virtual and physical address are aligned alike',
+      { maxTables },
+    );
   }
 
   /** Makes an entry lead to a new table. */
@@ -245,7 +261,8 @@ export class Edit {
     this.sharing.add(child.copyOf, -1);
     for (let i = 0; i < this.entriesAt(child.depth); i += 1) {
       const entry = this.low(child, i);
-      if (!isPresent(this.facts, child.depth, entry) || !leadsToTable(this.facts, child.depth, entry)) continue;
+      if (!isPresent(this.facts, child.depth, entry) || !leadsToTable(this.facts, child.depth, entry))
+        continue;
       this.sharing.add(tableFrame(this.facts, child.depth, entry, this.high(child, i)), 1);
     }
     const { order } = encoder.levels[table.depth];
@@ -330,7 +347,14 @@ export class Edit {
   }
 
   /** Pages that a processor may remember: nothing is to be invalidated of tables that nobody has seen. */
-  forget(table: EditedTable, first: number, pages: number, scope: number, global: boolean, breaks = false): void {
+  forget(
+    table: EditedTable,
+    first: number,
+    pages: number,
+    scope: number,
+    global: boolean,
+    breaks = false,
+  ): void {
     if (table.isNew && table.copyOf < 0) return;
     this.stale.add(first, first + pages, this.encoder.levels[table.depth].order, scope, global, breaks);
   }
@@ -453,7 +477,14 @@ export class Edit {
     const page = this.pageAt(table, index);
     const at = this.place(table.depth + 1, page, frame);
     const place = { frame, slot: -1, copyOf: -1 };
-    const child = new EditedTable(table.depth + 1, page, place, { words: this.memory.words, at }, table, index);
+    const child = new EditedTable(
+      table.depth + 1,
+      page,
+      place,
+      { words: this.memory.words, at },
+      table,
+      index,
+    );
     child.and = andRights(this.facts, table.depth, table.and, low);
     const entries = this.entriesAt(child.depth);
     const span = this.spanOf(child);
@@ -501,7 +532,8 @@ export class Edit {
       const { paging } = this.tree;
       const before = paging.rights(and, or, low | masks.marksLow, high);
       const after = paging.rights(and, or, newLow | masks.marksLow, newHigh);
-      if ((before & ~after) !== 0 || (after !== before && this.policy.spuriousFaults === 'avoid')) result |= STALE;
+      if ((before & ~after) !== 0 || (after !== before && this.policy.spuriousFaults === 'avoid'))
+        result |= STALE;
     }
     return this.policy.live ? result : result & ~BREAKS;
   }
@@ -587,7 +619,10 @@ export class Edit {
   checkMapped(): void {
     const { lowEnd, highStart } = this.format;
     const hole = this.first < lowEnd ? 0 : highStart - lowEnd;
-    const cursor = new Cursor(this.memory, this.tree.paging, { first: this.first + hole, end: this.end + hole });
+    const cursor = new Cursor(this.memory, this.tree.paging, {
+      first: this.first + hole,
+      end: this.end + hole,
+    });
     let next = this.first + hole;
     for (let event = cursor.next(); event !== DONE && cursor.page <= next; event = cursor.next()) {
       if (event === PAGE) next = cursor.page + 2 ** cursor.order;
@@ -628,7 +663,11 @@ export class Edit {
     return new PageTableError(
       'ALREADY_MAPPED',
       `${this.operation}: ${hex64(addressOf(first))} to ${hex64(end)} is in use: ${text}; expected nothing there (overlap: 'replace' or 'keep')`,
-      { address: addressOf(first), end, ...(found === undefined ? {} : { physical: addressOf(found.frame) }) },
+      {
+        address: addressOf(first),
+        end,
+        ...(found === undefined ? {} : { physical: addressOf(found.frame) }),
+      },
     );
   }
 

@@ -66,7 +66,9 @@ export function pageMasks(encoder: EntryEncoder): PageMasks {
     .flatMap(({ entries }) => entries)
     .filter((entry) => entry.leads === 'table' && entry.invalid === undefined);
   const limits = LIMITS.flatMap(({ role, clears = [], sets = [] }): TableLimit[] => {
-    const bits = table.map((entry) => roleMask(entry, state, role)).find(({ low, high }) => (low | high) !== 0);
+    const bits = table
+      .map((entry) => roleMask(entry, state, role))
+      .find(({ low, high }) => (low | high) !== 0);
     if (bits === undefined || page === undefined) return [];
     const clear = roleMask(page, state, ...clears);
     const set = roleMask(page, state, ...sets);

@@ -102,7 +102,10 @@ export class EditPlan {
    */
   check(): void {
     const stale = (what: string) =>
-      new PageTableError('STALE_PLAN', `${this.operation}: ${what}; expected a plan of the tables as they are`);
+      new PageTableError(
+        'STALE_PLAN',
+        `${this.operation}: ${what}; expected a plan of the tables as they are`,
+      );
     if (this.isDone) throw stale('this plan was committed already');
     if (this.snapshots !== undefined && this.sharing.sharing.version !== this.version) {
       throw stale('another edit was committed since this plan was made');
@@ -146,7 +149,9 @@ export class EditPlan {
     const size = this.edit.entriesAt(table.depth) << encoder.format.entryShift;
     const source = table.isNew && table.copyOf < 0 ? undefined : this.sourceOf(table);
     const before =
-      table.isNew || source === undefined ? new Uint32Array(size) : source.words.slice(source.at, source.at + size);
+      table.isNew || source === undefined
+        ? new Uint32Array(size)
+        : source.words.slice(source.at, source.at + size);
     const after = before.slice();
     for (const change of changes) change.apply(after, 0, encoder, source);
     return { before, after };

@@ -3,8 +3,7 @@ import { Change, type EditedTable, MASK } from './change.ts';
 import { BREAKS, CHANGES, type Edit, STALE } from './edit.ts';
 import { ungroup } from './group.ts';
 import { PAGES } from './invalidation.ts';
-import { mapRange } from './map.ts';
-import { splitPage } from './split.ts';
+import { mapRange, splitPage } from './map.ts';
 import { widen } from './widen.ts';
 
 /**
@@ -43,7 +42,17 @@ export function protectRange(
     }
     const isWhole = first <= page && page + span <= end;
     if (edit.leadsToTable(table, low)) {
-      protectTable(edit, table, i, low, high, Math.max(first, page), Math.min(end, page + span), change, missing);
+      protectTable(
+        edit,
+        table,
+        i,
+        low,
+        high,
+        Math.max(first, page),
+        Math.min(end, page + span),
+        change,
+        missing,
+      );
       continue;
     }
     if (edit.isFaulty(table, low, high)) throw edit.corrupt(table, i, 'has a reserved bit set');

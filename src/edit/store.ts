@@ -71,7 +71,8 @@ export class MemoryStore implements TableStore {
   write(table: EditedTable, index: number, low: number, high: number): void {
     const { memory } = this;
     memory.current();
-    const at = memory.locate(table.frame) + (table.depth === 0 ? this.rootWord : 0) + (index << this.entryShift);
+    const at =
+      memory.locate(table.frame) + (table.depth === 0 ? this.rootWord : 0) + (index << this.entryShift);
     if (this.entryShift === 1) memory.storeEntry(at, low, high);
     else if (memory.shared) Atomics.store(memory.words, at, low);
     else memory.words[at] = low;

@@ -2,7 +2,7 @@ import type { EditedTable } from './change.ts';
 import type { Edit } from './edit.ts';
 import { ungroup } from './group.ts';
 import { PAGES } from './invalidation.ts';
-import { splitPage } from './split.ts';
+import { splitPage } from './map.ts';
 
 /**
  * Unmaps a range. Tables of which nothing is left are given up, large pages split where the range ends inside them; entries

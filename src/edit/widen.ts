@@ -1,8 +1,8 @@
+import { isFaultyPage } from '../format/index.ts';
+import type { AttributeBits } from './attributes.ts';
 import { Change, type EditedTable, MASK } from './change.ts';
 import type { Edit } from './edit.ts';
 import { PAGES, TABLES } from './invalidation.ts';
-import type { AttributeBits } from './attributes.ts';
-import { isFaultyPage } from '../format/index.ts';
 
 const ALL_BITS: AttributeBits = { low: -1, high: -1 };
 
@@ -65,11 +65,7 @@ function hasLimit(
 }
 
 /** Gives each entry of a table a limit. */
-function limitEntries(
-  edit: Edit,
-  child: EditedTable,
-  limit: Edit['tree']['masks']['limits'][number],
-): void {
+function limitEntries(edit: Edit, child: EditedTable, limit: Edit['tree']['masks']['limits'][number]): void {
   const { entryShift } = edit.format;
   const words = edit.draft(child);
   for (let i = 0; i < edit.entriesAt(child.depth); i += 1) {

@@ -76,9 +76,7 @@ export class EntryEncoder {
         hasPages: page !== undefined,
         pageLow: page === undefined ? 0 : structureOf(page, format),
         tableLow:
-          table === undefined
-            ? 0
-            : structureOf(table, format) | roleMask(table, state, 'write', 'user').low,
+          table === undefined ? 0 : structureOf(table, format) | roleMask(table, state, 'write', 'user').low,
         movedBit: pat === this.lastMovedBit ? 0 : pat,
         frameEnd: page === undefined ? 0 : frameEnd(page, format, this.addressShift),
         // The bit that moves stands in the place of an address bit.
@@ -87,8 +85,7 @@ export class EntryEncoder {
         group: page?.contiguous ?? 1,
         groupHigh: page === undefined ? 0 : roleMask(page, state, 'contiguous').high,
         groupCode: page?.groupCode === undefined ? 0 : (page.contiguous ?? 1) / 2,
-        pieceShift:
-          (page && fieldsOf(page, state).find(({ role }) => role === 'address-high')?.low) ?? 0,
+        pieceShift: (page && fieldsOf(page, state).find(({ role }) => role === 'address-high')?.low) ?? 0,
         page,
       };
     });
@@ -110,7 +107,7 @@ export class EntryEncoder {
       this.low |= pageLow | (piece << pieceShift) | (frame << this.addressShift);
       return;
     }
-    this.low |= pageLow | (frame % this.lowFrames << this.addressShift);
+    this.low |= pageLow | ((frame % this.lowFrames) << this.addressShift);
     this.high |= Math.floor(frame / this.lowFrames);
   }
 
@@ -147,15 +144,14 @@ export class EntryEncoder {
 
   /** Makes an entry that leads to a table, with bits of another one that does. */
   pointer(frame: number, low: number, high: number): void {
-    this.low = low | (frame % this.lowFrames << this.addressShift);
+    this.low = low | ((frame % this.lowFrames) << this.addressShift);
     this.high = high | Math.floor(frame / this.lowFrames);
   }
 
   /** Everything but the address of an entry that leads to a table, in {@link low} and {@link high}. */
   pointerBits(depth: number, low: number, high: number): void {
     const table = kindOf(this.format.fact.levels[depth].entries, this.format, 'table');
-    const address =
-      table === undefined ? { low: 0, high: 0 } : roleMask(table, this.format.state, 'address');
+    const address = table === undefined ? { low: 0, high: 0 } : roleMask(table, this.format.state, 'address');
     this.low = low & ~address.low;
     this.high = high & ~address.high;
   }
@@ -176,7 +172,10 @@ function structureOf(entry: EntryFact, { state }: CompiledFormat): number {
 }
 
 /** The bits of an entry that are neither structure nor address nor reserved. */
-function attributeBits(entry: EntryFact, { state, entryShift }: CompiledFormat): { low: number; high: number } {
+function attributeBits(
+  entry: EntryFact,
+  { state, entryShift }: CompiledFormat,
+): { low: number; high: number } {
   const other = roleMask(entry, state, ...STRUCTURE, 'address', 'address-high', 'reserved');
   return { low: ~other.low, high: entryShift === 1 ? ~other.high : 0 };
 }

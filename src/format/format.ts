@@ -3,9 +3,6 @@
  * checks or explains entries reads it there.
  */
 
-/** What machines page tables belong to. */
-export type Architecture = 'x86' | 'aarch64' | 'riscv';
-
 /** What a field does, for code; its name is for people. */
 export type FieldRole =
   | 'present'
@@ -114,7 +111,8 @@ export interface FormatFact {
   readonly name: string;
   /** Full name, for people. */
   readonly title: string;
-  readonly architecture: Architecture;
+  /** What machines it is of. */
+  readonly architecture: 'x86' | 'aarch64' | 'riscv';
   readonly entryBytes: 4 | 8;
   /** Width of a linear address that the tables translate. */
   readonly vaBits: number;

@@ -71,18 +71,16 @@ export {
   pageFrame,
   pageOrder,
   pageWithin,
-  roleMask,
   reservedTexts,
+  roleMask,
   tableAccessed,
   tableFrame,
   untagged,
   withDirty,
 } from './compile.ts';
 export { EntryEncoder, kindOf, type LevelEncoding } from './encode.ts';
-export { LIVE_RULES, type LiveRules } from './live-rules.ts';
 export {
   addressIn,
-  type Architecture,
   type Bound,
   type EntryFact,
   type Field,
@@ -94,6 +92,7 @@ export {
   type LevelFact,
   type ReservedCode,
 } from './format.ts';
+export { LIVE_RULES, type LiveRules } from './live-rules.ts';
 export type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from './paging.ts';
 export {
   ACCESS_KINDS,

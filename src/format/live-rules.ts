@@ -1,4 +1,4 @@
-import type { Architecture } from './format.ts';
+import type { FormatFact } from './format.ts';
 
 /**
  * What a processor that uses tables wants of those who change them.
@@ -37,7 +37,7 @@ export interface LiveRules {
 }
 
 /** By architecture. The last number is what Linux uses. */
-export const LIVE_RULES: Readonly<Record<Architecture, LiveRules>> = {
+export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>> = {
   x86: {
     breaks: {
       size: 'with another change',

@@ -9,8 +9,8 @@ import {
   type FrameAllocator,
   MemoryStore,
   mapRange,
-  type Overlap,
   OpsStore,
+  type Overlap,
   type PageOptions,
   pageMasks,
   protectRange,
@@ -42,6 +42,8 @@ export interface SpacePolicy {
   readonly spuriousFaults?: 'avoid' | 'tolerate';
   /** What is done with tables that other entries or spaces use, too: `copy` (the default) or `refuse`. */
   readonly whenShared?: 'copy' | 'refuse';
+  /** Tables that one edit may make, a bound on its work; 1,048,576 by default. */
+  readonly maxTables?: number;
   /** Address-space identifier (x86: PCID), of which invalidations tell; 0 by default. */
   readonly asid?: number;
 }
@@ -149,6 +151,8 @@ interface Range {
 
 const PAGE_MASK = 0xfffn;
 const MOST_FRAMES = 2 ** 52;
+/** 4 GiB of them. */
+const MOST_TABLES = 2 ** 20;
 
 /**
  * An address space: page tables of any format, edited by ranges. An edit is made as a whole or not at all, and says what
@@ -190,6 +194,7 @@ export class AddressSpace {
       writeXorExecute: options.writeXorExecute ?? false,
       spuriousFaults: options.spuriousFaults ?? 'avoid',
       whenShared: options.whenShared ?? 'copy',
+      maxTables: options.maxTables ?? MOST_TABLES,
     };
     this.halves = pagings.map((paging, index): Half => {
       const encoder = new EntryEncoder(paging.format);
@@ -269,7 +274,11 @@ export class AddressSpace {
         'open: sharesWith names spaces that do not know of each other; expected each to be opened with those before it',
       );
     }
-    countReferences(space.trees, others.flatMap((other) => other.trees), sharing);
+    countReferences(
+      space.trees,
+      others.flatMap((other) => other.trees),
+      sharing,
+    );
     return space;
   }
 
@@ -346,7 +355,9 @@ export class AddressSpace {
    *   changed then
    */
   commit(plan: SpacePlan, options: CommitOptions = {}): EditResult {
-    const half = this.halves.find(({ tree }) => tree.sharing === plan.core.tree.sharing && tree === plan.core.tree);
+    const half = this.halves.find(
+      ({ tree }) => tree.sharing === plan.core.tree.sharing && tree === plan.core.tree,
+    );
     if (half === undefined) {
       throw new PageTableError(
         'STALE_PLAN',
@@ -532,11 +543,10 @@ export class AddressSpace {
       if (first >= highStart && end <= MOST_FRAMES) return { half, first: first - hole, end: end - hole };
     }
     const ranges = this.halves.flatMap(({ tree }) => rangesOf(tree.paging));
-    throw new PageTableError(
-      'OUT_OF_RANGE',
-      `${operation}: expected a range inside ${ranges.join(' or ')}`,
-      { address, bytes },
-    );
+    throw new PageTableError('OUT_OF_RANGE', `${operation}: expected a range inside ${ranges.join(' or ')}`, {
+      address,
+      bytes,
+    });
   }
 
   /** `log2` of the 4-KiB pages of the largest page allowed. */

@@ -1,6 +1,13 @@
 import { FRAME_WORDS, PageTableError } from '../bits/index.ts';
 import type { Sharing, TableStore, Tree } from '../edit/index.ts';
-import { isFaultyTable, isPresent, lastIndex, leadsToTable, type Paging, tableFrame } from '../format/index.ts';
+import {
+  isFaultyTable,
+  isPresent,
+  lastIndex,
+  leadsToTable,
+  type Paging,
+  tableFrame,
+} from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, MISSING, TABLE } from '../walk/index.ts';
 
@@ -9,7 +16,11 @@ import { Cursor, DONE, MISSING, TABLE } from '../walk/index.ts';
  *
  * @throws {@link PageTableError} `OUT_OF_FRAMES`; what the store throws
  */
-export function takeFrames(operation: string, store: Pick<TableStore, 'allocate' | 'free'>, count: number): number[] {
+export function takeFrames(
+  operation: string,
+  store: Pick<TableStore, 'allocate' | 'free'>,
+  count: number,
+): number[] {
   const frames: number[] = [];
   try {
     while (frames.length < count) {
@@ -31,7 +42,11 @@ export function takeFrames(operation: string, store: Pick<TableStore, 'allocate'
 }
 
 /** New roots that lead to the same tables: these are shared from now on. */
-export function shareTables(trees: readonly Tree[], store: Pick<TableStore, 'allocate' | 'free'>, sharing: Sharing): Paging[] {
+export function shareTables(
+  trees: readonly Tree[],
+  store: Pick<TableStore, 'allocate' | 'free'>,
+  sharing: Sharing,
+): Paging[] {
   const frames = takeFrames('clone', store, trees.length);
   return trees.map(({ memory, paging }, i) => {
     copyFrame(memory, paging.root.frame, frames[i]);
@@ -40,7 +55,8 @@ export function shareTables(trees: readonly Tree[], store: Pick<TableStore, 'all
     for (let index = 0; index <= lastIndex(facts, 0); index += 1) {
       const low = memory.words[at + (index << entryShift)] | 0;
       const high = entryShift === 1 ? memory.words[at + (index << 1) + 1] | 0 : 0;
-      if (!isPresent(facts, 0, low) || !leadsToTable(facts, 0, low) || isFaultyTable(facts, 0, low, high)) continue;
+      if (!isPresent(facts, 0, low) || !leadsToTable(facts, 0, low) || isFaultyTable(facts, 0, low, high))
+        continue;
       const frame = tableFrame(facts, 0, low, high);
       if (frame !== paging.root.frame) sharing.add(frame, 1);
     }
@@ -62,7 +78,10 @@ export function copyTables(
     const above = [paging.root.frame];
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       if (event === MISSING) {
-        throw new PageTableError('NOT_IN_MEMORY', 'clone: a table is not in memory; expected all tables there');
+        throw new PageTableError(
+          'NOT_IN_MEMORY',
+          'clone: a table is not in memory; expected all tables there',
+        );
       }
       if (event !== TABLE) continue;
       above.length = cursor.depth + 1;
@@ -123,4 +142,3 @@ function copyFrame(memory: PhysicalMemory, from: number, to: number): void {
   const start = memory.locate(from);
   words.copyWithin(memory.locate(to), start, start + FRAME_WORDS);
 }
-

@@ -127,7 +127,8 @@ export function spaceKind(format: SpaceFormat): SpaceKind {
 
 /** Registers that lead to other roots and are the same otherwise. */
 export function withRoots(control: Control, pagings: readonly Paging[]): Control {
-  const bytes = (index: number) => (BigInt(pagings[index].root.frame) << 12n) + BigInt(pagings[index].root.word * 4);
+  const bytes = (index: number) =>
+    (BigInt(pagings[index].root.frame) << 12n) + BigInt(pagings[index].root.word * 4);
   if ('cr3' in control) return { ...control, cr3: bytes(0) | (control.cr3 & 0xfffn) };
   if ('satp' in control) {
     const frame = pagings[0].root.frame;

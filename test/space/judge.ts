@@ -2,7 +2,12 @@ import type { Aarch64Control, PhysicalMemory, RiscvControl, X86Control } from '.
 import type { AddressSpace, PageOptions, SpaceFormat } from '../../src/space/index.ts';
 import { referenceAarch64Leaf, referenceAarch64Walk } from '../support/reference-aarch64.ts';
 import { referenceRiscvLeaf, referenceRiscvWalk } from '../support/reference-riscv.ts';
-import { type ReferenceMode, type ReferenceRead, referenceLeaf, referenceWalk } from '../support/reference-walker.ts';
+import {
+  type ReferenceMode,
+  type ReferenceRead,
+  referenceLeaf,
+  referenceWalk,
+} from '../support/reference-walker.ts';
 
 /** Where each access comes to: six physical addresses, or `undefined` for a fault, in the order of {@link JUDGED}. */
 export type Verdict = readonly (bigint | undefined)[];
@@ -47,7 +52,14 @@ export function judgeOf(space: AddressSpace, format: SpaceFormat): Judge {
 
 function x86Judge(read: ReferenceRead, control: X86Control, format: SpaceFormat): Judge {
   // The names are the same.
-  const reference = { ...control, mode: format as ReferenceMode, pkru: 0, pkrs: 0, rflagsAC: false, amd: false };
+  const reference = {
+    ...control,
+    mode: format as ReferenceMode,
+    pkru: 0,
+    pkrs: 0,
+    rflagsAC: false,
+    amd: false,
+  };
   return {
     accesses: (va) =>
       JUDGED.map((access) => {

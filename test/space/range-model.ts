@@ -42,7 +42,9 @@ export class RangeModel {
   unmap(first: bigint, end: bigint): void {
     this.list = this.list.flatMap((range) => {
       if (range.end <= first || end <= range.first) return [range];
-      return [cut(range, range.first, first), cut(range, end, range.end)].filter((one) => one.first < one.end);
+      return [cut(range, range.first, first), cut(range, end, range.end)].filter(
+        (one) => one.first < one.end,
+      );
     });
   }
 

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { createRandom, type Random, seedOf } from '../../conformance/mmu/random.mjs';
 import { flatMemory, PageTableError } from '../../src/index.ts';
 import {
   AddressSpace,
@@ -14,7 +13,9 @@ import {
 } from '../../src/space/index.ts';
 import { Cursor, DONE, TABLE } from '../../src/walk/index.ts';
 import { LONG } from '../support/long.ts';
+import { Random } from '../support/random.ts';
 import { JUDGED, judgeOf, mayAccess } from './judge.ts';
+import { plainWalk } from './plain-walk.ts';
 import { type ModelRange, RangeModel } from './range-model.ts';
 import { StrictAllocator } from './strict-allocator.ts';
 
@@ -154,11 +155,17 @@ class Run {
   constructor(format: SpaceFormat, seed: number) {
     this.format = format;
     this.shape = SHAPES[format];
-    this.random = createRandom(seed);
+    this.random = new Random(seed);
     const { control = {} } = this.shape;
     // What was in the frames before is nobody's business.
-    for (const [i] of this.memory.words.entries()) this.memory.words[i] = this.random.next();
-    const space = AddressSpace.create({ format, memory: this.memory, allocator: this.allocator, control });
+    this.memory.words.fill(this.random.next());
+    const space = AddressSpace.create({
+      format,
+      memory: this.memory,
+      allocator: this.allocator,
+      control,
+      maxTables: 2 * FRAMES,
+    });
     this.subjects = [{ space, model: new RangeModel() }];
   }
 
@@ -222,20 +229,27 @@ class Run {
       const isFree = !model.touches(first, end);
       if (overlap === 'refuse' && !isFree) {
         const before = this.memory.words.slice();
-        expect(() => space.map(address, bytes, all)).toThrow(/is in use/);
+        const code = thrown(() => space.map(address, bytes, all))?.code;
+        // Where there are too many tables before the first page that is in the way.
+        if (code !== 'LIMIT_EXCEEDED') expect(code).toBe('ALREADY_MAPPED');
         expect(compareWords(this.memory.words, before)).toBe(0);
         return;
       }
-      this.apply(space, () => space.plan.map(address, bytes, all));
+      if (!this.apply(space, () => space.plan.map(address, bytes, all))) return;
       if (overlap === 'keep') model.keep(range);
       else model.map(range);
       if (isFree) this.checkSizes(subject, range, all);
     } else if (choice < 65) {
-      this.apply(space, () => space.plan.unmap(address, bytes));
+      if (!this.apply(space, () => space.plan.unmap(address, bytes))) return;
       model.unmap(first, end);
     } else if (choice < 85) {
       const { rights, user, type, global } = this.page();
-      const change = random.pick<Partial<PageOptions>>([{ rights, user }, { type }, { global }, { rights, user, type }]);
+      const change = random.pick<Partial<PageOptions>>([
+        { rights, user },
+        { type },
+        { global },
+        { rights, user, type },
+      ]);
       const hole = model.hole(first, end);
       const missing = random.pick(['ignore', 'refuse'] as const);
       if (hole !== undefined && missing === 'refuse') {
@@ -244,14 +258,14 @@ class Run {
         expect(error?.detail['address']).toBe(hole * K4);
         return;
       }
-      this.apply(space, () => space.plan.protect(address, bytes, { ...change, missing }));
+      if (!this.apply(space, () => space.plan.protect(address, bytes, { ...change, missing }))) return;
       model.protect(first, end, change);
     } else if (choice < 93) {
       const groups = random.chance(0.5);
       const options: CompactOptions = random.chance(0.5) ? { groups } : { address, bytes, groups };
       for (const i of space.plan.compact(options).keys()) {
         const plan = space.plan.compact(options)[i];
-        if (plan !== undefined) this.apply(space, () => space.plan.compact(options)[i]);
+        if (plan !== undefined) this.apply(space, () => plan);
       }
     } else if (this.subjects.length < 4) {
       this.clone(subject);
@@ -261,19 +275,24 @@ class Run {
     this.check(subject, [first, end]);
   }
 
-  /** Commits a plan, after allocation has failed at every place where it can. */
-  private apply(space: AddressSpace, make: () => SpacePlan): void {
-    const plan = make();
+  /** Commits a plan, after allocation has failed at every place where it can; `false` if there is no room for its tables. */
+  private apply(space: AddressSpace, make: () => SpacePlan): boolean {
     const { allocator, memory } = this;
+    let plan: SpacePlan;
+    try {
+      plan = make();
+    } catch (error) {
+      if (error instanceof PageTableError && error.code === 'LIMIT_EXCEEDED') return false;
+      throw error;
+    }
     const needed = plan.tablesNeeded;
     const freed = [...plan.tablesFreed];
     const before = memory.words.slice();
     const used = allocator.used.size;
-    expect([...plan.writes()].length).toBeGreaterThanOrEqual(needed > 0 ? 1 : 0);
     const fails = [...new Set([0, 1, needed - 1, this.random.below(Math.max(1, needed))])].filter(
       (budget) => budget >= 0 && budget < needed,
     );
-    for (const budget of this.random.chance(0.1) ? Array.from({ length: needed }, (_, i) => i) : fails) {
+    for (const budget of needed < 8 ? Array.from({ length: needed }, (_, i) => i) : fails) {
       allocator.budget = budget;
       expect(thrown(() => space.commit(plan))?.code).toBe('OUT_OF_FRAMES');
       expect(allocator.used.size).toBe(used);
@@ -284,7 +303,7 @@ class Run {
     if (needed > FRAMES - used) {
       expect(thrown(() => space.commit(plan))?.code).toBe('OUT_OF_FRAMES');
       allocator.budget = Number.POSITIVE_INFINITY;
-      throw new Full();
+      return false;
     }
     const result = space.commit(plan);
     // Exactly as many as it said.
@@ -294,6 +313,7 @@ class Run {
     expect([...result.tablesFreed]).toEqual(freed);
     expect(allocator.used.size).toBe(used + needed - freed.length);
     this.applied += 1;
+    return true;
   }
 
   private clone({ space, model }: Subject): void {
@@ -314,7 +334,7 @@ class Run {
   private drop(subject: Subject): void {
     const { space, model } = subject;
     for (const { first, end } of [...model.ranges]) {
-      space.unmap(first * K4, (end - first) * K4);
+      if (!this.apply(space, () => space.plan.unmap(first * K4, (end - first) * K4))) return;
       model.unmap(first, end);
     }
     for (const root of space.roots) this.allocator.free(Number(root >> 12n));
@@ -324,7 +344,6 @@ class Run {
   /** Every boundary and its neighbours, and that each frame in use is a table of somebody's. */
   private check(changed: Subject, near: readonly bigint[]): void {
     for (const { space, model } of this.subjects) {
-      const judge = judgeOf(space, this.format);
       const points = new Set(space === changed.space ? near : []);
       for (const { first, end } of model.ranges) {
         for (const page of [first, end, (first + end) / 2n]) points.add(page);
@@ -332,7 +351,7 @@ class Run {
       const every = [...points].flatMap((page) => [page - 1n, page]);
       // Those of the space that was edited, and some of the others, which nothing may have touched.
       const chosen = space === changed.space ? every : every.filter(() => this.random.chance(0.2));
-      for (const page of chosen) this.checkPage(judge, model, page);
+      for (const page of chosen) this.checkPage(space, model, page);
     }
     const tables = reachable(this.subjects.map(({ space }) => space));
     if (tables.size !== this.allocator.used.size) {
@@ -341,17 +360,27 @@ class Run {
     expect(tables.size).toBe(this.allocator.used.size);
   }
 
-  private checkPage(judge: ReturnType<typeof judgeOf>, model: RangeModel, page: bigint): void {
+  private checkPage(space: AddressSpace, model: RangeModel, page: bigint): void {
     if (!zones(this.shape).some(([from, to]) => from <= page && page < to)) return;
     const range = model.at(page);
-    const verdict = judge.accesses(page * K4);
-    const wanted = JUDGED.map((access) =>
-      range !== undefined && mayAccess(this.format, range.options, access)
-        ? (range.frame + page - range.first) * K4
-        : undefined,
-    );
-    if (verdict.every((one, i) => one === wanted[i])) return;
-    expect({ page: page.toString(16), verdict }).toEqual({ page: page.toString(16), verdict: wanted });
+    const found = plainWalk(this.memory, this.format, rootFor(space, page), Number(page));
+    let wanted = 0;
+    for (const [i, access] of JUDGED.entries()) {
+      if (range !== undefined && mayAccess(this.format, range.options, access)) wanted |= 1 << i;
+    }
+    const frame = range === undefined ? undefined : Number(range.frame + page - range.first);
+    if (found?.frame !== frame || (found?.accesses ?? 0) !== wanted) {
+      expect({ page: page.toString(16), ...found }).toEqual({
+        page: page.toString(16),
+        frame,
+        accesses: wanted,
+      });
+    }
+    if (!this.random.chance(0.02)) return;
+    // What knows every rule must say the same.
+    const verdict = judgeOf(space, this.format).accesses(page * K4);
+    const pa = frame === undefined ? undefined : BigInt(frame) * K4;
+    expect(verdict).toEqual(JUDGED.map((_, i) => (((wanted >> i) & 1) === 1 ? pa : undefined)));
   }
 
   /** The largest page that alignment, length and the cap allow. */
@@ -372,9 +401,6 @@ class Run {
     }
   }
 }
-
-/** The memory for tables is used up: the next space begins. */
-class Full extends Error {}
 
 function thrown(action: () => unknown): PageTableError | undefined {
   try {
@@ -397,6 +423,11 @@ function clamp(value: bigint, from: bigint, to: bigint): bigint {
   return value < from ? from : value > to ? to : value;
 }
 
+/** Frame of the root that translates a page: of the second one in the upper half, where there are two. */
+function rootFor({ pagings }: AddressSpace, page: bigint): number {
+  return pagings[page >> 51n === 0n ? 0 : pagings.length - 1].root.frame;
+}
+
 /** Frames of all tables that spaces have. */
 function reachable(spaces: readonly AddressSpace[]): Set<number> {
   const seen = new Set<number>();
@@ -415,21 +446,30 @@ function reachable(spaces: readonly AddressSpace[]): Set<number> {
 }
 
 for (const [number, format] of SPACE_FORMATS.entries()) {
-  test(`${format}: every edit of a space is what a sorted list of ranges says`, { timeout: 3_600_000 }, () => {
+  test(`${format}: every edit of a space is what a sorted list of ranges says`, {
+    timeout: 3_600_000,
+  }, () => {
     const share = Math.ceil(OPERATIONS / SPACE_FORMATS.length);
     let done = 0;
     for (let life = 0; done < share; life += 1) {
-      const seed = seedOf(number + 1, life);
+      const seed = (number + 1) * 1_000_003 + life * 7919;
       const run = new Run(format, seed);
       try {
         for (let i = 0; i < LIFE; i += 1) run.step();
       } catch (error) {
-        if (!(error instanceof Full)) {
-          if (error instanceof Error) error.message = `seed ${seed}, operation ${run.operations}: ${error.message}`;
-          throw error;
-        }
+        if (error instanceof Error)
+          error.message = `seed ${seed}, operation ${run.operations}: ${error.message}`;
+        throw error;
       }
       done += run.operations;
+      console.log(
+        format,
+        run.operations,
+        run.applied,
+        run.failures,
+        run.subjects.map((x) => x.model.ranges.length),
+        run.allocator.used.size,
+      );
     }
   });
 }
