@@ -60,7 +60,7 @@ export interface CreateOptions extends SpacePolicy {
 }
 
 /** How tables that are there become a space. */
-export type OpenOptions = SpacePolicy & {
+export type OpenOptions<A = never> = SpacePolicy & {
   /** What the tables mean and where their roots are: one, or that of the lower and that of the upper half. */
   readonly paging: Paging | readonly Paging[];
   /** Other spaces with which it may share tables; they are then never written or freed behind each other's back. */
@@ -68,8 +68,10 @@ export type OpenOptions = SpacePolicy & {
 } & (
     | { readonly memory: PhysicalMemory; readonly allocator: FrameAllocator; readonly ops?: undefined }
     | {
-        /** A user's own store of tables. */
-        readonly ops: TableOps<unknown>;
+        /** A user's own store of tables, of 64-bit entries. */
+        readonly ops: TableOps<A>;
+        /** Takes a table back that is not needed any more; without it, tables are left where they are. */
+        readonly freeTable?: (table: A) => void;
         readonly memory?: undefined;
         readonly allocator?: undefined;
       }
@@ -159,8 +161,6 @@ const MOST_TABLES = 2 ** 20;
  * processors must forget.
  */
 export class AddressSpace {
-  /** Where the tables lie. */
-  readonly memory: PhysicalMemory;
   /** The registers with which a processor uses it; `undefined` of tables that were opened. */
   readonly control: Control | undefined;
   readonly asid: number;
@@ -200,12 +200,11 @@ export class AddressSpace {
       const encoder = new EntryEncoder(paging.format);
       const its = store(encoder, paging, index);
       return {
-        tree: { memory: its.memory, paging, encoder, masks: pageMasks(encoder), sharing },
+        tree: { memory: its.begin(), paging, encoder, masks: pageMasks(encoder), sharing },
         attributes: new AttributeEncoder(paging, encoder),
         store: its,
       };
     });
-    this.memory = this.halves[0].store.memory;
     this.plan = {
       map: (address, bytes, mapOptions) => this.remembered(this.planMap(address, bytes, mapOptions)),
       unmap: (address, bytes, unmapOptions) => this.remembered(this.planUnmap(address, bytes, unmapOptions)),
@@ -251,20 +250,21 @@ export class AddressSpace {
    *
    * @throws {@link PageTableError} `BAD_ARGUMENT`; `NOT_IN_MEMORY` if a root is not there; `LIMIT_EXCEEDED`
    */
-  static open(options: OpenOptions): AddressSpace {
+  static open<A = never>(options: OpenOptions<A>): AddressSpace {
     const pagings = Array.isArray(options.paging) ? options.paging : [options.paging];
     const sharing = options.sharesWith?.[0]?.sharing ?? new Sharing();
-    const { memory, allocator, ops } = options;
     const moved: { space?: AddressSpace } = {};
     const space = new AddressSpace(
       pagings,
       (encoder, paging, index) =>
-        ops === undefined
-          ? new MemoryStore(memory, allocator, encoder, paging.root.word)
-          : new OpsStore(ops, encoder, (frame) => moved.space?.moveRoot(index, frame)),
+        options.ops === undefined
+          ? new MemoryStore(options.memory, options.allocator, encoder, paging.root.word)
+          : new OpsStore(options.ops, encoder, options.freeTable, (frame) =>
+              moved.space?.moveRoot(index, frame),
+            ),
       sharing,
       options,
-      allocator === undefined ? {} : { allocator },
+      options.ops === undefined ? { allocator: options.allocator } : {},
     );
     moved.space = space;
     const others = options.sharesWith ?? [];
@@ -292,8 +292,13 @@ export class AddressSpace {
     return this.pagings.map(({ root }) => addressOf(root.frame, root.word * 4));
   }
 
+  /** Where the tables lie: over a user's own store, a copy of those that are looked at. */
+  get memory(): PhysicalMemory {
+    return treeOf(this.halves[0]).memory;
+  }
+
   private get trees(): Tree[] {
-    return this.halves.map(({ tree }) => tree);
+    return this.halves.map(treeOf);
   }
 
   // ---- edits
@@ -386,7 +391,8 @@ export class AddressSpace {
     const operation = `map ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
     const { physical, overlap = 'refuse', groups = false } = options;
-    const { attributes, tree } = half;
+    const { attributes } = half;
+    const tree = treeOf(half);
     checkAligned(operation, 'physical address', physical);
     const bits = attributes.bits(operation, options);
     const frame = pageOf(physical);
@@ -401,25 +407,25 @@ export class AddressSpace {
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
     mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
     const operation = `unmap ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
-    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     if (missing === 'refuse') edit.checkMapped();
     unmapRange(edit, edit.root, first, end);
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planProtect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan {
     const operation = `protect ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
     const change = half.attributes.change(operation, options);
-    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     protectRange(edit, edit.root, first, end, change, options.missing ?? 'refuse');
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planCompact(options: CompactOptions = {}): SpacePlan[] {
@@ -431,9 +437,9 @@ export class AddressSpace {
     return ranges.map(({ half, first, end }) => {
       const operation = isAll ? 'compact' : `compact ${rangeText(address ?? 0n, bytes ?? 0n)}`;
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
-      const edit = new Edit(half.tree, this.policy, operation, first, end);
+      const edit = new Edit(treeOf(half), this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
-      return new SpacePlan(new EditPlan(edit), this.asid);
+      return new SpacePlan(new EditPlan(edit), half, this.asid);
     });
   }
 
@@ -446,7 +452,7 @@ export class AddressSpace {
 
   /** What an address translates to. */
   translate(address: bigint): SpaceTranslation {
-    const { tree } = this.halfOf(address) ?? this.halves[0];
+    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
     const { paging } = tree;
     const { end, steps, frame, pageShift } = new Walker(tree.memory, paging).path(pageOf(address));
     const last = steps[steps.length - 1];
@@ -467,13 +473,13 @@ export class AddressSpace {
 
   /** The entries by which an address is translated. */
   walk(address: bigint): Path {
-    const { tree } = this.halfOf(address) ?? this.halves[0];
+    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
     return new Walker(tree.memory, tree.paging).path(pageOf(address));
   }
 
   /** What is mapped, in the order of addresses: see `listRegions`. */
   regions(): Region[] {
-    return this.halves.flatMap(({ tree }) => listRegions(tree.memory, tree.paging));
+    return this.trees.flatMap(({ memory, paging }) => listRegions(memory, paging));
   }
 
   // ---- copies
@@ -568,6 +574,13 @@ export class AddressSpace {
   }
 }
 
+/** The tables of a half as they are now. */
+function treeOf(half: Half): Tree {
+  const memory = half.store.begin();
+  if (memory !== half.tree.memory) half.tree = { ...half.tree, memory };
+  return half.tree;
+}
+
 function checkAligned(operation: string, what: string, value: bigint): void {
   if (typeof value === 'bigint' && value >= 0n && value >> 64n === 0n && (value & PAGE_MASK) === 0n) return;
   const found = typeof value === 'bigint' ? hex(value) : String(value);
@@ -588,7 +601,7 @@ function rangeText(address: bigint, bytes: bigint): string {
 /** The ranges that a half translates, in words. */
 function rangesOf({ format }: Paging): string[] {
   const { lowEnd, highStart } = format;
-  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex(BigInt(end) << 12n)})`;
+  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex64(BigInt(end) << 12n)})`;
   return [
     ...(lowEnd > 0 ? [text(0, lowEnd)] : []),
     ...(highStart < MOST_FRAMES ? [text(highStart, MOST_FRAMES)] : []),

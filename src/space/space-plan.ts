@@ -7,11 +7,14 @@ import { invalidationsOf, type SpaceInvalidation } from './result.ts';
 export class SpacePlan {
   /** @internal */
   readonly core: EditPlan;
+  /** @internal Of which tables it is. */
+  readonly owner: object;
   private readonly asid: number | undefined;
 
   /** @internal Use `AddressSpace.plan`. */
-  constructor(core: EditPlan, asid: number | undefined) {
+  constructor(core: EditPlan, owner: object, asid: number | undefined) {
     this.core = core;
+    this.owner = owner;
     this.asid = asid;
   }
 
