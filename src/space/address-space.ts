@@ -1,4 +1,4 @@
-import { addressOf, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import { addressOf, FRAME_BYTES, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import {
   AttributeEncoder,
   commit,
@@ -19,7 +19,7 @@ import {
   type Tree,
   unmapRange,
 } from '../edit/index.ts';
-import { andRights, EntryEncoder, orRights, type Paging, rightsText } from '../format/index.ts';
+import { andRights, EntryEncoder, lastIndex, orRights, type Paging, rightsText } from '../format/index.ts';
 import { listRegions, type Region } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
@@ -197,6 +197,7 @@ export class AddressSpace {
       maxTables: options.maxTables ?? MOST_TABLES,
     };
     this.halves = pagings.map((paging, index): Half => {
+      checkTables(paging);
       const encoder = new EntryEncoder(paging.format);
       const its = store(encoder, paging, index);
       return {
@@ -226,9 +227,11 @@ export class AddressSpace {
     // What the format is does not depend on where its roots are.
     const probe = kind.machine(control, Array<number>(kind.roots).fill(0), asid);
     const store = new MemoryStore(memory, allocator, new EntryEncoder(probe.pagings[0].format));
-    const frames = takeFrames('create', store, kind.roots);
+    // Of two halves, control state may leave one out.
+    const frames = takeFrames('create', store, probe.pagings.length);
     try {
       const machine = kind.machine(control, frames, asid);
+      checkRoots(machine.pagings, frames);
       for (const frame of frames) memory.clearFrame(frame);
       return new AddressSpace(
         machine.pagings,
@@ -572,6 +575,32 @@ export class AddressSpace {
       { maxPage },
     );
   }
+}
+
+/** Refuses tables larger than a frame: those of the 16K and 64K granules. */
+function checkTables({ format }: Paging): void {
+  const { fact, facts, levels, entryShift } = format;
+  const bytes = Math.max(
+    ...Array.from({ length: levels }, (_, depth) => (lastIndex(facts, depth) + 1) * 4 * 2 ** entryShift),
+  );
+  if (bytes <= FRAME_BYTES) return;
+  throw new PageTableError(
+    'BAD_ARGUMENT',
+    `address space: ${fact.title} has tables of ${bytes} bytes; expected a format with tables of at most ${FRAME_BYTES}`,
+    { bytes },
+  );
+}
+
+/** Refuses roots that registers cannot hold: CR3 of PAE and 32-bit paging has 32 bits. */
+function checkRoots(pagings: readonly Paging[], frames: readonly number[]): void {
+  pagings.forEach(({ root, format }, i) => {
+    if (root.frame === frames[i]) return;
+    throw new PageTableError(
+      'INVALID_FRAME',
+      `create: the allocator gave frame ${hex(frames[i])} for the root; expected one that the registers of ${format.fact.title} can hold`,
+      { frame: frames[i] },
+    );
+  });
 }
 
 /** The tables of a half as they are now. */

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { CopyOnWriteTableOps, MemoryTableOps } from '../../src/hyperlight-vmem/index.ts';
 import {
+  aarch64Paging,
   flatMemory,
   PageTableError,
   type PhysicalMemory,
+  resolveAarch64Control,
   resolveX86Control,
   x86Paging,
 } from '../../src/index.ts';
@@ -514,4 +516,39 @@ test('a clone has registers of its own', () => {
     clone.unmap(0n, K4);
     expect(space.translate(0n).kind).toBe('mapped');
   }
+});
+
+describe('spaces that registers cannot use', () => {
+  test('a root above 4 GiB where CR3 has 32 bits', () => {
+    const memory = flatMemory(new ArrayBuffer(0x4000), [{ address: 1n << 32n, offset: 0, length: 0x4000 }]);
+    const freed: number[] = [];
+    const allocator = { allocate: () => 0x10_0000, free: (frame: number) => freed.push(frame) };
+    const error = errorOf(() => AddressSpace.create({ format: 'PAE', memory, allocator }));
+    expect(error.code).toBe('INVALID_FRAME');
+    expect(error.message).toMatch(/x86 PAE paging can hold/);
+    expect(freed).toEqual([0x10_0000]);
+  });
+
+  test('tables larger than a frame', () => {
+    const { memory, allocator } = setUp();
+    const tcr = 16n | (1n << 14n) | (16n << 16n) | (3n << 30n) | (5n << 32n);
+    const { control } = resolveAarch64Control({ tcr, ttbr0: 0n, ttbr1: 0n });
+    const paging = aarch64Paging(control, 'lower');
+    if (paging === undefined) throw new Error('no walks');
+    expect(errorOf(() => AddressSpace.open({ memory, allocator, paging })).message).toMatch(
+      /64K granule.* tables of 65536 bytes/,
+    );
+  });
+
+  test('a half that makes no walks takes no frame', () => {
+    const { memory, allocator } = setUp();
+    const used = allocator.used.size;
+    const tcr = 16n | (1n << 23n) | (16n << 16n) | (2n << 30n) | (5n << 32n);
+    const space = AddressSpace.create({ format: 'aarch64-4k', memory, allocator, control: { tcr } });
+    expect(allocator.used.size).toBe(used + 1);
+    space.map(0n, K4, { physical: 0n, rights: 'r' });
+    expect(errorOf(() => space.map(0xffff_0000_0000_0000n, K4, { physical: 0n, rights: 'r' })).code).toBe(
+      'OUT_OF_RANGE',
+    );
+  });
 });
