@@ -1,13 +1,6 @@
-import { joinHalves, PageTableError } from '../bits/index.ts';
-import {
-  type EntryFact,
-  exists,
-  type Field,
-  type FieldRole,
-  type FormatFact,
-  type FormatState,
-  fieldsOf,
-} from './format.ts';
+import { PageTableError } from '../bits/index.ts';
+import { exists, type FieldRole, type FormatFact, type FormatState, fieldsOf } from './format.ts';
+import { addressShift, fieldMask, halves, mask } from './masks.ts';
 
 // Where each number of a level stands in the facts; level `depth` starts at `depth * FACTS`. Masks are of the low or the
 // high half of an entry; 4-byte entries have a high half of 0. None of these is exported: V8 reads what a module exports
@@ -65,17 +58,17 @@ const TABLE_GLOBAL = 31;
 const SPAN_LOWER = 32;
 const SPAN_UPPER = 33;
 // Not 0 where more goes on inside a page than SPAN_LOWER says.
-const UNUSUAL_SPAN = 51;
+const UNUSUAL_SPAN = 34;
 // The bit of the high half by which an entry is of a contiguous group with a code in the address, and what that code counts in
 // frames.
-const CODED_GROUP = 34;
-const GROUP_CODE = 35;
+const CODED_GROUP = 35;
+const GROUP_CODE = 36;
 // Where an entry can be reserved by more than a single bit, PAGE_RESERVED has every bit of which any entry that is has one,
 // and these decide: bits that must be 0, and codes, each as the bits that are set in it (low, high), the bits of the low
 // half that then are checked, and what they must be. A code of which no bit is set ends the list.
-const PAGE_STRICT_LOW = 36;
-const PAGE_STRICT_HIGH = 37;
-const CODES = 38;
+const PAGE_STRICT_LOW = 37;
+const PAGE_STRICT_HIGH = 38;
+const CODES = 39;
 const CODE_FACTS = 4;
 const MOST_CODES = 3;
 const FACTS = 64;
@@ -215,64 +208,6 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     tagged: state.tagged !== undefined,
     highStart: fact.upper || fact.signExtended ? 2 ** 52 - (pages - lowEnd) : 2 ** 52,
   };
-}
-
-/** The bits of an entry that have one of some roles, as two halves. */
-function mask(fields: readonly Field[], ...roles: FieldRole[]): { low: number; high: number } {
-  let bits = 0n;
-  for (const field of fields) {
-    if (roles.includes(field.role)) bits |= fieldMask(field.high, field.low);
-  }
-  return halves(bits);
-}
-
-function fieldMask(high: number, low: number): bigint {
-  return ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
-}
-
-function halves(bits: bigint): { low: number; high: number } {
-  return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
-}
-
-/** How far the addresses of a kind of entry are shifted down to be frame numbers. */
-export function addressShift(fields: readonly Field[]): number {
-  const field = fields.find(({ role }) => role === 'address');
-  return field?.addressLow === undefined ? 12 : 12 - field.addressLow + field.low;
-}
-
-/** The kind of a present entry, and its fields, highest bits first. */
-export function describeEntry(
-  { fact, facts, state }: CompiledFormat,
-  { depth, low }: { readonly depth: number; readonly low: number },
-): { readonly entry: EntryFact; readonly fields: readonly Field[] } {
-  const leads = leadsToTable(facts, depth, low) ? 'table' : 'page';
-  const kinds = fact.levels[depth].entries.filter((entry) => exists(entry, state));
-  const entry = kinds.find((kind) => kind.leads === leads) ?? kinds[0];
-  return { entry, fields: fieldsOf(entry, state) };
-}
-
-/** What makes a present entry reserved, in words; none if nothing does. */
-export function reservedTexts(
-  format: CompiledFormat,
-  bits: { readonly depth: number; readonly low: number; readonly high: number },
-): string[] {
-  const { entry, fields } = describeEntry(format, bits);
-  const value = joinHalves(bits.low, bits.high);
-  const holds = (high: number, low: number) => (value & fieldMask(high, low)) >> BigInt(low);
-  const codes = (entry.reserved ?? []).filter(
-    ({ set, needs }) =>
-      set.every((bit) => holds(bit, bit) === 1n) &&
-      !(needs !== undefined && holds(needs.high, needs.low) === BigInt(needs.value)),
-  );
-  const set = fields.filter(({ role, high, low }) => role === 'reserved' && holds(high, low) !== 0n);
-  return [
-    ...(entry.invalid === undefined ? [] : [entry.invalid]),
-    ...set.map(({ name, high, low }) => {
-      const where = high === low ? `bit ${low}` : `bits ${high}:${low}`;
-      return name === 'reserved' ? `reserved ${where} not 0` : `${name} (${where}) not 0`;
-    }),
-    ...codes.map(({ text }) => text),
-  ];
 }
 
 /** Distance of the pages that neighbouring entries map, as `log2`. */
@@ -587,13 +522,4 @@ export function uniformLevels({
     dirty: facts[last + DIRTY],
     global: facts[last + GLOBAL],
   };
-}
-
-/** The bits of a kind of entry that have one of some roles, as two signed halves. */
-export function roleMask(
-  entry: EntryFact,
-  state: FormatState,
-  ...roles: FieldRole[]
-): { readonly low: number; readonly high: number } {
-  return mask(fieldsOf(entry, state), ...roles);
 }

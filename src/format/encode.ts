@@ -1,5 +1,6 @@
-import { addressShift, type CompiledFormat, roleMask } from './compile.ts';
+import type { CompiledFormat } from './compile.ts';
 import { type EntryFact, exists, type FieldRole, fieldsOf } from './format.ts';
+import { addressShift, roleMask } from './masks.ts';
 
 /** Roles of the bits that say what an entry is and where it leads; all others are attributes. */
 const STRUCTURE: readonly FieldRole[] = ['present', 'page-size', 'contiguous'];

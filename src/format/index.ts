@@ -49,7 +49,6 @@ export {
   andRights,
   type CompiledFormat,
   compileFormat,
-  describeEntry,
   dirtyFlip,
   entryOrder,
   groupOffset,
@@ -71,13 +70,12 @@ export {
   pageFrame,
   pageOrder,
   pageWithin,
-  reservedTexts,
-  roleMask,
   tableAccessed,
   tableFrame,
   untagged,
   withDirty,
 } from './compile.ts';
+export { describeEntry, reservedTexts } from './describe.ts';
 export { EntryEncoder, kindOf, type LevelEncoding } from './encode.ts';
 export {
   addressIn,
@@ -93,6 +91,7 @@ export {
   type ReservedCode,
 } from './format.ts';
 export { LIVE_RULES, type LiveRules } from './live-rules.ts';
+export { roleMask } from './masks.ts';
 export type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from './paging.ts';
 export {
   ACCESS_KINDS,

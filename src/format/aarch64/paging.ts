@@ -1,12 +1,6 @@
 import { hex, PageTableError } from '../../bits/index.ts';
-import {
-  andPageRights,
-  type CompiledFormat,
-  compileFormat,
-  describeEntry,
-  orPageRights,
-  orRights,
-} from '../compile.ts';
+import { andPageRights, type CompiledFormat, compileFormat, orPageRights, orRights } from '../compile.ts';
+import { describeEntry } from '../describe.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from '../paging.ts';
 import {
   type Access,

@@ -1,13 +1,6 @@
 import { hex, PageTableError } from '../../bits/index.ts';
-import {
-  type CompiledFormat,
-  compileFormat,
-  describeEntry,
-  leadsToTable,
-  pageFrame,
-  reservedTexts,
-  tableFrame,
-} from '../compile.ts';
+import { type CompiledFormat, compileFormat, leadsToTable, pageFrame, tableFrame } from '../compile.ts';
+import { describeEntry, reservedTexts } from '../describe.ts';
 import type { FormatFact } from '../format.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, WalkEnd } from '../paging.ts';
 import { type Access, accessNumber } from '../rights.ts';

@@ -1,5 +1,6 @@
 import { hex, PageTableError } from '../../bits/index.ts';
-import { andRights, describeEntry, orRights, pageOrder } from '../compile.ts';
+import { andRights, orRights, pageOrder } from '../compile.ts';
+import { describeEntry } from '../describe.ts';
 import type { AccessResult, EntryBits, MemoryType, Paging, WalkEnd } from '../paging.ts';
 import { type Access, accessNumber } from '../rights.ts';
 import { CR4_PKE, CR4_PKS, modeOf, rootOf, type X86Control, x86Format } from './control.ts';
