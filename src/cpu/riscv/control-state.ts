@@ -66,18 +66,26 @@ export class RiscvState implements Tagging {
     this.global = ASIDS[xlen];
     this.frameLimit = 2 ** (registers.physBits - 12);
     this.denied = denialsOf(registers);
-    this.adopt(registers);
+    this.selectTables();
   }
 
   /** Takes new registers over. The mode must be one that there is. */
   adopt(next: RiscvControl): void {
-    if (next.svpbmt !== this.registers.svpbmt) this.formats.clear();
+    const before = this.registers;
     this.registers = next;
-    this.space = satpAsid(next);
     this.denied = denialsOf(next);
-    const fact = riscvMode(next);
+    if (next.svpbmt !== before.svpbmt) this.formats.clear();
+    // SUM changes far more often than the tables do.
+    if (next.svpbmt !== before.svpbmt || next.satp !== before.satp) this.selectTables();
+  }
+
+  /** What satp says. */
+  private selectTables(): void {
+    const { registers } = this;
+    const fact = riscvMode(registers);
+    this.space = satpAsid(registers);
     this.format = fact === undefined ? undefined : this.formatOf(fact);
-    this.root = fact === undefined ? NO_ROOT : satpRoot(next);
+    this.root = fact === undefined ? NO_ROOT : satpRoot(registers);
     const { format } = this;
     this.orders =
       format === undefined
