@@ -107,7 +107,7 @@ const PLACES: Readonly<Record<RiscvMode, readonly number[]>> = {
 const FAR_PLACES = [2 ** 31 - 9, 2 ** 32 + 77, 2 ** 43 - 3, 2 ** 44 - 64];
 
 const TABLES = LONG ? 200 : 12;
-const ADDRESSES = 60;
+const ADDRESSES = 40;
 
 function compare(mode: RiscvMode, svnapot: boolean, svpbmt: boolean, firstSeed: number) {
   const counts = new Map<string, number>();
