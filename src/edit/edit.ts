@@ -173,6 +173,30 @@ export class Edit {
       : isFaultyPage(this.facts, table.depth, low, high);
   }
 
+  /**
+   * One past the last of neighbouring entries that map pages as the first one does: what is true of the one is true of all, save
+   * where they lead. A member of a contiguous group stands alone.
+   *
+   * @param index - of the first one, which maps a page and is not faulty
+   * @param to - end of the search, above `index`
+   */
+  runEnd(table: EditedTable, index: number, to: number): number {
+    const { alikeLow, alikeHigh } = this.encoder.levels[table.depth];
+    const { words } = table;
+    const { entryShift } = this.format;
+    let at = table.at + (index << entryShift);
+    // Of entries of one word, this is the same one, of which nothing is compared.
+    const low = words[at];
+    const high = words[at + entryShift];
+    let end = index + 1;
+    if (entryShift === 1 && this.isGrouped(table, high)) return end;
+    for (const step = 1 << entryShift; end < to; end += 1) {
+      at += step;
+      if ((((words[at] ^ low) & alikeLow) | ((words[at + entryShift] ^ high) & alikeHigh)) !== 0) break;
+    }
+    return end;
+  }
+
   /** Whether the entry of a page is one of a contiguous group. */
   isGrouped(table: EditedTable, high: number): boolean {
     return groupOrder(this.facts, table.depth, high) !== 0;
@@ -342,8 +366,8 @@ export class Edit {
     return change.kind === FILL && last.frame + last.count * 2 ** order === change.frame;
   }
 
-  clear(table: EditedTable, index: number): void {
-    this.push(new Change(CLEAR, table, index, 1));
+  clear(table: EditedTable, index: number, count = 1): void {
+    this.push(new Change(CLEAR, table, index, count));
   }
 
   /** Pages that a processor may remember: nothing is to be invalidated of tables that nobody has seen. */
@@ -509,7 +533,10 @@ export class Edit {
       if (leadsToTable(this.facts, child.depth, entry)) {
         this.dropTable(child, i, entry, upper, breaks, isOwned);
       } else if (!isFaultyPage(this.facts, child.depth, entry, upper)) {
-        this.forget(child, child.page + i * span, span, PAGES | TABLES, this.isGlobal(child, entry), breaks);
+        const stop = this.runEnd(child, i, entries);
+        const global = this.isGlobal(child, entry);
+        this.forget(child, child.page + i * span, (stop - i) * span, PAGES | TABLES, global, breaks);
+        i = stop - 1;
       }
     }
     if (isOwned) this.freed.push(frame);
@@ -591,9 +618,18 @@ export class Edit {
     return this.isPresent(table, low) && !this.isFaulty(table, low, high);
   }
 
-  /** Whether an entry holds anything at all. */
-  isUsed(table: EditedTable, index: number): boolean {
-    return (this.low(table, index) | this.high(table, index)) !== 0 || table.child(index) !== undefined;
+  /** Whether an entry outside of [from, to) holds anything at all; neighbours of the range are looked at first. */
+  isUsedOutside(table: EditedTable, from: number, to: number): boolean {
+    const { words, at } = table;
+    const { entryShift } = this.format;
+    const entries = this.entriesAt(table.depth);
+    const end = at + (entries << entryShift);
+    for (let word = at + (to << entryShift); word < end; word += 1) if (words[word] !== 0) return true;
+    for (let word = at + (from << entryShift) - 1; word >= at; word -= 1) if (words[word] !== 0) return true;
+    for (let i = 0; table.hasChildren && i < entries; i += 1) {
+      if ((i < from || i >= to) && table.child(i) !== undefined) return true;
+    }
+    return false;
   }
 
   /** Whether nothing is known of a table: it is new, and all zeros. */

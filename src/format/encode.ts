@@ -24,6 +24,9 @@ export interface LevelEncoding {
   /** Attribute bits of an entry that maps a page, at this level. */
   readonly attributeLow: number;
   readonly attributeHigh: number;
+  /** Bits in which entries are alike that map pages alike: all but those of the address. */
+  readonly alikeLow: number;
+  readonly alikeHigh: number;
   /** Entries of a contiguous group; 1 without groups. */
   readonly group: number;
   /** The bit that makes an entry one of a contiguous group. */
@@ -71,6 +74,8 @@ export class EntryEncoder {
       const page = kindOf(level.entries, format, 'page');
       const table = kindOf(level.entries, format, 'table');
       const pat = page === undefined ? 0 : roleMask(page, state, 'pat').low;
+      const address =
+        page === undefined ? { low: 0, high: 0 } : roleMask(page, state, 'address', 'address-high');
       return {
         order: level.indexLow - 12,
         hasPages: page !== undefined,
@@ -82,6 +87,8 @@ export class EntryEncoder {
         // The bit that moves stands in the place of an address bit.
         attributeLow: attributes.low,
         attributeHigh: attributes.high,
+        alikeLow: ~address.low,
+        alikeHigh: format.entryShift === 1 ? ~address.high : 0,
         group: page?.contiguous ?? 1,
         groupHigh: page === undefined ? 0 : roleMask(page, state, 'contiguous').high,
         groupCode: page?.groupCode === undefined ? 0 : (page.contiguous ?? 1) / 2,
