@@ -22,6 +22,8 @@ export class EditedTable {
   /** What the entries that lead here say of rights: see `andRights` and `orRights`. */
   and = -1;
   or = 0;
+  /** Whether a change of it has been written: of a table that is made. */
+  isBegun = false;
   private known: Map<number, EditedTable> | undefined;
 
   constructor(
@@ -173,18 +175,22 @@ export class Change {
   private fill(words: Uint32Array, start: number, end: number, encoder: EntryEncoder): void {
     const { order } = encoder.levels[this.table.depth];
     encoder.page(this.table.depth, this.frame, this.low, this.high);
-    let low = encoder.low >>> 0;
-    let high = encoder.high;
+    let low = encoder.low | 0;
+    let high = encoder.high | 0;
     // A step from 2^32 on adds to the high half only.
     const shift = order + encoder.addressShift;
-    const step = shift < 32 ? (1 << shift) >>> 0 : 0;
-    const highStep = shift < 32 ? 0 : 2 ** (shift - 32);
-    for (let at = start; at < end; at += 2) {
-      words[at] = low;
-      words[at + 1] = high;
-      low = (low + step) >>> 0;
-      if (low < step) high += 1;
-      high += highStep;
+    const step = shift < 32 ? 1 << shift : 0;
+    const highStep = shift < 32 ? 0 : (2 ** (shift - 32)) | 0;
+    for (let at = start; at < end; ) {
+      // The inner loop stores and adds, and nothing else: it ends where the low half is full.
+      const room = step === 0 ? 1 : Math.ceil((2 ** 32 - (low >>> 0)) / (step >>> 0));
+      const stop = Math.min(end, at + room * 2);
+      for (; at < stop; at += 2) {
+        words[at] = low;
+        words[at + 1] = high;
+        low = (low + step) | 0;
+      }
+      high = (high + (step === 0 ? highStep : 1)) | 0;
     }
   }
 

@@ -216,9 +216,9 @@ export class EditPlan {
     return [hex64(entryAt(before, index, entryShift)), hex64(entryAt(after, index, entryShift))];
   }
 
-  /** Where a table lies that is there or made. */
-  placeOf(table: EditedTable): { words: Uint32Array; at: number } {
-    return this.place(table.frame, table);
+  /** The word at which a table lies that is there or made. */
+  wordOf(table: EditedTable): number {
+    return this.tree.memory.locate(table.frame) + this.offsetOf(table) / 4;
   }
 
   /** Where a table's entries are read: of a copy, those of the table that it is a copy of. */
