@@ -24,7 +24,10 @@ export class EditedTable {
   or = 0;
   /** Whether a change of it has been written: of a table that is made. */
   isBegun = false;
-  private known: Map<number, EditedTable> | undefined;
+  // Most often, one entry alone is followed: it needs no map.
+  private firstIndex = -1;
+  private first: EditedTable | undefined;
+  private others: Map<number, EditedTable> | undefined;
 
   constructor(
     depth: number,
@@ -52,19 +55,23 @@ export class EditedTable {
 
   /** Whether a table is known that an entry leads to. */
   get hasChildren(): boolean {
-    return this.known !== undefined && this.known.size > 0;
+    return this.first !== undefined || (this.others !== undefined && this.others.size > 0);
   }
 
   /** The table that an entry leads to, where the edit knows it. */
   child(index: number): EditedTable | undefined {
-    return this.known?.get(index);
+    return index === this.firstIndex ? this.first : this.others?.get(index);
   }
 
   /** Notes the table that an entry leads to; `undefined` forgets it. */
   setChild(index: number, child: EditedTable | undefined): void {
-    this.known ??= new Map();
-    if (child === undefined) this.known.delete(index);
-    else this.known.set(index, child);
+    if (this.firstIndex < 0) this.firstIndex = index;
+    if (index === this.firstIndex) this.first = child;
+    else if (child === undefined) this.others?.delete(index);
+    else {
+      this.others ??= new Map();
+      this.others.set(index, child);
+    }
   }
 }
 
@@ -196,12 +203,12 @@ export class Change {
 
   private fillEach(words: Uint32Array, start: number, encoder: EntryEncoder): void {
     const { depth } = this.table;
-    const { order, group, groupHigh, groupCode } = encoder.levels[depth];
+    const { span, group, groupHigh, groupCode } = encoder.levels[depth];
     const { entryShift } = encoder.format;
     const inGroup = this.kind === FILL_GROUPS;
     for (let i = 0; i < this.count; i += 1) {
       const coded = inGroup && groupCode !== 0;
-      const frame = this.frame + (coded ? i - (i % group) : i) * 2 ** order;
+      const frame = this.frame + (coded ? i - (i % group) : i) * span;
       encoder.page(depth, coded ? frame + groupCode : frame, this.low, this.high | (inGroup ? groupHigh : 0));
       const at = start + (i << entryShift);
       words[at] = encoder.low;

@@ -25,7 +25,7 @@ import {
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, PAGE, type PageRange, TABLE } from '../walk/index.ts';
-import type { AttributeBits } from './attributes.ts';
+import type { AttributeBits, Described } from './attributes.ts';
 import { Change, CLEAR, COPY, EditedTable, FILL, MASK, POINT } from './change.ts';
 import { PAGES, StaleList, TABLES } from './invalidation.ts';
 import type { LevelMasks, PageMasks } from './masks.ts';
@@ -85,7 +85,7 @@ export class Edit {
   readonly encoder: EntryEncoder;
   readonly root: EditedTable;
   /** What is being done, for messages. */
-  readonly operation: string;
+  readonly operation: Described;
   /** The pages that it is about, counted without the hole between two halves. */
   readonly first: number;
   readonly end: number;
@@ -106,7 +106,7 @@ export class Edit {
    * @param first - first page of the range, counted without the hole between two halves
    * @param end - one past the last
    */
-  constructor(tree: Tree, policy: EditPolicy, operation: string, first: number, end: number) {
+  constructor(tree: Tree, policy: EditPolicy, operation: Described, first: number, end: number) {
     this.first = first;
     this.end = end;
     this.tree = tree;
@@ -159,7 +159,7 @@ export class Edit {
 
   /** First page that an entry spans. */
   pageAt(table: EditedTable, index: number): number {
-    return table.page + index * 2 ** this.encoder.levels[table.depth].order;
+    return table.page + index * this.encoder.levels[table.depth].span;
   }
 
   isGlobal(table: EditedTable, low: number): boolean {
@@ -362,8 +362,8 @@ export class Edit {
   }
 
   private goesOn(last: Change, change: Change): boolean {
-    const { order } = this.encoder.levels[change.table.depth];
-    return change.kind === FILL && last.frame + last.count * 2 ** order === change.frame;
+    const { span } = this.encoder.levels[change.table.depth];
+    return change.kind === FILL && last.frame + last.count * span === change.frame;
   }
 
   clear(table: EditedTable, index: number, count = 1): void {
@@ -387,9 +387,9 @@ export class Edit {
   appear(table: EditedTable, index: number, count: number, scope: number): void {
     if (table.isNew || !this.rules.remembersAbsent || this.policy.spuriousFaults === 'tolerate') return;
     const first = this.pageAt(table, index);
-    const { order } = this.encoder.levels[table.depth];
+    const { order, span } = this.encoder.levels[table.depth];
     // What was absent has no G bit: it is remembered of one address space.
-    this.stale.add(first, first + count * 2 ** order, order, scope, false, false);
+    this.stale.add(first, first + count * span, order, scope, false, false);
   }
 
   mark(): Mark {
@@ -462,7 +462,7 @@ export class Edit {
 
   /** 4-KiB pages that an entry of a table spans. */
   spanOf(table: EditedTable): number {
-    return 2 ** this.encoder.levels[table.depth].order;
+    return this.encoder.levels[table.depth].span;
   }
 
   /**

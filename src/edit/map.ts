@@ -34,8 +34,7 @@ export function mapRange(
   filling: Filling,
   overlap: Overlap,
 ): void {
-  const { order, hasPages, frameEnd } = edit.encoder.levels[table.depth];
-  const span = 2 ** order;
+  const { order, span, hasPages, frameEnd } = edit.encoder.levels[table.depth];
   const entries = edit.entriesAt(table.depth);
   const fits =
     hasPages && order <= filling.maxOrder && filling.delta % span === 0 && end + filling.delta <= frameEnd;
@@ -91,14 +90,14 @@ function fill(
   filling: Filling,
   breaks = false,
 ): void {
-  const { order, group } = edit.encoder.levels[table.depth];
+  const { order, span, group } = edit.encoder.levels[table.depth];
   edit.checkEntry(table, index, edit.pageAt(table, index) + filling.delta, filling);
   edit.appear(table, index, count, PAGES);
   const isGroupable =
     filling.groups &&
     group > 1 &&
     order + Math.log2(group) <= filling.maxOrder &&
-    filling.delta % (2 ** order * group) === 0;
+    filling.delta % (span * group) === 0;
   const start = isGroupable ? Math.min(index + count, Math.ceil(index / group) * group) : index + count;
   const end = isGroupable ? Math.max(start, Math.floor((index + count) / group) * group) : start;
   fillWith(FILL, edit, table, index, start, filling, breaks);

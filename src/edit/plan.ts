@@ -41,8 +41,6 @@ interface Snapshot {
 export class EditPlan {
   /** @internal */
   tree: Tree;
-  /** What is done, in words: `map 0x…, 4096 bytes`. */
-  readonly operation: string;
   /** @internal */
   readonly changes: readonly Change[];
   /** @internal */
@@ -61,7 +59,6 @@ export class EditPlan {
   constructor(edit: Edit) {
     this.edit = edit;
     this.tree = edit.tree;
-    this.operation = edit.operation;
     this.changes = edit.changes;
     this.newTables = edit.newTables;
     this.freed = edit.freed;
@@ -73,6 +70,11 @@ export class EditPlan {
   /** The root table. */
   get root(): EditedTable {
     return this.edit.root;
+  }
+
+  /** What is done, in words: `map 0x…, 4096 bytes`. */
+  get operation(): string {
+    return String(this.edit.operation);
   }
 
   /** Tables that must be made. */

@@ -11,6 +11,8 @@ const PIECE_ORDER = 20;
 export interface LevelEncoding {
   /** `log2` of the 4-KiB pages that an entry spans. */
   readonly order: number;
+  /** 4-KiB pages that an entry spans. */
+  readonly span: number;
   /** Whether an entry can map a page. */
   readonly hasPages: boolean;
   /** The bits that make an entry one that maps a page. */
@@ -53,6 +55,8 @@ export class EntryEncoder {
   readonly addressShift: number;
   /** Frames above which no table can lie, exclusive. */
   readonly tableFrameEnd: number;
+  /** Frames above which no page of any level can lie, exclusive. */
+  readonly frameEnd: number;
   /** Bits 31:0 of what was made last. */
   low = 0;
   /** Bits 63:32 of it. */
@@ -78,6 +82,7 @@ export class EntryEncoder {
         page === undefined ? { low: 0, high: 0 } : roleMask(page, state, 'address', 'address-high');
       return {
         order: level.indexLow - 12,
+        span: 2 ** (level.indexLow - 12),
         hasPages: page !== undefined,
         pageLow: page === undefined ? 0 : structureOf(page, format),
         tableLow:
@@ -96,6 +101,7 @@ export class EntryEncoder {
         page,
       };
     });
+    this.frameEnd = Math.max(...this.levels.map((level) => level.frameEnd));
   }
 
   /**
