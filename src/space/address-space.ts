@@ -398,7 +398,7 @@ export class AddressSpace {
     const { attributes } = half;
     const tree = treeOf(half);
     checkAligned(operation, 'physical address', physical);
-    const bits = attributes.bits(operation, options);
+    const { low, high } = attributes.bits(operation, options);
     const frame = pageOf(physical);
     const { frameEnd } = tree.encoder;
     if (frame + (end - first) > frameEnd) {
@@ -410,7 +410,7 @@ export class AddressSpace {
     }
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
-    mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
+    mapRange(edit, edit.root, first, end, { low, high, delta: frame - first, maxOrder, groups }, overlap);
     return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
