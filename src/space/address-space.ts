@@ -21,7 +21,7 @@ import {
   unmapRange,
 } from '../edit/index.ts';
 import { andRights, EntryEncoder, lastIndex, orRights, type Paging, rightsText } from '../format/index.ts';
-import { listRegions, type Region } from '../inspect/index.ts';
+import { listRegions, type Region, type RegionOptions } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
 import { copyTables, shareTables, takeFrames } from './copies.ts';
@@ -481,9 +481,14 @@ export class AddressSpace {
     return new Walker(tree.memory, tree.paging).path(pageOf(address));
   }
 
-  /** What is mapped, in the order of addresses: see `listRegions`. */
-  regions(): Region[] {
-    return this.trees.flatMap(({ memory, paging }) => listRegions(memory, paging));
+  /**
+   * What is mapped, in the order of addresses: see `listRegions`.
+   *
+   * @throws {@link PageTableError} as `listRegions`: `LIMIT_EXCEEDED` if a half has more rows than `maxRows`
+   */
+  regions(options: RegionOptions = {}): Region[] {
+    const lists = this.trees.map(({ memory, paging }) => listRegions(memory, paging, options));
+    return lists.length === 1 ? lists[0] : lists.flat();
   }
 
   // ---- copies
