@@ -44,11 +44,11 @@ export function scattered(count) {
   });
 }
 
-/** Numbers of all pages of a gibibyte, each once: a linear congruential generator of full period. */
-export function shuffled() {
+/** Numbers of all pages of a gibibyte, each once: a linear congruential generator, of full period for a power of 2. */
+export function shuffled(count = COUNT) {
   let at = 0;
-  return Array.from({ length: COUNT }, () => {
-    at = (at * 1_664_525 + 1_013_904_223) % COUNT;
+  return Array.from({ length: count }, () => {
+    at = (at * 1_664_525 + 1_013_904_223) % count;
     return at;
   });
 }

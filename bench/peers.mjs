@@ -12,6 +12,7 @@ const PARTS = {
   'peers-recursive.mjs': 'recursive',
   'peers-hyperlight.mjs': 'hyperlight',
   'peers-aarch64-paging.mjs': 'aarch64-paging',
+  'peers-space.mjs': 'space',
 };
 const SCRIPTS = process.argv[4]
   ? [process.argv[4]]

@@ -89,12 +89,25 @@ const INNER_SHAREABLE = 3;
 
 const NOTHING: AttributeBits = { low: 0, high: 0 };
 
+/** What is being done, in words that are put together only where they are needed. */
+export interface Described {
+  toString(): string;
+}
+
+/** Options without further fields, and what was worked out of them. */
+type Known<T> = {
+  readonly [Name in keyof PageOptions]: PageOptions[Name] | undefined;
+} & { readonly result: T };
+
 /** Turns {@link PageOptions} into bits of one format under given control state. */
 export class AttributeEncoder {
   private readonly paging: Paging;
   private readonly format: CompiledFormat;
   private readonly fields: readonly Field[];
   private readonly last: number;
+  // Who changes pages one by one asks the same again and again.
+  private lastBits: Known<AttributeBits> | undefined;
+  private lastChange: Known<AttributeChange> | undefined;
 
   constructor(paging: Paging, encoder: EntryEncoder) {
     this.paging = paging;
@@ -111,7 +124,8 @@ export class AttributeEncoder {
    * @throws {@link PageTableError} `NOT_REPRESENTABLE` if the format cannot say it under its control state; `BAD_ARGUMENT` for
    *   rights, types or fields that there are not
    */
-  bits(operation: string, options: PageOptions): AttributeBits {
+  bits(operation: Described, options: PageOptions): AttributeBits {
+    if (this.lastBits !== undefined && isKnown(this.lastBits, options)) return this.lastBits.result;
     const { rights, user = false, type = 'write-back', global = false, fields = {} } = options;
     const parts = [
       this.rights(operation, rights, user),
@@ -122,7 +136,9 @@ export class AttributeEncoder {
       'SH' in fields ? NOTHING : this.value('shareability', INNER_SHAREABLE),
       ...Object.entries(fields).map(([name, value]) => this.field(operation, name, value)),
     ];
-    return parts.reduce(join, NOTHING);
+    const result = parts.reduce(join, NOTHING);
+    this.lastBits = known(options, result);
+    return result;
   }
 
   /**
@@ -130,7 +146,8 @@ export class AttributeEncoder {
    *
    * @throws {@link PageTableError} as {@link bits}
    */
-  change(operation: string, options: Partial<PageOptions>): AttributeChange {
+  change(operation: Described, options: Partial<PageOptions>): AttributeChange {
+    if (this.lastChange !== undefined && isKnown(this.lastChange, options)) return this.lastChange.result;
     const { rights, user, type, global, accessed, dirty, fields = {} } = options;
     const clear: AttributeBits[] = [];
     const set: AttributeBits[] = [];
@@ -166,7 +183,9 @@ export class AttributeEncoder {
       clear.push(place(2n ** BigInt(high - low + 1) - 1n, low));
       set.push(this.field(operation, name, value));
     }
-    return { clear: clear.reduce(join, NOTHING), set: set.reduce(join, NOTHING) };
+    const result = { clear: clear.reduce(join, NOTHING), set: set.reduce(join, NOTHING) };
+    this.lastChange = known(options, result);
+    return result;
   }
 
   /** Bits that hardware sets by itself: accessed, dirty. */
@@ -174,7 +193,7 @@ export class AttributeEncoder {
     return join(this.maskOf('accessed'), this.dirty());
   }
 
-  private rights(operation: string, rights: Rights, user: boolean): AttributeBits {
+  private rights(operation: Described, rights: Rights, user: boolean): AttributeBits {
     if (!/^(r?w?x?)$/.test(rights) || rights.length === 0) {
       throw new PageTableError(
         'BAD_ARGUMENT',
@@ -208,7 +227,7 @@ export class AttributeEncoder {
     ].reduce(join, NOTHING);
   }
 
-  private type(operation: string, wanted: string): AttributeBits {
+  private type(operation: Described, wanted: string): AttributeBits {
     const fields = this.fields.filter(({ role }) => TYPE_ROLES.includes(role)).sort((a, b) => a.low - b.low);
     const width = fields.reduce((bits, { high, low }) => bits + high - low + 1, 0);
     const codes = Array.from({ length: 2 ** width }, (_, index) => {
@@ -246,7 +265,7 @@ export class AttributeEncoder {
     return this.maskOf('dirty');
   }
 
-  private field(operation: string, name: string, value: number): AttributeBits {
+  private field(operation: Described, name: string, value: number): AttributeBits {
     const { high, low } = this.named(operation, name);
     const end = 2 ** (high - low + 1);
     if (!(Number.isInteger(value) && value >= 0 && value < end)) {
@@ -259,7 +278,7 @@ export class AttributeEncoder {
     return place(BigInt(value), low);
   }
 
-  private named(operation: string, name: string): Field {
+  private named(operation: Described, name: string): Field {
     const own = this.fields.filter(({ role }) => !STRUCTURE_ROLES.includes(role));
     const field = own.find((one) => one.name === name);
     if (field !== undefined) return field;
@@ -281,6 +300,25 @@ export class AttributeEncoder {
       .map(({ high, low }) => place(2n ** BigInt(high - low + 1) - 1n, low))
       .reduce(join, NOTHING);
   }
+}
+
+function known<T>(options: Partial<PageOptions>, result: T): Known<T> {
+  const { rights, user, type, global, accessed, dirty, fields } = options;
+  return { rights, user, type, global, accessed, dirty, fields, result };
+}
+
+/** Whether options without further fields are those of the last time. */
+function isKnown(last: Known<unknown>, options: Partial<PageOptions>): boolean {
+  return (
+    last.fields === undefined &&
+    options.fields === undefined &&
+    last.rights === options.rights &&
+    last.user === options.user &&
+    last.type === options.type &&
+    last.global === options.global &&
+    last.accessed === options.accessed &&
+    last.dirty === options.dirty
+  );
 }
 
 function place(value: bigint, low: number): AttributeBits {

@@ -22,7 +22,12 @@ export class EditedTable {
   /** What the entries that lead here say of rights: see `andRights` and `orRights`. */
   and = -1;
   or = 0;
-  private known: Map<number, EditedTable> | undefined;
+  /** Whether a change of it has been written: of a table that is made. */
+  isBegun = false;
+  // Most often, one entry alone is followed: it needs no map.
+  private firstIndex = -1;
+  private first: EditedTable | undefined;
+  private others: Map<number, EditedTable> | undefined;
 
   constructor(
     depth: number,
@@ -50,19 +55,23 @@ export class EditedTable {
 
   /** Whether a table is known that an entry leads to. */
   get hasChildren(): boolean {
-    return this.known !== undefined && this.known.size > 0;
+    return this.first !== undefined || (this.others !== undefined && this.others.size > 0);
   }
 
   /** The table that an entry leads to, where the edit knows it. */
   child(index: number): EditedTable | undefined {
-    return this.known?.get(index);
+    return index === this.firstIndex ? this.first : this.others?.get(index);
   }
 
   /** Notes the table that an entry leads to; `undefined` forgets it. */
   setChild(index: number, child: EditedTable | undefined): void {
-    this.known ??= new Map();
-    if (child === undefined) this.known.delete(index);
-    else this.known.set(index, child);
+    if (this.firstIndex < 0) this.firstIndex = index;
+    if (index === this.firstIndex) this.first = child;
+    else if (child === undefined) this.others?.delete(index);
+    else {
+      this.others ??= new Map();
+      this.others.set(index, child);
+    }
   }
 }
 
@@ -173,29 +182,33 @@ export class Change {
   private fill(words: Uint32Array, start: number, end: number, encoder: EntryEncoder): void {
     const { order } = encoder.levels[this.table.depth];
     encoder.page(this.table.depth, this.frame, this.low, this.high);
-    let low = encoder.low >>> 0;
-    let high = encoder.high;
+    let low = encoder.low | 0;
+    let high = encoder.high | 0;
     // A step from 2^32 on adds to the high half only.
     const shift = order + encoder.addressShift;
-    const step = shift < 32 ? (1 << shift) >>> 0 : 0;
-    const highStep = shift < 32 ? 0 : 2 ** (shift - 32);
-    for (let at = start; at < end; at += 2) {
-      words[at] = low;
-      words[at + 1] = high;
-      low = (low + step) >>> 0;
-      if (low < step) high += 1;
-      high += highStep;
+    const step = shift < 32 ? 1 << shift : 0;
+    const highStep = shift < 32 ? 0 : (2 ** (shift - 32)) | 0;
+    for (let at = start; at < end; ) {
+      // The inner loop stores and adds, and nothing else: it ends where the low half is full.
+      const room = step === 0 ? 1 : Math.ceil((2 ** 32 - (low >>> 0)) / (step >>> 0));
+      const stop = Math.min(end, at + room * 2);
+      for (; at < stop; at += 2) {
+        words[at] = low;
+        words[at + 1] = high;
+        low = (low + step) | 0;
+      }
+      high = (high + (step === 0 ? highStep : 1)) | 0;
     }
   }
 
   private fillEach(words: Uint32Array, start: number, encoder: EntryEncoder): void {
     const { depth } = this.table;
-    const { order, group, groupHigh, groupCode } = encoder.levels[depth];
+    const { span, group, groupHigh, groupCode } = encoder.levels[depth];
     const { entryShift } = encoder.format;
     const inGroup = this.kind === FILL_GROUPS;
     for (let i = 0; i < this.count; i += 1) {
       const coded = inGroup && groupCode !== 0;
-      const frame = this.frame + (coded ? i - (i % group) : i) * 2 ** order;
+      const frame = this.frame + (coded ? i - (i % group) : i) * span;
       encoder.page(depth, coded ? frame + groupCode : frame, this.low, this.high | (inGroup ? groupHigh : 0));
       const at = start + (i << entryShift);
       words[at] = encoder.low;

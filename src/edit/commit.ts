@@ -64,9 +64,7 @@ function allocate(plan: EditPlan, store: TableStore): number[] {
     giveBack(frames, store);
     throw error;
   }
-  newTables.forEach((table, i) => {
-    table.frame = frames[i];
-  });
+  for (let i = 0; i < frames.length; i += 1) newTables[i].frame = frames[i];
   return frames;
 }
 
@@ -76,24 +74,24 @@ function giveBack(frames: readonly number[], store: TableStore): void {
 
 /** Writes straight to memory: tables that nobody sees yet first. */
 function applyAll(plan: EditPlan, store: TableStore): void {
-  const { changes, tree } = plan;
-  const { encoder } = tree;
-  // A table that is filled or copied in one go need not be cleared.
-  const begun = new Set<EditedTable>();
+  const { changes } = plan;
   for (const change of changes) {
     const { table } = change;
-    if (!table.isNew || begun.has(table)) continue;
-    begun.add(table);
+    if (!table.isNew) continue;
+    // A table that is filled or copied in one go need not be cleared.
     const isWhole = change.kind === COPY || (change.kind === FILL && isFull(change, plan));
-    if (!isWhole) store.clear(table.frame);
+    if (!table.isBegun && !isWhole) store.clear(table.frame);
+    table.isBegun = true;
+    apply(plan, change);
   }
-  for (const isNew of [true, false]) {
-    for (const change of changes) {
-      if (change.table.isNew !== isNew) continue;
-      const { words, at } = plan.placeOf(change.table);
-      change.apply(words, at, encoder, change.kind === COPY ? plan.sourceOf(change.table) : undefined);
-    }
-  }
+  for (const change of changes) if (!change.table.isNew) apply(plan, change);
+}
+
+function apply(plan: EditPlan, change: Change): void {
+  const { table, kind } = change;
+  const { encoder, memory } = plan.tree;
+  const words = memory.current();
+  change.apply(words, plan.wordOf(table), encoder, kind === COPY ? plan.sourceOf(table) : undefined);
 }
 
 /** Whether a change writes a whole frame. */

@@ -25,7 +25,7 @@ import {
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, PAGE, type PageRange, TABLE } from '../walk/index.ts';
-import type { AttributeBits } from './attributes.ts';
+import type { AttributeBits, Described } from './attributes.ts';
 import { Change, CLEAR, COPY, EditedTable, FILL, MASK, POINT } from './change.ts';
 import { PAGES, StaleList, TABLES } from './invalidation.ts';
 import type { LevelMasks, PageMasks } from './masks.ts';
@@ -85,7 +85,7 @@ export class Edit {
   readonly encoder: EntryEncoder;
   readonly root: EditedTable;
   /** What is being done, for messages. */
-  readonly operation: string;
+  readonly operation: Described;
   /** The pages that it is about, counted without the hole between two halves. */
   readonly first: number;
   readonly end: number;
@@ -106,7 +106,7 @@ export class Edit {
    * @param first - first page of the range, counted without the hole between two halves
    * @param end - one past the last
    */
-  constructor(tree: Tree, policy: EditPolicy, operation: string, first: number, end: number) {
+  constructor(tree: Tree, policy: EditPolicy, operation: Described, first: number, end: number) {
     this.first = first;
     this.end = end;
     this.tree = tree;
@@ -159,7 +159,7 @@ export class Edit {
 
   /** First page that an entry spans. */
   pageAt(table: EditedTable, index: number): number {
-    return table.page + index * 2 ** this.encoder.levels[table.depth].order;
+    return table.page + index * this.encoder.levels[table.depth].span;
   }
 
   isGlobal(table: EditedTable, low: number): boolean {
@@ -171,6 +171,30 @@ export class Edit {
     return leadsToTable(this.facts, table.depth, low)
       ? isFaultyTable(this.facts, table.depth, low, high)
       : isFaultyPage(this.facts, table.depth, low, high);
+  }
+
+  /**
+   * One past the last of neighbouring entries that map pages as the first one does: what is true of the one is true of all, save
+   * where they lead. A member of a contiguous group stands alone.
+   *
+   * @param index - of the first one, which maps a page and is not faulty
+   * @param to - end of the search, above `index`
+   */
+  runEnd(table: EditedTable, index: number, to: number): number {
+    const { alikeLow, alikeHigh } = this.encoder.levels[table.depth];
+    const { words } = table;
+    const { entryShift } = this.format;
+    let at = table.at + (index << entryShift);
+    // Of entries of one word, this is the same one, of which nothing is compared.
+    const low = words[at];
+    const high = words[at + entryShift];
+    let end = index + 1;
+    if (entryShift === 1 && this.isGrouped(table, high)) return end;
+    for (const step = 1 << entryShift; end < to; end += 1) {
+      at += step;
+      if ((((words[at] ^ low) & alikeLow) | ((words[at + entryShift] ^ high) & alikeHigh)) !== 0) break;
+    }
+    return end;
   }
 
   /** Whether the entry of a page is one of a contiguous group. */
@@ -338,12 +362,12 @@ export class Edit {
   }
 
   private goesOn(last: Change, change: Change): boolean {
-    const { order } = this.encoder.levels[change.table.depth];
-    return change.kind === FILL && last.frame + last.count * 2 ** order === change.frame;
+    const { span } = this.encoder.levels[change.table.depth];
+    return change.kind === FILL && last.frame + last.count * span === change.frame;
   }
 
-  clear(table: EditedTable, index: number): void {
-    this.push(new Change(CLEAR, table, index, 1));
+  clear(table: EditedTable, index: number, count = 1): void {
+    this.push(new Change(CLEAR, table, index, count));
   }
 
   /** Pages that a processor may remember: nothing is to be invalidated of tables that nobody has seen. */
@@ -363,9 +387,9 @@ export class Edit {
   appear(table: EditedTable, index: number, count: number, scope: number): void {
     if (table.isNew || !this.rules.remembersAbsent || this.policy.spuriousFaults === 'tolerate') return;
     const first = this.pageAt(table, index);
-    const { order } = this.encoder.levels[table.depth];
+    const { order, span } = this.encoder.levels[table.depth];
     // What was absent has no G bit: it is remembered of one address space.
-    this.stale.add(first, first + count * 2 ** order, order, scope, false, false);
+    this.stale.add(first, first + count * span, order, scope, false, false);
   }
 
   mark(): Mark {
@@ -438,7 +462,7 @@ export class Edit {
 
   /** 4-KiB pages that an entry of a table spans. */
   spanOf(table: EditedTable): number {
-    return 2 ** this.encoder.levels[table.depth].order;
+    return this.encoder.levels[table.depth].span;
   }
 
   /**
@@ -509,7 +533,10 @@ export class Edit {
       if (leadsToTable(this.facts, child.depth, entry)) {
         this.dropTable(child, i, entry, upper, breaks, isOwned);
       } else if (!isFaultyPage(this.facts, child.depth, entry, upper)) {
-        this.forget(child, child.page + i * span, span, PAGES | TABLES, this.isGlobal(child, entry), breaks);
+        const stop = this.runEnd(child, i, entries);
+        const global = this.isGlobal(child, entry);
+        this.forget(child, child.page + i * span, (stop - i) * span, PAGES | TABLES, global, breaks);
+        i = stop - 1;
       }
     }
     if (isOwned) this.freed.push(frame);
@@ -591,9 +618,18 @@ export class Edit {
     return this.isPresent(table, low) && !this.isFaulty(table, low, high);
   }
 
-  /** Whether an entry holds anything at all. */
-  isUsed(table: EditedTable, index: number): boolean {
-    return (this.low(table, index) | this.high(table, index)) !== 0 || table.child(index) !== undefined;
+  /** Whether an entry outside of [from, to) holds anything at all; neighbours of the range are looked at first. */
+  isUsedOutside(table: EditedTable, from: number, to: number): boolean {
+    const { words, at } = table;
+    const { entryShift } = this.format;
+    const entries = this.entriesAt(table.depth);
+    const end = at + (entries << entryShift);
+    for (let word = at + (to << entryShift); word < end; word += 1) if (words[word] !== 0) return true;
+    for (let word = at + (from << entryShift) - 1; word >= at; word -= 1) if (words[word] !== 0) return true;
+    for (let i = 0; table.hasChildren && i < entries; i += 1) {
+      if ((i < from || i >= to) && table.child(i) !== undefined) return true;
+    }
+    return false;
   }
 
   /** Whether nothing is known of a table: it is new, and all zeros. */

@@ -2,6 +2,7 @@ export {
   type AttributeBits,
   type AttributeChange,
   AttributeEncoder,
+  type Described,
   type PageOptions,
   type Rights,
 } from './attributes.ts';

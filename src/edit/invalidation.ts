@@ -61,6 +61,7 @@ export class StaleList {
 
   /** Everything, neighbours joined, in the order of addresses. */
   finish(): StaleRange[] {
+    if (this.list.length < 2) return this.list;
     const sorted = this.list.sort((a, b) => a.first - b.first || a.end - b.end);
     this.list = [];
     this.floor = 0;

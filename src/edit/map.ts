@@ -34,8 +34,7 @@ export function mapRange(
   filling: Filling,
   overlap: Overlap,
 ): void {
-  const { order, hasPages, frameEnd } = edit.encoder.levels[table.depth];
-  const span = 2 ** order;
+  const { order, span, hasPages, frameEnd } = edit.encoder.levels[table.depth];
   const entries = edit.entriesAt(table.depth);
   const fits =
     hasPages && order <= filling.maxOrder && filling.delta % span === 0 && end + filling.delta <= frameEnd;
@@ -91,11 +90,8 @@ function fill(
   filling: Filling,
   breaks = false,
 ): void {
-  const { order, group } = edit.encoder.levels[table.depth];
-  const { low, high } = filling;
-  const span = 2 ** order;
-  const frameAt = (i: number) => edit.pageAt(table, i) + filling.delta;
-  edit.checkEntry(table, index, frameAt(index), filling);
+  const { order, span, group } = edit.encoder.levels[table.depth];
+  edit.checkEntry(table, index, edit.pageAt(table, index) + filling.delta, filling);
   edit.appear(table, index, count, PAGES);
   const isGroupable =
     filling.groups &&
@@ -104,13 +100,24 @@ function fill(
     filling.delta % (span * group) === 0;
   const start = isGroupable ? Math.min(index + count, Math.ceil(index / group) * group) : index + count;
   const end = isGroupable ? Math.max(start, Math.floor((index + count) / group) * group) : start;
-  const pages = (from: number, to: number, kind: number) => {
-    if (from < to)
-      edit.push(new Change(kind, table, from, to - from, { frame: frameAt(from), low, high, breaks }));
-  };
-  pages(index, start, FILL);
-  pages(start, end, FILL_GROUPS);
-  pages(end, index + count, FILL);
+  fillWith(FILL, edit, table, index, start, filling, breaks);
+  fillWith(FILL_GROUPS, edit, table, start, end, filling, breaks);
+  fillWith(FILL, edit, table, end, index + count, filling, breaks);
+}
+
+/** Writes the entries [from, to) in one way. */
+function fillWith(
+  kind: number,
+  edit: Edit,
+  table: EditedTable,
+  from: number,
+  to: number,
+  { delta, low, high }: Filling,
+  breaks: boolean,
+): void {
+  if (from >= to) return;
+  const frame = edit.pageAt(table, from) + delta;
+  edit.push(new Change(kind, table, from, to - from, { frame, low, high, breaks }));
 }
 
 /** Maps a whole entry over one that is not zero. */

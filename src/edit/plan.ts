@@ -41,8 +41,6 @@ interface Snapshot {
 export class EditPlan {
   /** @internal */
   tree: Tree;
-  /** What is done, in words: `map 0x…, 4096 bytes`. */
-  readonly operation: string;
   /** @internal */
   readonly changes: readonly Change[];
   /** @internal */
@@ -61,7 +59,6 @@ export class EditPlan {
   constructor(edit: Edit) {
     this.edit = edit;
     this.tree = edit.tree;
-    this.operation = edit.operation;
     this.changes = edit.changes;
     this.newTables = edit.newTables;
     this.freed = edit.freed;
@@ -73,6 +70,11 @@ export class EditPlan {
   /** The root table. */
   get root(): EditedTable {
     return this.edit.root;
+  }
+
+  /** What is done, in words: `map 0x…, 4096 bytes`. */
+  get operation(): string {
+    return String(this.edit.operation);
   }
 
   /** Tables that must be made. */
@@ -216,9 +218,9 @@ export class EditPlan {
     return [hex64(entryAt(before, index, entryShift)), hex64(entryAt(after, index, entryShift))];
   }
 
-  /** Where a table lies that is there or made. */
-  placeOf(table: EditedTable): { words: Uint32Array; at: number } {
-    return this.place(table.frame, table);
+  /** The word at which a table lies that is there or made. */
+  wordOf(table: EditedTable): number {
+    return this.tree.memory.locate(table.frame) + this.offsetOf(table) / 4;
   }
 
   /** Where a table's entries are read: of a copy, those of the table that it is a copy of. */

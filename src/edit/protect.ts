@@ -26,6 +26,8 @@ export function protectRange(
   const span = edit.spanOf(table);
   const from = Math.floor((first - table.page) / span);
   const to = Math.min(edit.entriesAt(table.depth), Math.ceil((end - table.page) / span));
+  // Entries before this one are whole, save perhaps the first.
+  const wholeEnd = Math.min(to, Math.floor((end - table.page) / span));
   const masks = masksAt(edit, table.depth, change);
   // Neighbours are mostly alike: what follows from the change is worked out once for them.
   let lastLow = 0;
@@ -77,11 +79,16 @@ export function protectRange(
       lastLow = low;
       lastHigh = high;
     }
+    const stop = isGroup ? i + 1 : edit.runEnd(table, i, wholeEnd);
+    const count = stop - i;
+    const index = i;
+    i = stop - 1;
     if ((result & CHANGES) === 0) continue;
     const breaks = (result & BREAKS) !== 0;
-    if ((result & STALE) !== 0) edit.forget(table, page, span, PAGES, edit.isGlobal(table, low), breaks);
+    if ((result & STALE) !== 0)
+      edit.forget(table, page, count * span, PAGES, edit.isGlobal(table, low), breaks);
     edit.push(
-      new Change(MASK, table, i, 1, {
+      new Change(MASK, table, index, count, {
         clearLow: masks.clear.low,
         clearHigh: masks.clear.high,
         low: masks.set.low,

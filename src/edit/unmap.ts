@@ -17,21 +17,44 @@ export function unmapRange(edit: Edit, table: EditedTable, first: number, end: n
   const entries = edit.entriesAt(table.depth);
   const from = Math.floor((first - table.page) / span);
   const to = Math.min(entries, Math.ceil((end - table.page) / span));
+  // Between these, entries are whole.
+  const wholeFrom = Math.ceil((first - table.page) / span);
+  const wholeTo = Math.min(entries, Math.floor((end - table.page) / span));
   let isEmpty = true;
   for (let i = from; i < to; i += 1) {
     const low = edit.low(table, i);
     const high = edit.high(table, i);
     if ((low | high) === 0) continue;
-    const start = table.page + i * span;
-    const isWhole = first <= start && start + span <= end;
-    if (!unmapEntry(edit, table, i, low, high, isWhole, first, end, from, to)) isEmpty = false;
+    const isWhole = wholeFrom <= i && i < wholeTo;
+    const isPage = edit.isUsable(table, low, high) && !edit.leadsToTable(table, low);
+    if (isWhole && isPage) i = unmapPages(edit, table, i, low, high, from, to, wholeTo) - 1;
+    else if (!unmapEntry(edit, table, i, low, high, isWhole, first, end)) isEmpty = false;
   }
-  for (let i = 0; isEmpty && i < from; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
-  for (let i = to; isEmpty && i < entries; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
-  return isEmpty;
+  return isEmpty && !edit.isUsedOutside(table, from, to);
 }
 
-/** Unmaps what of an entry lies in the range; whether nothing is left of it. */
+/** Unmaps pages that are mapped alike, from an entry on; one past the last. [from, to) is what the range touches. */
+function unmapPages(
+  edit: Edit,
+  table: EditedTable,
+  index: number,
+  low: number,
+  high: number,
+  from: number,
+  to: number,
+  wholeTo: number,
+): number {
+  const isGroup = edit.isGrouped(table, high);
+  if (isGroup) ungroup(edit, table, index, from, to);
+  const stop = isGroup ? index + 1 : edit.runEnd(table, index, wholeTo);
+  const count = stop - index;
+  const pages = count * edit.spanOf(table);
+  edit.forget(table, edit.pageAt(table, index), pages, PAGES, edit.isGlobal(table, low));
+  edit.clear(table, index, count);
+  return stop;
+}
+
+/** Unmaps what of an entry lies in the range, which is not one that maps a page as a whole; whether nothing is left of it. */
 function unmapEntry(
   edit: Edit,
   table: EditedTable,
@@ -41,17 +64,11 @@ function unmapEntry(
   isWhole: boolean,
   first: number,
   end: number,
-  from: number,
-  to: number,
 ): boolean {
   const isPresent = edit.isPresent(table, low);
   const isTable = isPresent && edit.leadsToTable(table, low);
   if (isWhole) {
     if (isTable) edit.drop(table, index, low, high, false);
-    else if (isPresent && !edit.isFaulty(table, low, high)) {
-      if (edit.isGrouped(table, high)) ungroup(edit, table, index, from, to);
-      edit.forget(table, edit.pageAt(table, index), edit.spanOf(table), PAGES, edit.isGlobal(table, low));
-    }
     edit.clear(table, index);
     return true;
   }

@@ -12,6 +12,8 @@ const PIECE_ORDER = 20;
 export interface LevelEncoding {
   /** `log2` of the 4-KiB pages that an entry spans. */
   readonly order: number;
+  /** 4-KiB pages that an entry spans. */
+  readonly span: number;
   /** Whether an entry can map a page. */
   readonly hasPages: boolean;
   /** The bits that make an entry one that maps a page. */
@@ -25,6 +27,9 @@ export interface LevelEncoding {
   /** Attribute bits of an entry that maps a page, at this level. */
   readonly attributeLow: number;
   readonly attributeHigh: number;
+  /** Bits in which entries are alike that map pages alike: all but those of the address. */
+  readonly alikeLow: number;
+  readonly alikeHigh: number;
   /** Entries of a contiguous group; 1 without groups. */
   readonly group: number;
   /** The bit that makes an entry one of a contiguous group. */
@@ -51,6 +56,8 @@ export class EntryEncoder {
   readonly addressShift: number;
   /** Frames above which no table can lie, exclusive. */
   readonly tableFrameEnd: number;
+  /** Frames above which no page of any level can lie, exclusive. */
+  readonly frameEnd: number;
   /** Bits 31:0 of what was made last. */
   low = 0;
   /** Bits 63:32 of it. */
@@ -72,8 +79,11 @@ export class EntryEncoder {
       const page = kindOf(level.entries, format, 'page');
       const table = kindOf(level.entries, format, 'table');
       const pat = page === undefined ? 0 : roleMask(page, state, 'pat').low;
+      const address =
+        page === undefined ? { low: 0, high: 0 } : roleMask(page, state, 'address', 'address-high');
       return {
         order: level.indexLow - 12,
+        span: 2 ** (level.indexLow - 12),
         hasPages: page !== undefined,
         pageLow: page === undefined ? 0 : structureOf(page, format),
         tableLow:
@@ -83,6 +93,8 @@ export class EntryEncoder {
         // The bit that moves stands in the place of an address bit.
         attributeLow: attributes.low,
         attributeHigh: attributes.high,
+        alikeLow: ~address.low,
+        alikeHigh: format.entryShift === 1 ? ~address.high : 0,
         group: page?.contiguous ?? 1,
         groupHigh: page === undefined ? 0 : roleMask(page, state, 'contiguous').high,
         groupCode: page?.groupCode === undefined ? 0 : (page.contiguous ?? 1) / 2,
@@ -90,6 +102,7 @@ export class EntryEncoder {
         page,
       };
     });
+    this.frameEnd = Math.max(...this.levels.map((level) => level.frameEnd));
   }
 
   /**

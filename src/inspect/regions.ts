@@ -133,6 +133,11 @@ interface Seen {
   readonly empty: boolean;
 }
 
+/** 4-KiB pages by their `log2`, and lists of one page shift: each once, since there may be millions of rows. */
+const SPANS = Float64Array.from({ length: 53 }, (_, order) => 2 ** order);
+const SHIFTS: readonly (readonly number[])[] = Array.from({ length: 65 }, (_, shift) => [shift]);
+const NO_SHIFTS: readonly number[] = [];
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Row = Mutable<MappedRegion> | Mutable<SharedRegion> | Mutable<MissingRegion> | Mutable<FaultyRegion>;
 
@@ -191,8 +196,8 @@ class Lister {
     };
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       const { depth, page, order, frame, low, high } = cursor;
-      const end = page + 2 ** order;
-      close(depth);
+      const end = page + SPANS[order];
+      if (open.length > 0 && open[open.length - 1].depth > depth) close(depth);
       switch (event) {
         case PAGE: {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
@@ -299,12 +304,35 @@ class RowList {
     depth: number,
   ): void {
     const first = Math.max(page, this.range.first);
-    const end = Math.min(page + 2 ** order, this.range.end);
+    const end = Math.min(page + SPANS[order], this.range.end);
     const start = frame + (first - page);
     const accessed = isAccessed(facts, depth, low) ? 1 : 0;
     const dirty = isDirty(facts, depth, low, high) ? 1 : 0;
     const group = groupOrder(facts, depth, high);
     this.leaves += 1;
+    const last = this.rows.length === 0 ? undefined : this.rows[this.rows.length - 1];
+    if (
+      last?.kind === 'mapped' &&
+      this.rule === 'physical' &&
+      group === 0 &&
+      last.repeat === undefined &&
+      last.end === first &&
+      last.rights === rights &&
+      last.frame !== undefined &&
+      last.frame + (first - last.first) === start &&
+      last.memoryType === memoryType &&
+      last.global === global &&
+      last.pageShifts === SHIFTS[order + 12] &&
+      last.groupShifts === NO_SHIFTS
+    ) {
+      // What merging comes to for a page like all those of the row.
+      this.added += 1;
+      last.end = end;
+      last.leaves += 1;
+      last.accessed += accessed;
+      last.dirty += dirty;
+      return;
+    }
     this.merge({
       kind: 'mapped',
       first,
@@ -313,8 +341,8 @@ class RowList {
       rights,
       memoryType,
       global,
-      pageShifts: [order + 12],
-      groupShifts: group === 0 ? [] : [group + 12],
+      pageShifts: SHIFTS[order + 12],
+      groupShifts: group === 0 ? NO_SHIFTS : SHIFTS[group + 12],
       contiguous: group === 0 ? 0 : 1,
       leaves: 1,
       accessed,
@@ -372,9 +400,10 @@ class RowList {
 
   finish(): Region[] {
     this.foldLast();
+    if (this.rows.length <= this.maxRows && this.rows.every(isComplete)) return this.rows;
     const rows: Region[] = [];
     for (const row of this.rows) {
-      if (row.repeat === undefined || row.repeat.count >= FOLD_FROM) {
+      if (row.repeat === undefined || isComplete(row)) {
         rows.push(row);
         continue;
       }
@@ -400,6 +429,11 @@ class RowList {
     before.repeat = { count: count + (row.repeat?.count ?? 1), stride };
     this.rows.pop();
   }
+}
+
+/** Whether a row stays one row. */
+function isComplete({ repeat }: Row): boolean {
+  return repeat === undefined || repeat.count >= FOLD_FROM;
 }
 
 function tooMany(what: string, maxRows: number): PageTableError {

@@ -3,6 +3,7 @@ import {
   AttributeEncoder,
   commit,
   compactRange,
+  type Described,
   Edit,
   EditPlan,
   type EditPolicy,
@@ -20,7 +21,7 @@ import {
   unmapRange,
 } from '../edit/index.ts';
 import { andRights, EntryEncoder, lastIndex, orRights, type Paging, rightsText } from '../format/index.ts';
-import { listRegions, type Region } from '../inspect/index.ts';
+import { listRegions, type Region, type RegionOptions } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
 import { copyTables, shareTables, takeFrames } from './copies.ts';
@@ -391,15 +392,15 @@ export class AddressSpace {
   }
 
   private planMap(address: bigint, bytes: bigint, options: MapOptions): SpacePlan {
-    const operation = `map ${rangeText(address, bytes)}`;
+    const operation = described('map', address, bytes);
     const { half, first, end } = this.range(operation, address, bytes);
     const { physical, overlap = 'refuse', groups = false } = options;
     const { attributes } = half;
     const tree = treeOf(half);
     checkAligned(operation, 'physical address', physical);
-    const bits = attributes.bits(operation, options);
+    const { low, high } = attributes.bits(operation, options);
     const frame = pageOf(physical);
-    const frameEnd = Math.max(...tree.encoder.levels.map((level) => level.frameEnd));
+    const { frameEnd } = tree.encoder;
     if (frame + (end - first) > frameEnd) {
       throw new PageTableError(
         'OUT_OF_RANGE',
@@ -409,12 +410,12 @@ export class AddressSpace {
     }
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
-    mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
+    mapRange(edit, edit.root, first, end, { low, high, delta: frame - first, maxOrder, groups }, overlap);
     return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
-    const operation = `unmap ${rangeText(address, bytes)}`;
+    const operation = described('unmap', address, bytes);
     const { half, first, end } = this.range(operation, address, bytes);
     const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     if (missing === 'refuse') edit.checkMapped();
@@ -423,7 +424,7 @@ export class AddressSpace {
   }
 
   private planProtect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan {
-    const operation = `protect ${rangeText(address, bytes)}`;
+    const operation = described('protect', address, bytes);
     const { half, first, end } = this.range(operation, address, bytes);
     const change = half.attributes.change(operation, options);
     const edit = new Edit(treeOf(half), this.policy, operation, first, end);
@@ -438,7 +439,7 @@ export class AddressSpace {
       ? this.halves.map((half): Range => ({ half, first: 0, end: pagesOf(half) }))
       : [this.range('compact', address ?? 0n, bytes ?? 0n)];
     return ranges.map(({ half, first, end }) => {
-      const operation = isAll ? 'compact' : `compact ${rangeText(address ?? 0n, bytes ?? 0n)}`;
+      const operation = isAll ? 'compact' : described('compact', address ?? 0n, bytes ?? 0n);
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
       const edit = new Edit(treeOf(half), this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
@@ -480,9 +481,14 @@ export class AddressSpace {
     return new Walker(tree.memory, tree.paging).path(pageOf(address));
   }
 
-  /** What is mapped, in the order of addresses: see `listRegions`. */
-  regions(): Region[] {
-    return this.trees.flatMap(({ memory, paging }) => listRegions(memory, paging));
+  /**
+   * What is mapped, in the order of addresses: see `listRegions`.
+   *
+   * @throws {@link PageTableError} as `listRegions`: `LIMIT_EXCEEDED` if a half has more rows than `maxRows`
+   */
+  regions(options: RegionOptions = {}): Region[] {
+    const lists = this.trees.map(({ memory, paging }) => listRegions(memory, paging, options));
+    return lists.length === 1 ? lists[0] : lists.flat();
   }
 
   // ---- copies
@@ -531,20 +537,20 @@ export class AddressSpace {
     });
   }
 
-  private range(operation: string, address: bigint, bytes: bigint): Range {
+  private range(operation: Described, address: bigint, bytes: bigint): Range {
     checkAligned(operation, 'address', address);
     checkAligned(operation, 'length', bytes);
-    if (bytes <= 0n || address + bytes > 1n << 64n) {
+    const half = this.halfOf(address);
+    const first = pageOf(address);
+    const pages = pageOf(bytes);
+    const end = first + pages;
+    if (pages === 0 || end > MOST_FRAMES) {
       throw new PageTableError(
         'OUT_OF_RANGE',
         `${operation}: expected a length above 0, and an end not above 2^64`,
         { address, bytes },
       );
     }
-    const half = this.halfOf(address);
-    const first = pageOf(address);
-    // Both are below 2^52.
-    const end = first + Number(bytes >> 12n);
     if (half !== undefined) {
       const { lowEnd, highStart } = half.tree.paging.format;
       if (first < lowEnd && end <= lowEnd) return { half, first, end };
@@ -559,7 +565,7 @@ export class AddressSpace {
   }
 
   /** `log2` of the 4-KiB pages of the largest page allowed. */
-  private maxOrder(operation: string, { tree }: Half, maxPage: bigint | undefined): number {
+  private maxOrder(operation: Described, { tree }: Half, maxPage: bigint | undefined): number {
     if (maxPage === undefined) return Number.POSITIVE_INFINITY;
     const sizes = tree.encoder.levels.flatMap(({ hasPages, order, group }) =>
       hasPages ? (group > 1 ? [order, order + Math.log2(group)] : [order]) : [],
@@ -610,8 +616,8 @@ function treeOf(half: Half): Tree {
   return half.tree;
 }
 
-function checkAligned(operation: string, what: string, value: bigint): void {
-  if (typeof value === 'bigint' && value >= 0n && value >> 64n === 0n && (value & PAGE_MASK) === 0n) return;
+function checkAligned(operation: Described, what: string, value: bigint): void {
+  if (typeof value === 'bigint' && BigInt.asUintN(64, value) === value && offsetOf(value) === 0) return;
   const found = typeof value === 'bigint' ? hex(value) : String(value);
   const isRange = typeof value === 'bigint' && (value & PAGE_MASK) === 0n;
   throw new PageTableError(
@@ -619,6 +625,11 @@ function checkAligned(operation: string, what: string, value: bigint): void {
     `${operation}: ${what} ${found}; expected a bigint in [0, 2^64) that is a multiple of 4096`,
     typeof value === 'bigint' ? { value } : {},
   );
+}
+
+/** What is done with a range, in words. */
+function described(verb: string, address: bigint, bytes: bigint): Described {
+  return { toString: () => `${verb} ${rangeText(address, bytes)}` };
 }
 
 function rangeText(address: bigint, bytes: bigint): string {

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use crate::rows::{Report, SIZE_2M, SIZE_4K, checksum, shuffled, timed};
+use crate::rows::{Kind, LeafSum, Report, SIZE_2M, SIZE_4K, checksum, shuffled, timed};
 
 /// Physical address of the first table, the root.
 const TABLES: usize = 0x10_0000;
@@ -385,4 +385,64 @@ pub fn run(rounds: usize) {
     let report = Report { peer: "aarch64-paging", rounds };
     rows::<Mapping<Arena, El1And0>>(&report, "aarch64", "version 0.12.1");
     rows::<aarch64_paging_seed::Mapping<Arena>>(&report, "aarch64 0.5", "version 0.5.0");
+}
+
+/// The rows of `AddressSpace`: pages that the kernel alone reads and writes.
+pub fn run_space(rounds: usize) {
+    use aarch64_paging::Mapping;
+    use aarch64_paging::descriptor::{El1Attributes, PhysicalAddress};
+    use aarch64_paging::paging::{Constraints, El1And0, MemoryRegion, VaRange};
+
+    let report = Report { peer: "aarch64-paging", rounds };
+    let flags = El1Attributes::ATTRIBUTE_INDEX_0
+        | El1Attributes::INNER_SHAREABLE
+        | El1Attributes::VALID
+        | El1Attributes::ACCESSED
+        | El1Attributes::NON_GLOBAL
+        | El1Attributes::UXN
+        | El1Attributes::PXN;
+    let none = El1Attributes::empty();
+    let arena = Arena::new();
+    let region = MemoryRegion::new(VIRT, VIRT + GIB);
+    let leaves = || {
+        let read = |at: u64| {
+            let (table, index) = (at as usize & !(TABLE_BYTES - 1), at as usize % TABLE_BYTES / 8);
+            unsafe { arena.table::<Table>(table).as_ref().0[index] }
+        };
+        LeafSum { kind: Kind::Aarch64, levels: 3, read: &read }.of(TABLES as u64)
+    };
+    let fresh = || {
+        arena.clear();
+        Mapping::with_asid_and_va_range(arena, ASID, ROOT_LEVEL, El1And0, VaRange::Lower)
+    };
+    let map_pages = |map: &mut Mapping<Arena, El1And0>| {
+        let only_pages = Constraints::NO_BLOCK_MAPPINGS;
+        black_box(map).map_range(&region, PhysicalAddress(PHYS), flags, only_pages).unwrap();
+    };
+    report.row_with_sum("space aarch64 map 1 GiB in 4K, new tables", "map_range", PAGES, || {
+        let mut map = fresh();
+        (timed(|| map_pages(&mut map)), leaves())
+    });
+    let mut map = fresh();
+    map_pages(&mut map);
+    report.row_with_sum("space aarch64 protect 1 GiB in 4K", "modify_range", 2 * PAGES, || {
+        let mut time = Duration::ZERO;
+        let mut sum = 0;
+        for (set, clear) in [(El1Attributes::READ_ONLY, none), (none, El1Attributes::READ_ONLY)] {
+            time += timed(|| {
+                let map = black_box(&mut map);
+                map.modify_range(&region, &|_, descriptor| descriptor.modify_flags(set, clear)).unwrap();
+            });
+            sum += leaves();
+        }
+        (time, sum)
+    });
+    report.row_with_sum("space aarch64 unmap 1 GiB in 4K", "map_range", PAGES, || {
+        let mut map = fresh();
+        map_pages(&mut map);
+        let time = timed(|| {
+            black_box(&mut map).map_range(&region, PhysicalAddress(0), none, Constraints::empty()).unwrap();
+        });
+        (time, leaves())
+    });
 }

@@ -12,7 +12,7 @@ use hyperlight_common::vmem::{
     TableOps, TableReadOps, Void, map, virt_to_phys, walk_va_spaces,
 };
 
-use crate::rows::{Report, SIZE_2M, SIZE_4K, checksum, shuffled, timed};
+use crate::rows::{Kind, LeafSum, Report, SIZE_2M, SIZE_4K, SPACE_PAGES, checksum, shuffled, timed};
 
 /// Physical address of the first table, the root.
 const TABLES: u64 = 0x10_0000;
@@ -308,5 +308,29 @@ pub fn run(rounds: usize) {
             SpaceAwareMapping::AnotherSpace(_) => unreachable!("the crate names no aliases on x86-64"),
         });
         (time, values.sum())
+    });
+}
+
+/// The rows of `AddressSpace`.
+pub fn run_space(rounds: usize) {
+    let report = Report { peer: "hyperlight-common", rounds };
+    let ops = Ops(Buffer::new(516));
+    let leaves = |ops: &Ops<Buffer>| {
+        let read = |at: u64| ops.0.read(word(at));
+        LeafSum { kind: Kind::X86, levels: 4, read: &read }.of(TABLES)
+    };
+    report.row_with_sum("space map 1 GiB in 4K, new tables", "map", PAGES as usize, || {
+        ops.0.clear();
+        let time = timed(|| unsafe { map(black_box(&ops), black_box(gibibyte(WRITABLE))) });
+        (time, leaves(&ops))
+    });
+    report.row_with_sum("space map a page, in order", "map", SPACE_PAGES as usize, || {
+        ops.0.clear();
+        let time = timed(|| {
+            for number in 0..SPACE_PAGES {
+                unsafe { map(black_box(&ops), page(number, WRITABLE)) };
+            }
+        });
+        (time, leaves(&ops))
     });
 }

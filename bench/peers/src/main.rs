@@ -29,11 +29,16 @@ fn main() {
         "recursive" => {}
         "hyperlight" => hyperlight::run(rounds),
         "aarch64-paging" => aarch64_paging::run(rounds),
+        "space" => {
+            hyperlight::run_space(rounds);
+            multiarch::run_space(rows::guest_ram(), rounds);
+            aarch64_paging::run_space(rounds);
+        }
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: peers ROUNDS mappers|recursive|hyperlight|aarch64-paging");
+    eprintln!("usage: peers ROUNDS mappers|recursive|hyperlight|aarch64-paging|space");
     std::process::exit(2);
 }

@@ -7,12 +7,16 @@
 use std::hint::black_box;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_entry::x86_64::X64PTE;
 use page_table_multiarch::{MappingFlags, PageSize, PageTable64, PagingHandler, PagingMetaData};
 
-use crate::rows::{OFFSET, RAM_SIZE, Report, SIZE_4K, Workload, large_pages, small_pages, timed};
+use crate::rows::{
+    Kind, LeafSum, OFFSET, RAM_SIZE, Report, SIZE_4K, SPACE_PAGES, Workload, large_pages, shuffled,
+    small_pages, timed,
+};
 
 const EXECUTABLE: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE).union(MappingFlags::EXECUTE);
 const NO_EXECUTE: MappingFlags = MappingFlags::READ.union(MappingFlags::WRITE);
@@ -179,4 +183,117 @@ pub fn run(ram: u64, rounds: usize) {
             timed(|| prepared.unmap(&mut table))
         });
     }
+}
+
+const VIRT: usize = 0x7f00_0000_0000;
+const PHYS: usize = 0x1_0000_0000;
+const GIB: usize = 1 << 30;
+const PAGE: usize = SIZE_4K as usize;
+
+/// Maps neighbouring pages, of 4 KiB or the largest that fit.
+fn map_region(table: &mut Table, bytes: usize, allow_huge: bool) {
+    let frame = |at: VirtAddr| PhysAddr::from_usize(at.as_usize() - VIRT + PHYS);
+    let at = VirtAddr::from_usize(VIRT);
+    black_box(table).cursor().map_region(at, frame, bytes, NO_EXECUTE, allow_huge).unwrap();
+}
+
+fn leaves(table: &Table) -> u64 {
+    let base = BASE.load(Relaxed) as u64;
+    let read = |at: u64| unsafe { *std::ptr::with_exposed_provenance::<u64>((base + at) as usize) };
+    LeafSum { kind: Kind::X86, levels: 4, read: &read }.of(table.root_paddr().as_usize() as u64)
+}
+
+/// The rows of `AddressSpace`: ranges, and single pages through a cursor each.
+pub fn run_space(ram: u64, rounds: usize) {
+    BASE.store(ram as usize, Relaxed);
+    let report = Report { peer: "page_table_multiarch", rounds };
+    let full = |bytes: usize, allow_huge: bool| {
+        let mut table = empty();
+        map_region(&mut table, bytes, allow_huge);
+        table
+    };
+    let mapped = |row: &str, count: usize, bytes: usize, allow_huge: bool| {
+        report.row_with_sum(row, "map_region", count, || {
+            let mut table = empty();
+            (timed(|| map_region(&mut table, bytes, allow_huge)), leaves(&table))
+        });
+    };
+    mapped("space map 1 GiB in 4K, new tables", GIB / PAGE, GIB, false);
+    mapped("space map 1 TiB in the largest pages", 1024, GIB << 10, true);
+
+    let mut table = full(GIB, false);
+    for (row, from, bytes) in
+        [("space protect 1 GiB in 4K", 0, GIB), ("space protect its middle half", GIB / 4, GIB / 2)]
+    {
+        report.row_with_sum(row, "protect_region", 2 * bytes / PAGE, || {
+            let mut time = Duration::ZERO;
+            let mut sum = 0;
+            for flags in [MappingFlags::READ, NO_EXECUTE] {
+                let at = VirtAddr::from_usize(VIRT + from);
+                time += timed(|| black_box(&mut table).cursor().protect_region(at, bytes, flags).unwrap());
+                sum += leaves(&table);
+            }
+            (time, sum)
+        });
+    }
+    for (row, from, bytes) in [
+        ("space unmap 1 GiB in 4K", 0, GIB),
+        ("space unmap its middle half", GIB / 4, GIB / 2),
+        ("space unmap half, within tables", 0x12_3000, GIB / 2),
+    ] {
+        report.row_with_sum(row, "unmap_region", bytes / PAGE, || {
+            let mut table = full(GIB, false);
+            let at = VirtAddr::from_usize(VIRT + from);
+            let time = timed(|| black_box(&mut table).cursor().unmap_region(at, bytes).unwrap());
+            (time, leaves(&table))
+        });
+    }
+    let in_order: Vec<u64> = (0..SPACE_PAGES).collect();
+    single_pages(&report, "in order", &in_order);
+    single_pages(&report, "random", &shuffled(SPACE_PAGES));
+}
+
+fn single_pages(report: &Report, order: &str, numbers: &[u64]) {
+    let pages: Vec<VirtAddr> =
+        numbers.iter().map(|&page| VirtAddr::from_usize(VIRT + page as usize * PAGE)).collect();
+    let map = |table: &mut Table| {
+        for &page in &pages {
+            let frame = PhysAddr::from_usize(page.as_usize() - VIRT + PHYS);
+            black_box(&mut *table).cursor().map(page, frame, PageSize::Size4K, NO_EXECUTE).unwrap();
+        }
+    };
+    report.row_with_sum(&format!("space map a page, {order}"), "cursor().map", pages.len(), || {
+        let mut table = empty();
+        (timed(|| map(&mut table)), leaves(&table))
+    });
+    let mut table = empty();
+    map(&mut table);
+    report.row_with_sum(
+        &format!("space protect a page, {order}"),
+        "cursor().protect",
+        2 * pages.len(),
+        || {
+            let mut time = Duration::ZERO;
+            let mut sum = 0;
+            for flags in [MappingFlags::READ, NO_EXECUTE] {
+                time += timed(|| {
+                    for &page in &pages {
+                        black_box(&mut table).cursor().protect(page, flags).unwrap();
+                    }
+                });
+                sum += leaves(&table);
+            }
+            (time, sum)
+        },
+    );
+    report.row_with_sum(&format!("space unmap a page, {order}"), "cursor().unmap", pages.len(), || {
+        let mut table = empty();
+        map(&mut table);
+        let time = timed(|| {
+            for &page in &pages {
+                black_box(&mut table).cursor().unmap(page).unwrap();
+            }
+        });
+        (time, leaves(&table))
+    });
 }

@@ -10,6 +10,9 @@ pub const SIZE_2M: u64 = 0x20_0000;
 /// Guest RAM, which holds nothing but tables: 64 GiB of scattered 4-KiB pages need 128 MiB and a little more.
 pub const RAM_SIZE: u64 = 192 << 20;
 
+/// Pages of the rows of `AddressSpace` that change one page a call.
+pub const SPACE_PAGES: u64 = 65_536;
+
 /// Offset in a page of the addresses that are translated.
 pub const OFFSET: u64 = 0x123;
 
@@ -164,4 +167,58 @@ pub fn shuffled(pages: u64) -> Vec<u64> {
             at
         })
         .collect()
+}
+
+/// Kinds of tables of 512 entries of 64 bits, for `leaf_checksum`.
+pub enum Kind {
+    X86,
+    Aarch64,
+}
+
+impl Kind {
+    /// Whether a present entry above the last level leads to a table.
+    fn is_table(&self, entry: u64) -> bool {
+        match self {
+            Self::X86 => entry & 1 << 7 == 0,
+            Self::Aarch64 => entry & 1 << 1 != 0,
+        }
+    }
+
+    /// Bits that are not compared: marks of use (x86: A and D), which not every crate sets.
+    fn ignored(&self) -> u64 {
+        match self {
+            Self::X86 => 0x60,
+            Self::Aarch64 => 0,
+        }
+    }
+}
+
+/// A checksum of all pages that tables map: their numbers and entries, wherever the tables lie.
+pub struct LeafSum<'a> {
+    pub kind: Kind,
+    pub levels: u32,
+    /// Reads the entry at a physical address.
+    pub read: &'a dyn Fn(u64) -> u64,
+}
+
+impl LeafSum<'_> {
+    pub fn of(&self, root: u64) -> u64 {
+        u64::from(self.table(root, self.levels - 1, 0, 0))
+    }
+
+    fn table(&self, table: u64, above: u32, page: u64, hash: u32) -> u32 {
+        let mix = |hash: u32, half: u64| (hash ^ half as u32).wrapping_mul(0x0100_0193);
+        (0..512).fold(hash, |hash, index| {
+            let entry = (self.read)(table + index * 8);
+            let page = page + (index << (9 * above));
+            if entry & 1 == 0 {
+                hash
+            } else if above > 0 && self.kind.is_table(entry) {
+                self.table(entry & 0xffff_ffff_f000, above - 1, page, hash)
+            } else {
+                let shown = entry & !self.kind.ignored();
+                [page, shown, shown >> 32].into_iter().fold(hash, mix)
+            }
+        })
+    }
 }
