@@ -1,7 +1,7 @@
 // Judges the models of MMUs by emulators: random page tables, registers and accesses, each performed by a small program in a
 // virtual machine and by the model.
 //
-// Usage: node conformance/mmu/run.mjs [--arch x86|aarch64] [--seed N] [--cases N | --accesses N] [--modes NAME,...] [--case K]
+// Usage: node conformance/mmu/run.mjs [--arch x86|aarch64|riscv] [--seed N] [--cases N | --accesses N] [--modes NAME,...] [--case K]
 //                                      [--emulator qemu|bochs] [--caching all|none|N] [--against model|reference]
 //
 // Without --arch, all architectures that the emulator has are judged. A case follows from the architecture, the seed, its
@@ -18,6 +18,8 @@ import { aarch64Judge } from './aarch64/judge.mjs';
 import * as aarch64Subjects from './aarch64/subject.mjs';
 import { batchesOf, judgeCases } from './judge.mjs';
 import { Report, sumOf } from './report.mjs';
+import { riscvJudge } from './riscv/judge.mjs';
+import * as riscvSubjects from './riscv/subject.mjs';
 import { EMULATORS, x86Judge } from './x86/judge.mjs';
 import * as x86Subjects from './x86/subject.mjs';
 
@@ -33,6 +35,9 @@ const ARCHITECTURES = {
   },
   aarch64: {
     qemu: async (options) => aarch64Judge(await subjectOf(aarch64Subjects, options)),
+  },
+  riscv: {
+    qemu: async (options) => riscvJudge(await subjectOf(riscvSubjects, options)),
   },
 };
 
