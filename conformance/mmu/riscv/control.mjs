@@ -79,6 +79,18 @@ export function formatOf({ machine: { xlen }, satp }) {
   return FORMATS.find((format) => format.xlen === xlen && format.code === code);
 }
 
+/**
+ * What satp holds after a write: with a mode that is not there, what it held before.
+ *
+ * @param {Control} control
+ * @param {bigint} value
+ */
+export function writtenSatp(control, value) {
+  const { xlen } = control.machine;
+  const isBare = value >> SATP[xlen].mode === 0n;
+  return isBare || formatOf({ ...control, satp: value }) !== undefined ? value : control.satp;
+}
+
 /** @param {Control} control */
 export function rootAddress({ machine: { xlen }, satp }) {
   return BigInt.asUintN(SATP[xlen].ppnBits, satp) << 12n;

@@ -69,6 +69,12 @@ const DEVIATIONS = [
     when: ({ machine }) => machine.xlen === 32,
   },
   {
+    name: 'page of U mode executed in S mode after a read with SUM',
+    manual: '"Supervisor Status", SUM: S mode never executes from pages of U mode',
+    rule: 'fetch from a page of U mode',
+    when: () => true,
+  },
+  {
     name: 'AMO that may not read faults as a load',
     manual: '"Supervisor Cause": AMOs raise store/AMO exceptions, whatever is missing',
     rule: 'AMO that may not read',

@@ -35,7 +35,8 @@ import { isNowhere } from './layout.mjs';
 /**
  * A rule that an emulator breaks.
  *
- * @typedef {Objection | 'entry that cannot be read' | 'address above 32 bits' | 'AMO that may not read'} Rule
+ * @typedef {Objection | 'entry that cannot be read' | 'address above 32 bits' | 'AMO that may not read'
+ *   | 'fetch from a page of U mode'} Rule
  */
 
 /**
@@ -252,6 +253,18 @@ export function rightsAllow(flags, { kind, user, sum, mxr }) {
 }
 
 /**
+ * Whether a page is refused to a fetch in S mode, but a read may have brought it into a TLB that knows only one sort of access.
+ *
+ * @param {bigint} flags - of the page
+ * @param {Access} access
+ */
+function isReadBySum(flags, { kind, user, sum, flush }) {
+  return (
+    kind === 'fetch' && !user && sum && !flush && rightsAllow(flags, { kind, user: true, sum, mxr: false })
+  );
+}
+
+/**
  * One page's part of an access.
  *
  * @param {Read} read
@@ -268,7 +281,16 @@ function portionOf(read, control, access, { va, bytes }, breaks) {
   const nowhere = isNowhere(walk.address, control.machine.xlen) ? 'access' : undefined;
   const leaf = walk.entries.at(-1);
   if (leaf === undefined) return { ...plain, fault: nowhere }; // mode Bare
-  if (!rightsAllow(walk.flags, access)) return { ...plain, fault: 'page' };
+  if (!rightsAllow(walk.flags, access)) {
+    // QEMU has it in its TLB then, so it sets nothing.
+    const goesOn = isReadBySum(walk.flags, access) && breaks('fetch from a page of U mode', control);
+    if (!goesOn) return { ...plain, fault: 'page' };
+    return {
+      ...plain,
+      walk: { ...walk, broken: [...walk.broken, 'fetch from a page of U mode'] },
+      fault: nowhere,
+    };
+  }
   const needed = ACCESSED | (access.kind === 'write' || access.kind === 'amo' ? DIRTY : 0n);
   /** @type {Rule[]} */
   let broken = [...walk.broken];

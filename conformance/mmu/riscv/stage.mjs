@@ -104,6 +104,7 @@ export class Stage {
     const access = inQemu.fault === undefined ? this.harmless(wanted, inQemu) : wanted;
     if (!this.isComparable(access, prediction) || !this.isComparable(access, inQemu)) return false;
     if (!this.isComparableAsRead(access)) return false;
+    if (touchesOwnEntries(inQemu)) return false;
     if (access !== wanted && !inQemu.portions.every(({ walk }) => LAYOUT.isPageByte(Number(walk.address))))
       return false;
     this.note(access, prediction, inQemu);
@@ -309,6 +310,22 @@ export class Stage {
 /** @param {Prediction} one @param {Prediction} other */
 function isSameFault({ fault: one }, { fault: other }) {
   return one !== undefined && other !== undefined && one.cause === other.cause && one.tval === other.tval;
+}
+
+/**
+ * Whether an access to a table is to the very entry that it changes.
+ *
+ * @param {Prediction} prediction
+ */
+function touchesOwnEntries({ portions }) {
+  return portions.some(
+    ({ update }) =>
+      update !== undefined &&
+      portions.some(
+        ({ walk, bytes }) =>
+          walk.address < update.address + 8n && walk.address + BigInt(bytes) > update.address,
+      ),
+  );
 }
 
 /** @param {bigint} va */

@@ -1,6 +1,7 @@
 // What is judged: performs the operations of a case, and tells outcomes in the guest's words.
 
 import { SketchMemory } from '../sketch-memory.mjs';
+import { writtenSatp } from './control.mjs';
 import { LAYOUT } from './layout.mjs';
 import { amoResult, isAccess } from './operations.mjs';
 import { predict } from './reference.mjs';
@@ -46,7 +47,10 @@ export function referenceSubject() {
     perform(operation) {
       if (!isAccess(operation)) {
         if (operation.kind === 'store') memory.write(operation.address, operation.bytes, operation.value);
-        else if (operation.kind === 'register') control[operation.name] = operation.value;
+        else if (operation.kind === 'register') {
+          const { name, value } = operation;
+          control[name] = name === 'satp' ? writtenSatp(control, value) : value;
+        }
         return DONE;
       }
       const { fault, portions } = predict((pa, bytes) => memory.read(pa, bytes), control, operation);

@@ -7,18 +7,7 @@
 import { SketchMemory } from '../sketch-memory.mjs';
 import { levelShift } from './control.mjs';
 import { IMAGE, LAYOUT } from './layout.mjs';
-import {
-  ACCESSED,
-  DIRTY,
-  EXECUTE,
-  GLOBAL,
-  MEMORY_TYPE,
-  NAPOT,
-  READ,
-  USER_PAGE,
-  VALID,
-  WRITE,
-} from './reference.mjs';
+import { ACCESSED, DIRTY, EXECUTE, GLOBAL, NAPOT, READ, USER_PAGE, VALID, WRITE } from './reference.mjs';
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./control.mjs').Format} Format */
@@ -111,8 +100,8 @@ function hotIndices(random, format, level) {
   return [...chosen];
 }
 
-/** Makes the tables of a case. */
-class Maker {
+/** Tables with nothing but what the guest needs in S and U mode. */
+class Plain {
   memory = new SketchMemory(LAYOUT);
   /** @type {Set<number>} */
   guarded = new Set();
@@ -120,31 +109,12 @@ class Maker {
   /**
    * @param {Random} random
    * @param {Format} format
-   * @param {{ cached: boolean, edges: number }} options
    */
-  constructor(random, format, { cached, edges }) {
-    this.random = random;
+  constructor(random, format) {
     this.format = format;
-    this.cached = cached;
-    this.edges = edges;
     this.arenaFrames = frameCount(format);
     this.take = LAYOUT.frameSupply(random, { count: this.arenaFrames, bytes: 4096 });
-    const levels = Array.from({ length: format.levels }, (_, level) => level);
-    this.hot = levels.map((level) => hotIndices(random, format, level));
     this.root = this.take();
-    this.frames = levels.map((level) =>
-      level === format.levels - 1 ? [this.root] : Array.from({ length: SHARED }, this.take),
-    );
-    for (const level of levels) {
-      for (const table of this.frames[level]) {
-        for (const index of this.hot[level]) this.put(table, index, this.randomEntry(level));
-      }
-    }
-  }
-
-  /** @param {number} probability */
-  edge(probability) {
-    return this.random.chance(probability * this.edges);
   }
 
   /**
@@ -168,6 +138,58 @@ class Maker {
     this.put(table, index, entry);
     const { entryBytes } = this.format;
     for (let i = 0; i < entryBytes; i += 4) this.guarded.add(table + index * entryBytes + i);
+  }
+
+  /**
+   * Maps what the guest needs in S and U mode.
+   *
+   * @returns {import('./operations.mjs').Stubs}
+   */
+  addWindow() {
+    const { format } = this;
+    let table = this.root;
+    let va = 0n;
+    for (let level = format.levels - 1; level > 0; level--) {
+      const next = this.take();
+      this.putGuarded(table, WINDOW_PATH, VALID | framed(BigInt(next)));
+      va += BigInt(WINDOW_PATH) << levelShift(format, level);
+      table = next;
+    }
+    const own = VALID | EXECUTE | ACCESSED | framed(BigInt(IMAGE));
+    this.putGuarded(table, WINDOW_INDEX, own);
+    this.putGuarded(table, WINDOW_INDEX + 1, own | USER_PAGE);
+    const stubs = va + (BigInt(WINDOW_INDEX) << 12n);
+    return { super: stubs, user: stubs + 4096n };
+  }
+}
+
+/** Makes the tables of a case. */
+class Maker extends Plain {
+  /**
+   * @param {Random} random
+   * @param {Format} format
+   * @param {{ cached: boolean, edges: number }} options
+   */
+  constructor(random, format, { cached, edges }) {
+    super(random, format);
+    this.random = random;
+    this.cached = cached;
+    this.edges = edges;
+    const levels = Array.from({ length: format.levels }, (_, level) => level);
+    this.hot = levels.map((level) => hotIndices(random, format, level));
+    this.frames = levels.map((level) =>
+      level === format.levels - 1 ? [this.root] : Array.from({ length: SHARED }, this.take),
+    );
+    for (const level of levels) {
+      for (const table of this.frames[level]) {
+        for (const index of this.hot[level]) this.put(table, index, this.randomEntry(level));
+      }
+    }
+  }
+
+  /** @param {number} probability */
+  edge(probability) {
+    return this.random.chance(probability * this.edges);
   }
 
   /** @type {RandomTables['randomEntry']} */
@@ -242,28 +264,6 @@ class Maker {
     }
     return BigInt(frame);
   };
-
-  /**
-   * Maps what the guest needs in S and U mode.
-   *
-   * @returns {import('./operations.mjs').Stubs}
-   */
-  addWindow() {
-    const { format } = this;
-    let table = this.root;
-    let va = 0n;
-    for (let level = format.levels - 1; level > 0; level--) {
-      const next = this.take();
-      this.putGuarded(table, WINDOW_PATH, VALID | framed(BigInt(next)));
-      va += BigInt(WINDOW_PATH) << levelShift(format, level);
-      table = next;
-    }
-    const own = VALID | EXECUTE | ACCESSED | framed(BigInt(IMAGE));
-    this.putGuarded(table, WINDOW_INDEX, own);
-    this.putGuarded(table, WINDOW_INDEX + 1, own | USER_PAGE);
-    const stubs = va + (BigInt(WINDOW_INDEX) << 12n);
-    return { super: stubs, user: stubs + 4096n };
-  }
 }
 
 /**
@@ -289,7 +289,17 @@ export function randomTables(random, format, { cached = false, edges = 1 } = {})
   };
 }
 
-/** Bits 62 and 61 of an entry. @param {bigint} type */
-export function memoryType(type) {
-  return (type << 61n) & MEMORY_TYPE;
+/**
+ * Tables that a case fills by itself.
+ *
+ * @param {Random} random
+ * @param {Format} format
+ * @returns {{ tables: StagedTables, root: number, put: (table: number, index: number, entry: bigint) => void, take: () => number }}
+ */
+export function plainTables(random, format) {
+  const plain = new Plain(random, format);
+  const stubs = plain.addWindow();
+  const { memory, guarded, arenaFrames, root, take } = plain;
+  const put = (/** @type {[number, number, bigint]} */ ...place) => plain.put(...place);
+  return { tables: { memory, guarded, arenaFrames, stubs }, root, put, take };
 }
