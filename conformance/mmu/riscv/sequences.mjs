@@ -25,7 +25,7 @@ import {
   walkTables,
 } from './reference.mjs';
 import { Stage } from './stage.mjs';
-import { randomTables } from './tables.mjs';
+import { GROUP_SIZE, isGroup, randomTables } from './tables.mjs';
 
 /** @typedef {import('../random.mjs').Random} Random */
 /** @typedef {import('./operations.mjs').Case} Case */
@@ -184,26 +184,44 @@ export class Sequence {
 
   edit() {
     const { random, stage, format } = this;
-    if (this.pages.length === 0) return;
+    if (this.pages.length === 0) return undefined;
     const page = random.pick(this.pages);
     const { entries } = stage.walk(page);
-    if (entries.length === 0) return;
+    if (entries.length === 0) return undefined;
     const index = random.chance(0.6) ? entries.length - 1 : random.below(entries.length);
     const { address, value, level } = entries[index];
-    if (!LAYOUT.isArenaByte(Number(address)) || stage.isGuarded(Number(address))) return; // below 2^56
+    if (!LAYOUT.isArenaByte(Number(address)) || stage.isGuarded(Number(address))) return undefined; // below 2^56
     const stale = this.seen().filter(({ walk }) => usesEntry(walk, address));
     const next = this.nextValue(value, level);
+    if (level === 0 && (isGroup(value) || isGroup(next))) return this.editGroup(address, next);
     const isOpen = stage.loose.has(Number(address)); // below 2^56
     stage.store(address, format.entryBytes, next);
     const changed = next ^ value;
-    if ((changed & ~HARMLESS) === 0n && !isOpen) return;
+    if ((changed & ~HARMLESS) === 0n && !isOpen) return undefined;
     const levels = new Set(
       stale
         .flatMap(({ walk }) => walk.entries.filter((entry) => entry.address === address))
         .map((entry) => entry.level),
     );
     const isLast = levels.size === 1 && !leadsOn(value) && !leadsOn(next);
-    this.fenceFor(stale, isLast);
+    return this.fenceFor(stale, isLast);
+  }
+
+  /**
+   * Gives all pages of a group, before or after, the same entry.
+   *
+   * @param {bigint} address - of one of the entries
+   * @param {bigint} value
+   */
+  editGroup(address, value) {
+    const { stage } = this;
+    const first = address - (address % BigInt(GROUP_SIZE * 8));
+    const next = isGroup(value) ? value | ACCESSED | DIRTY : value;
+    for (let i = 0; i < GROUP_SIZE; i++) {
+      const each = first + BigInt(i * 8);
+      if (!stage.isGuarded(Number(each))) stage.store(each, 8, next); // below 2^56
+    }
+    return this.fence(undefined, undefined);
   }
 
   /**

@@ -11,16 +11,12 @@ import { predict, walkTables } from './reference.mjs';
 /** @typedef {import('./operations.mjs').Access} Access */
 /** @typedef {import('./reference.mjs').Prediction} Prediction */
 /** @typedef {import('./reference.mjs').Portion} Portion */
-/** @typedef {import('./reference.mjs').Walk} Walk */
 
 /**
  * What QEMU makes of an access, where that is not what the manual says, and what it reads then.
  *
  * @typedef {{ names: readonly string[], prediction: Prediction, value: bigint }} Deviating
  */
-
-/** Bits that the members of a group of pages share, but for A and D. */
-const GROUP_BITS = ~0xc0n;
 
 /** Memory and registers as they are after the operations so far. */
 export class Stage {
@@ -187,7 +183,7 @@ export class Stage {
     if (access.modified && portions.some(({ va }) => isImage(va))) return false;
     const isAligned = access.address % BigInt(access.bytes) === 0n;
     if (access.kind === 'amo' && !isAligned) return false;
-    if (!isOneGroup(portions.map(({ walk }) => walk))) return false;
+    if (!isOneGroup(portions)) return false;
     // Which part of an access fails first is left open, and so is what alignment memory that is not there asks for.
     if (
       portions.some(({ walk }) => walk.end === 'leaf' && isNowhere(walk.address, this.control.machine.xlen))
@@ -334,14 +330,12 @@ function isImage(va) {
 }
 
 /**
- * Not so: pages of one group whose entries disagree. Which of them counts is left open.
+ * Not so: pages of one group whose entries disagree, or are updated. Which of the entries counts is left open.
  *
- * @param {readonly Walk[]} walks
+ * @param {readonly Portion[]} portions
  */
-export function isOneGroup(walks) {
-  if (walks.length < 2 || !walks.some(({ group }) => group)) return true;
-  const [first, ...others] = walks.map(
-    ({ entries }) => (entries[entries.length - 1]?.value ?? 0n) & GROUP_BITS,
-  );
-  return others.every((each) => each === first);
+function isOneGroup(portions) {
+  if (portions.length < 2 || !portions.some(({ walk }) => walk.group)) return true;
+  const [first, ...others] = portions.map(({ walk }) => walk.entries.at(-1)?.value);
+  return others.every((each) => each === first) && portions.every(({ update }) => update === undefined);
 }

@@ -56,6 +56,19 @@ const RIGHTS = [
 /** Not for use. */
 const RESERVED_RIGHTS = [WRITE, WRITE | EXECUTE];
 
+/** Pages of a group, and what the address in their entries ends with. */
+export const GROUP_SIZE = 16;
+const GROUP_CODE = 0x8000n;
+
+/**
+ * Whether an entry of the last level is that of a group of pages.
+ *
+ * @param {bigint} entry
+ */
+export function isGroup(entry) {
+  return (entry & VALID) !== 0n && (entry & NAPOT) !== 0n && (entry & framed(0xf000n)) === framed(GROUP_CODE);
+}
+
 /** An address with its bits where an entry has them. @param {bigint} address */
 export function framed(address) {
   return (address >> 12n) << 10n;
@@ -185,6 +198,7 @@ class Maker extends Plain {
         for (const index of this.hot[level]) this.put(table, index, this.randomEntry(level));
       }
     }
+    for (const table of this.frames[0]) for (const index of this.hot[0]) this.completeGroup(table, index);
   }
 
   /** @param {number} probability */
@@ -218,6 +232,20 @@ class Maker extends Plain {
     return bits;
   }
 
+  /**
+   * Gives the others of a group of pages the same entry. A TLB that keeps one of them needs that.
+   *
+   * @param {number} table
+   * @param {number} index - that may be in a group
+   */
+  completeGroup(table, index) {
+    const { entryBytes } = this.format;
+    const entry = this.memory.read(BigInt(table + index * entryBytes), entryBytes);
+    if (!isGroup(entry) || !(this.cached || this.random.chance(0.6))) return;
+    const first = index - (index % GROUP_SIZE);
+    for (let i = 0; i < GROUP_SIZE; i++) this.put(table, first + i, entry);
+  }
+
   /** @param {number} level */
   randomLeaf(level) {
     const { random, format } = this;
@@ -229,9 +257,10 @@ class Maker extends Plain {
     if (random.chance(0.3)) entry |= random.bits(2) << 8n; // software's
     entry |= framed(this.randomPage(level));
     if (format.xlen === 32) return entry;
-    entry |= this.topBits({ reserved: 0.04, type: 0.12, group: this.cached ? 0 : level === 0 ? 0.2 : 0.02 });
+    entry |= this.topBits({ reserved: 0.04, type: 0.12, group: level === 0 ? 0.2 : 0.02 });
     if ((entry & NAPOT) === 0n || this.edge(0.15)) return entry;
-    return (entry & ~framed(0xf000n)) | framed(0x8000n);
+    // Which of the entries hardware updates is left open, where a TLB keeps them.
+    return (entry & ~framed(0xf000n)) | framed(GROUP_CODE) | (this.cached ? ACCESSED | DIRTY : 0n);
   }
 
   /**
