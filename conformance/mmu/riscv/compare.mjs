@@ -81,7 +81,7 @@ export function expectedOf({ fault }, value) {
  * @param {Expected} expected
  * @param {Found} found
  */
-function mismatch(operation, expected, found) {
+export function mismatch(operation, expected, found) {
   if (expected.kind === 'other') return 'outcome';
   if (found.privilege !== privilegeOf(operation)) return 'privilege';
   if (expected.kind === 'fault') {
@@ -154,7 +154,7 @@ function differenceText(one, i, expected, found, wrong) {
 }
 
 /** @param {Found} found */
-function foundText({ cause, distance, privilege, tval, value }) {
+export function foundText({ cause, distance, privilege, tval, value }) {
   return (
     `cause ${cause} from mode ${privilege}, tval 0x${tval.toString(16)}, ` +
     `epc ${distance} bytes from the instruction, value 0x${value.toString(16)}`

@@ -103,7 +103,7 @@ const GROUP_CODE = 8n;
 const PPN_SHIFT = 10n;
 
 /** Causes of exceptions. */
-const CAUSES = {
+export const CAUSES = {
   fetch: { access: 1, page: 12 },
   read: { access: 5, page: 13 },
   write: { access: 7, page: 15 },

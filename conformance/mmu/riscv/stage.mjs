@@ -11,6 +11,7 @@ import { predict, walkTables } from './reference.mjs';
 /** @typedef {import('./operations.mjs').Access} Access */
 /** @typedef {import('./reference.mjs').Prediction} Prediction */
 /** @typedef {import('./reference.mjs').Portion} Portion */
+/** @typedef {import('./reference.mjs').Walk} Walk */
 
 /**
  * What QEMU makes of an access, where that is not what the manual says, and what it reads then.
@@ -185,14 +186,19 @@ export class Stage {
     if (access.kind === 'amo' && !isAligned) return false;
     if (!isOneGroup(portions)) return false;
     // Which part of an access fails first is left open, and so is what alignment memory that is not there asks for.
-    if (
-      portions.some(({ walk }) => walk.end === 'leaf' && isNowhere(walk.address, this.control.machine.xlen))
-    ) {
-      return isAligned;
-    }
+    if (portions.some(({ walk }) => this.isMissing(walk))) return isAligned;
     // A page before the one that faults may be read already.
     const touched = fault === undefined ? portions : portions.slice(0, -1);
     return touched.every((portion) => this.mayTouch(access, portion));
+  }
+
+  /**
+   * Whether a walk or its page is where no memory is.
+   *
+   * @param {Walk} walk
+   */
+  isMissing({ end, address }) {
+    return end === 'access' || (end === 'leaf' && isNowhere(address, this.control.machine.xlen));
   }
 
   /**
