@@ -46,7 +46,7 @@ import { GROUP_SIZE, isGroup, randomTables } from './tables.mjs';
 
 const ACCESSES = 30;
 const STEPS = 400;
-const MAX_PAGES = 4;
+const MAX_PAGES = 5;
 const MAX_OPERATIONS = 140;
 
 /** In leaves: what an edit changes most often. */
@@ -61,6 +61,9 @@ const RESERVED_MODE = 5n << 60n;
 /** Makes one case. */
 export class Sequence {
   accesses = 0;
+  /** Registers that stay as they are for a while, since a change may cost a TLB what it holds. */
+  sum = true;
+  mxr = false;
 
   /**
    * @param {Random} random
@@ -150,7 +153,9 @@ export class Sequence {
       let page = hotPage(random, format, tables);
       const [other] = pages;
       if (other !== undefined && random.chance(0.5)) {
-        page = canonical(format, other ^ (1n << levelShift(format, random.below(format.levels))));
+        // Some of them in the same large page or group, and some beside it.
+        const bit = levelShift(format, random.below(format.levels)) + BigInt(random.below(6));
+        page = canonical(format, other ^ (1n << bit));
       }
       if (this.stage.walk(page).end === 'leaf' || random.chance(0.1)) pages.add(page);
     }
@@ -175,7 +180,10 @@ export class Sequence {
     const { random } = this;
     if (this.pages.length === 0) return;
     const page = random.pick(this.pages);
-    const manner = mannerFor(random, this.format.xlen, this.stage.walk(page));
+    if (random.chance(0.15)) this.sum = !this.sum;
+    if (random.chance(0.1)) this.mxr = !this.mxr;
+    const { sum, mxr } = this;
+    const manner = { ...mannerFor(random, this.format.xlen, this.stage.walk(page)), sum, mxr };
     const offset = inPage(offsetFor(random, manner));
     if (this.stage.attempt({ ...manner, address: page + BigInt(offset), flush: false })) this.accesses++;
   }
