@@ -71,6 +71,7 @@ export class EntryEncoder {
       const page = kindOf(level.entries, format, 'page');
       const table = kindOf(level.entries, format, 'table');
       const pat = page === undefined ? 0 : roleMask(page, state, 'pat').low;
+      const groupHigh = page === undefined ? 0 : roleMask(page, state, 'contiguous').high;
       return {
         order: level.indexLow - 12,
         hasPages: page !== undefined,
@@ -82,8 +83,9 @@ export class EntryEncoder {
         // The bit that moves stands in the place of an address bit.
         attributeLow: attributes.low,
         attributeHigh: attributes.high,
-        group: page?.contiguous ?? 1,
-        groupHigh: page === undefined ? 0 : roleMask(page, state, 'contiguous').high,
+        // The control state may not have the bit.
+        group: groupHigh === 0 ? 1 : (page?.contiguous ?? 1),
+        groupHigh,
         groupCode: page?.groupCode === undefined ? 0 : (page.contiguous ?? 1) / 2,
         pieceShift: (page && fieldsOf(page, state).find(({ role }) => role === 'address-high')?.low) ?? 0,
         page,
