@@ -125,16 +125,20 @@ export async function modelSubject(caching) {
         }
         default:
       }
-      const { kind, address, bytes, user, sum, mxr, flush, value } = operation;
+      const { kind, address, bytes, user, sum, mxr, modified, flush, value } = operation;
+      const mode = user ? 'U' : 'S';
       if (flush) cpu.sfenceVma();
-      cpu.privilege = user ? 'U' : 'S';
       cpu.sum = sum;
       cpu.mxr = mxr;
+      // What an AMO asks first has no such option.
+      const isOption = modified && kind !== 'amo';
+      cpu.privilege = isOption ? 'M' : mode;
+      const options = isOption ? /** @type {const} */ ({ as: mode }) : {};
       switch (kind) {
         case 'read':
-          return told(cpu.read(address, bytes), operation, index);
+          return told(cpu.read(address, bytes, options), operation, index);
         case 'write':
-          return told(cpu.write(address, bytes, value), operation, index);
+          return told(cpu.write(address, bytes, value, options), operation, index);
         case 'fetch':
           return told(cpu.fetch(address, bytes), operation, index);
         case 'amo':
