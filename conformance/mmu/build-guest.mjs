@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * How an architecture's guest.S becomes its guest.bin.
+ * How an architecture's guest.S becomes its binary.
  *
  * @typedef {object} Recipe
  * @property {string} folder - as in the usage, from the root of the repository
  * @property {string} url - of the build.mjs, beside both
+ * @property {string} [name] - of the binary, if not guest.bin
  * @property {number} maxBytes
  * @property {string} prefix - of the names of binutils' commands
  * @property {readonly string[]} as - options
@@ -19,13 +20,14 @@ import { fileURLToPath } from 'node:url';
  */
 
 /**
- * Writes guest.bin, or with --check tells whether it is what guest.S gives.
+ * Writes the binary, or with --check tells whether it is what guest.S gives.
  *
  * @param {readonly string[]} args
  * @param {Recipe} recipe
  * @returns {number} an exit code: 0 done or equal, 1 different, 2 binutils are missing or refuse the source
  */
 export function buildGuest(args, recipe) {
+  const { name = 'guest.bin' } = recipe;
   const check = args[0] === '--check';
   if (args.length > (check ? 1 : 0)) {
     console.error(`Usage: node ${recipe.folder}/build.mjs [--check]`);
@@ -34,23 +36,23 @@ export function buildGuest(args, recipe) {
   const built = assemble(recipe);
   if (built === undefined) return 2;
   if (built.length > recipe.maxBytes) {
-    console.error(`guest.bin: ${built.length} bytes; expected at most ${recipe.maxBytes}`);
+    console.error(`${name}: ${built.length} bytes; expected at most ${recipe.maxBytes}`);
     return 2;
   }
-  const binary = fileURLToPath(new URL('guest.bin', recipe.url));
+  const binary = fileURLToPath(new URL(name, recipe.url));
   if (!check) {
     writeFileSync(binary, built);
-    console.log(`guest.bin: ${built.length} bytes`);
+    console.log(`${name}: ${built.length} bytes`);
     return 0;
   }
   const committed = readFileSync(binary);
   if (committed.equals(built)) {
-    console.log(`guest.bin is what guest.S gives, ${built.length} bytes`);
+    console.log(`${name} is what guest.S gives, ${built.length} bytes`);
     return 0;
   }
   const at = built.findIndex((byte, i) => byte !== committed[i]);
   console.error(
-    `guest.bin: ${committed.length} bytes; guest.S gives ${built.length}, different from byte ${at < 0 ? built.length : at} on`,
+    `${name}: ${committed.length} bytes; guest.S gives ${built.length}, different from byte ${at < 0 ? built.length : at} on`,
   );
   return 1;
 }

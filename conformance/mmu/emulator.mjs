@@ -49,6 +49,16 @@ export function runLimited(command, args, { seconds, folder }) {
 }
 
 /**
+ * Why a guest did not come to its end, if it had no exception of its own.
+ *
+ * @param {Ended} ended
+ */
+export function endedText({ timedOut, code, output }) {
+  if (timedOut) return 'the guest did not end in time';
+  return `the guest ended early, exit code ${code} ${output}`.trim();
+}
+
+/**
  * Does something with a folder of its own, which is gone afterwards.
  *
  * @template T

@@ -1,8 +1,8 @@
 // Judges the models of MMUs by emulators: random page tables, registers and accesses, each performed by a small program in a
 // virtual machine and by the model.
 //
-// Usage: node conformance/mmu/run.mjs [--arch x86|aarch64] [--seed N] [--cases N | --accesses N] [--modes NAME,...] [--case K]
-//                                      [--emulator qemu|bochs] [--caching all|none|N] [--against model|reference]
+// Usage: node conformance/mmu/run.mjs [--arch x86|aarch64|riscv] [--seed N] [--cases N | --accesses N] [--modes NAME,...] [--case K]
+//                                      [--emulator qemu|bochs] [--caching all|none|N] [--against model|reference] [--space]
 //
 // Without --arch, all architectures that the emulator has are judged. A case follows from the architecture, the seed, its
 // number and the emulator; --case performs that one alone. --emulator bochs runs the x86 program in Bochs. --caching says
@@ -15,10 +15,16 @@
 
 import { parseArgs } from 'node:util';
 import { aarch64Judge } from './aarch64/judge.mjs';
+import { AARCH64_HOST } from './aarch64/space.mjs';
 import * as aarch64Subjects from './aarch64/subject.mjs';
 import { batchesOf, judgeCases } from './judge.mjs';
 import { Report, sumOf } from './report.mjs';
+import { riscvJudge } from './riscv/judge.mjs';
+import { RISCV_HOST } from './riscv/space.mjs';
+import * as riscvSubjects from './riscv/subject.mjs';
+import { spaceJudge } from './space/judge.mjs';
 import { EMULATORS, x86Judge } from './x86/judge.mjs';
+import { x86Host } from './x86/space.mjs';
 import * as x86Subjects from './x86/subject.mjs';
 
 /**
@@ -34,6 +40,20 @@ const ARCHITECTURES = {
   aarch64: {
     qemu: async (options) => aarch64Judge(await subjectOf(aarch64Subjects, options)),
   },
+  riscv: {
+    qemu: async (options) => riscvJudge(await subjectOf(riscvSubjects, options)),
+  },
+};
+
+/**
+ * The same for address spaces.
+ *
+ * @type {Readonly<Record<string, Readonly<Record<string, () => import('./space/host.mjs').Host>>>>}
+ */
+const HOSTS = {
+  x86: { qemu: () => x86Host(EMULATORS.qemu), bochs: () => x86Host(EMULATORS.bochs) },
+  aarch64: { qemu: () => AARCH64_HOST },
+  riscv: { qemu: () => RISCV_HOST },
 };
 
 process.exitCode = await main();
@@ -44,7 +64,10 @@ async function main() {
   /** @type {import('./report.mjs').Counts[]} */
   const counts = [];
   for (const arch of options.architectures) {
-    const judge = await ARCHITECTURES[arch][options.emulator](options);
+    const { emulator } = options;
+    const judge = options.space
+      ? await spaceJudge(HOSTS[arch][emulator]())
+      : await ARCHITECTURES[arch][emulator](options);
     const outcome = await run(arch, judge, options);
     if (outcome === undefined) return 2;
     counts.push(outcome);
@@ -60,7 +83,7 @@ async function main() {
  * @param {Options} options
  * @returns {Promise<import('./report.mjs').Counts | undefined>} nothing if the usage is wrong; it was told then
  */
-async function run(arch, judge, { seed, length, only, emulator, modes: wanted = judge.modes }) {
+async function run(arch, judge, { seed, length, only, emulator, space, modes: wanted = judge.modes }) {
   const version = judge.version();
   if (version === undefined) {
     console.log(`${judge.command} is not there (Debian: ${judge.debianPackage}); nothing was compared`);
@@ -75,7 +98,7 @@ async function run(arch, judge, { seed, length, only, emulator, modes: wanted = 
   console.log(`${arch} by ${version}`);
   console.log(`seed ${seed}`);
 
-  const again = `node conformance/mmu/run.mjs --arch ${arch} --emulator ${emulator} --seed ${seed} --case`;
+  const again = `node conformance/mmu/run.mjs${space ? ' --space' : ''} --arch ${arch} --emulator ${emulator} --seed ${seed} --case`;
   const report = new Report(modes, again);
   const batches = batchesOf(judge, { seed, length: length ?? judge.length, modes, only });
   let next = batches.next();
@@ -95,7 +118,7 @@ async function run(arch, judge, { seed, length, only, emulator, modes: wanted = 
 /**
  * @typedef {{ architectures: readonly string[], seed: number, length: import('./judge.mjs').Length | undefined,
  *   modes: readonly string[] | undefined, only: number | undefined, emulator: string,
- *   against: 'model' | 'reference', caching: 'all' | 'none' | number }} Options
+ *   against: 'model' | 'reference', caching: 'all' | 'none' | number, space: boolean }} Options
  */
 
 /**
@@ -121,9 +144,10 @@ function readOptions() {
         emulator: { type: 'string', default: 'qemu' },
         against: { type: 'string', default: 'model' },
         caching: { type: 'string', default: 'all' },
+        space: { type: 'boolean', default: false },
       },
     });
-    const { arch, emulator, against, caching } = values;
+    const { arch, emulator, against, caching, space } = values;
     const having = Object.keys(ARCHITECTURES).filter((each) => Object.hasOwn(ARCHITECTURES[each], emulator));
     if (having.length === 0) oneOf('emulator', Object.keys(EMULATORS), emulator);
     const architectures = arch === undefined ? having : [oneOf('arch', having, arch)];
@@ -146,6 +170,7 @@ function readOptions() {
       emulator,
       against: oneOf('against', /** @type {const} */ (['model', 'reference']), against),
       caching: caching === 'all' || caching === 'none' ? caching : (numberOf('caching', caching, 1) ?? 'all'),
+      space,
     };
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

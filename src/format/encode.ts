@@ -81,6 +81,7 @@ export class EntryEncoder {
       const pat = page === undefined ? 0 : roleMask(page, state, 'pat').low;
       const address =
         page === undefined ? { low: 0, high: 0 } : roleMask(page, state, 'address', 'address-high');
+      const groupHigh = page === undefined ? 0 : roleMask(page, state, 'contiguous').high;
       return {
         order: level.indexLow - 12,
         span: 2 ** (level.indexLow - 12),
@@ -95,8 +96,9 @@ export class EntryEncoder {
         attributeHigh: attributes.high,
         alikeLow: ~address.low,
         alikeHigh: format.entryShift === 1 ? ~address.high : 0,
-        group: page?.contiguous ?? 1,
-        groupHigh: page === undefined ? 0 : roleMask(page, state, 'contiguous').high,
+        // The control state may not have the bit.
+        group: groupHigh === 0 ? 1 : (page?.contiguous ?? 1),
+        groupHigh,
         groupCode: page?.groupCode === undefined ? 0 : (page.contiguous ?? 1) / 2,
         pieceShift: (page && fieldsOf(page, state).find(({ role }) => role === 'address-high')?.low) ?? 0,
         page,

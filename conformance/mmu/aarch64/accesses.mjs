@@ -1,5 +1,6 @@
 // Cases of accesses and translations that start from an empty TLB each.
 
+import { randomOffset } from '../offsets.mjs';
 import {
   GRANULES,
   halfOf,
@@ -177,19 +178,6 @@ function randomAddress(random, control, tables, kind, bytes) {
   if (isFetch && half.ignoresFetchTag) va = BigInt.asUintN(64, BigInt.asIntN(56, va));
   if (isFetch) return va + BigInt(random.below(256) * 16 + (random.chance(0.03) ? 1 + random.below(3) : 0));
   return va + BigInt(randomOffset(random, bytes));
-}
-
-/**
- * Of an access in its page, or into the next one.
- *
- * @param {Random} random
- * @param {number} bytes
- */
-export function randomOffset(random, bytes) {
-  const choice = random.below(100);
-  if (choice < 15 && bytes > 1) return 4096 - 1 - random.below(bytes - 1);
-  if (choice < 30) return random.below(4096 - bytes + 1);
-  return random.below(4096 / bytes) * bytes;
 }
 
 /**

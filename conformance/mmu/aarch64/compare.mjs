@@ -4,7 +4,15 @@ import { compareWords } from '../compare-words.mjs';
 import { performed } from '../judge.mjs';
 import { correct, WORD_DEVIATIONS } from './deviations.mjs';
 import { BRK } from './layout.mjs';
-import { BRK_ESR, isAccess, isTranslated, NO_VECTOR, operationText, UNTOUCHED_FAR } from './operations.mjs';
+import {
+  BRK_ESR,
+  isAccess,
+  isTranslated,
+  NO_VECTOR,
+  operationText,
+  SVC_ESR,
+  UNTOUCHED_FAR,
+} from './operations.mjs';
 import { walkText } from './reference.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
@@ -15,9 +23,6 @@ import { walkText } from './reference.mjs';
 /** Vectors of synchronous exceptions. */
 const FROM_EL1 = 4;
 const FROM_EL0 = 8;
-
-/** ESR after SVC #0. */
-const SVC_ESR = 0x5600_0000;
 
 /** From a stub's first instruction to behind its SVC. */
 const ACCESS_BYTES = 8;
@@ -143,7 +148,7 @@ function differenceText(one, i, expected, found, wrong) {
 }
 
 /** @param {Found} found */
-function foundText({ vector, esr, spsr, distance, far, value }) {
+export function foundText({ vector, esr, spsr, distance, far, value }) {
   if (vector === NO_VECTOR) return `done, value 0x${value.toString(16)}`;
   return (
     `vector ${vector}, ESR 0x${esr.toString(16)}, FAR 0x${far.toString(16)}, SPSR 0x${spsr.toString(16)}, ` +

@@ -1,7 +1,7 @@
 // AArch64 on QEMU.
 
 import { decodeAnswers } from '../answers.mjs';
-import { versionOf } from '../emulator.mjs';
+import { endedText, versionOf } from '../emulator.mjs';
 import { createCase, modeOf } from './cases.mjs';
 import { caseText, compareCase } from './compare.mjs';
 import { isTranslated, MODES } from './operations.mjs';
@@ -48,6 +48,5 @@ function troubleText(panic, ended) {
     const where = `at 0x${(panic.distance >>> 0).toString(16)}, FAR 0x${panic.far.toString(16)}`;
     return `exception in the guest itself, ESR 0x${panic.esr.toString(16)} ${where}`;
   }
-  if (ended.timedOut) return 'the guest did not end in time';
-  return `the guest ended early, exit code ${ended.code} ${ended.output}`.trim();
+  return endedText(ended);
 }

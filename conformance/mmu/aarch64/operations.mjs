@@ -86,6 +86,9 @@ export const NO_VECTOR = 0xff;
 /** FAR before each access. */
 export const UNTOUCHED_FAR = 0x5a5a_5a5an;
 
+/** ESR after SVC #0: how other accesses end. */
+export const SVC_ESR = 0x5600_0000;
+
 /** ESR after BRK, without its operand: how a fetch ends. */
 export const BRK_ESR = 0xf200_0000;
 

@@ -100,7 +100,7 @@ export const NO_USER_TABLE = 1n << 61n;
 export const READ_ONLY_TABLE = 1n << 62n;
 
 /** Status codes of level 0. */
-const STATUS = { 'address size': 0, translation: 4, 'access flag': 8, permission: 12 };
+export const STATUS = { 'address size': 0, translation: 4, 'access flag': 8, permission: 12 };
 
 const ALIGNMENT_STATUS = 0x21;
 const PC_ALIGNMENT_ESR = 0x8a00_0000;
@@ -327,10 +327,10 @@ function mannerOf(operation) {
 /**
  * ESR of an abort.
  *
- * @param {Access} access
+ * @param {Pick<Access, 'kind' | 'user'>} access
  * @param {number} status
  */
-function syndrome({ kind, user }, status) {
+export function syndrome({ kind, user }, status) {
   const exceptionClass = (kind === 'fetch' ? 0x20 : 0x24) + (user ? 0 : 1);
   return ((exceptionClass << 26) | (1 << 25) | (kind === 'write' ? 1 << 6 : 0) | status) >>> 0;
 }

@@ -8,7 +8,8 @@
 // break-before-make when updating translation table entries", and "TLB maintenance instructions".
 
 import { mayBeCached, uses as usesEntry } from '../cacheable.mjs';
-import { hotPage, randomControl, randomManner, randomOffset } from './accesses.mjs';
+import { inPage, randomOffset } from '../offsets.mjs';
+import { hotPage, randomControl, randomManner } from './accesses.mjs';
 import { halfOf, isSizeValid, isUpper, levelShift, SCTLR_WXN, TCR_A1, TCR_AS, TCR_BITS } from './control.mjs';
 import { LAYOUT } from './layout.mjs';
 import {
@@ -359,11 +360,6 @@ export class Sequence {
     }
     this.invalidateAll();
   }
-}
-
-/** @param {number} offset - that may be too near to the end of a page for some access */
-function inPage(offset) {
-  return Math.min(offset, 4088);
 }
 
 /**

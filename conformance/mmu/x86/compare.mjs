@@ -3,16 +3,13 @@
 import { compareWords } from '../compare-words.mjs';
 import { performed } from '../judge.mjs';
 import { correctAccess, correctRegister } from './deviations.mjs';
-import { DONE, isAccess, operationText, UNTOUCHED_CR2 } from './operations.mjs';
+import { DONE, INT3_VECTOR, isAccess, operationText, PF, UNTOUCHED_CR2 } from './operations.mjs';
 import { rootAddress, walkText } from './reference.mjs';
 
 /** @typedef {import('./operations.mjs').Case} Case */
 /** @typedef {import('./operations.mjs').Operation} Operation */
 /** @typedef {import('./operations.mjs').Found} Found */
 /** @typedef {import('./subject.mjs').Expected} Expected */
-
-const INT3_VECTOR = 3;
-const PF = 14;
 
 /** @type {Readonly<Record<number, string>>} */
 const NAMES = { 12: '#SS', 13: '#GP', 14: '#PF' };
@@ -146,7 +143,7 @@ function differenceText(one, i, expected, found, wrong) {
 }
 
 /** @param {Found | undefined} found */
-function foundText(found) {
+export function foundText(found) {
   if (found === undefined) return 'nothing';
   const { vector, fromCpl, errorCode, distance, cr2, value } = found;
   if (vector === DONE) return `done, value 0x${value.toString(16)}`;

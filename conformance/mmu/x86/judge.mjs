@@ -1,7 +1,7 @@
 // x86 on each emulator.
 
 import { decodeAnswers } from '../answers.mjs';
-import { versionOf } from '../emulator.mjs';
+import { endedText, versionOf } from '../emulator.mjs';
 import { BOCHS } from './bochs.mjs';
 import { createCase, modeOf } from './cases.mjs';
 import { caseText, compareCase } from './compare.mjs';
@@ -65,6 +65,5 @@ function troubleText(panic, ended) {
     const where = `at 0x${(panic.distance >>> 0).toString(16)}, error code 0x${panic.errorCode.toString(16)}`;
     return `exception ${panic.vector} in the guest itself, ${where}`;
   }
-  if (ended.timedOut) return 'the guest did not end in time';
-  return `the guest ended early, exit code ${ended.code} ${ended.output}`.trim();
+  return endedText(ended);
 }

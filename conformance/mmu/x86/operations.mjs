@@ -64,6 +64,13 @@
 /** Vector of the interrupt that ends an operation. */
 export const DONE = 0x80;
 
+/** Vector of the exception that ends a fetch that is allowed. */
+export const INT3_VECTOR = 3;
+
+/** Vectors of exceptions that end an access. */
+export const GP = 13;
+export const PF = 14;
+
 /** CR2 before each access. */
 export const UNTOUCHED_CR2 = 0x5a5a_5a5an;
 
