@@ -1,7 +1,9 @@
 /** Random tables and registers for RISC-V: most addresses translate, and each kind of edge turns up every few. */
+import type { PhysicalMemory } from '../../src/memory/index.ts';
 import type { Random, SparseMemory } from './random-tables.ts';
 import { writeEntry } from './random-tables.ts';
 import type { RiscvReferenceControl } from './reference-riscv.ts';
+import type { ReferenceRead } from './reference-walker.ts';
 
 /** By mode: bits of an address, levels, bits of an index, bytes of an entry, satp.MODE. */
 export const RISCV_MODES = {
@@ -17,6 +19,18 @@ export type RiscvMode = keyof typeof RISCV_MODES;
 export function satpOf(mode: RiscvMode, ppn: bigint, asid = 0n): bigint {
   const code = RISCV_MODES[mode].mode;
   return mode === 'sv32' ? (code << 31n) | (asid << 22n) | ppn : (code << 60n) | (asid << 44n) | ppn;
+}
+
+/** Reads memory as a reference walker wants it. */
+export function readerOfRiscv(memory: PhysicalMemory): ReferenceRead {
+  return (pa, bytes) => {
+    // Physical addresses have at most 56 bits.
+    const base = memory.locate(Number(pa >> 12n));
+    if (base < 0) return undefined;
+    const at = base + Number((pa & 0xfffn) >> 2n);
+    const low = BigInt(memory.words[at]);
+    return bytes === 4 ? low : low | (BigInt(memory.words[at + 1]) << 32n);
+  };
 }
 
 export interface RiscvCase {
