@@ -37,12 +37,14 @@ export interface RiscvCase {
   readonly mode: RiscvMode;
   readonly control: RiscvReferenceControl;
   readonly frames: SparseMemory;
+  /** By the manual's level: frames of tables. */
+  readonly tables: readonly (readonly number[])[];
   /** By the manual's level: indices at which tables have entries. */
   readonly hot: readonly (readonly number[])[];
 }
 
 /** An entry of a level, valid or not. */
-function randomPte(
+export function randomPte(
   random: Random,
   mode: RiscvMode,
   level: number,
@@ -115,7 +117,7 @@ export function randomRiscvCase(
     adue: random.chance(0.5),
     physBits,
   };
-  return { mode, control, frames, hot };
+  return { mode, control, frames, tables, hot };
 }
 
 /** An address that the tables of a case may well translate. */
