@@ -69,10 +69,17 @@ export class RiscvMmu extends Front {
     this.detector = detector && new RiscvDetector(memory, state, this.known, detector);
   }
 
-  override translate(high: number, low: number, access: number): boolean {
+  /** @param special - whether the access is translated in M-mode as well */
+  override translate(
+    high: number,
+    low: number,
+    access: number,
+    _excused: boolean,
+    special: boolean,
+  ): boolean {
     const { state } = this;
     this.detector?.refuseReentry();
-    if (!state.isOn) return this.translateBare(high, low, access);
+    if (special ? state.format === undefined : !state.isOn) return this.translateBare(high, low, access);
     if (!state.isCanonical(high)) return this.fault(high, low, access, 'range');
     const at = this.remembers ? this.known.findPage(high, low) : NONE;
     if (at !== NONE) {

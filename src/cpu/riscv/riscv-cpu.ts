@@ -1,8 +1,15 @@
+import { ACCESS_KINDS } from '../../format/index.ts';
 import type { Absent, RiscvFault } from '../outcome.ts';
 import { RiscvSystem } from './riscv-system.ts';
 
-/** What an access may be besides its kind: nothing yet. */
-export type RiscvAccessOptions = Readonly<Record<string, never>>;
+// This module's own constants, which V8 compiles in; what is imported it reads from a cell at each use.
+const USER = ACCESS_KINDS;
+
+/** What an access may be besides its kind. */
+export interface RiscvAccessOptions {
+  /** As mstatus.MPRV makes loads and stores of M-mode: translated, and with the rights of this mode (MPP). */
+  readonly as?: 'U' | 'S';
+}
 
 /**
  * A RISC-V hart as far as its supervisor-level address translation goes: satp, sstatus.SUM and MXR, menvcfg, page walks in
@@ -13,7 +20,7 @@ export type RiscvAccessOptions = Readonly<Record<string, never>>;
  * `store`, `translate`. Faults are answers everywhere; only `readEntry` and `writeEntry`, through which a mapper uses a
  * processor as its memory, throw them.
  *
- * Not modelled: the hypervisor extension, PMP, MPRV, shadow stacks, pointer masking. Accesses need not be aligned.
+ * Not modelled: the hypervisor extension, PMP, shadow stacks, pointer masking. Accesses need not be aligned.
  *
  * @see RISC-V Privileged ISA, chapter "Supervisor-Level ISA"
  */
@@ -41,7 +48,15 @@ export class RiscvCpu extends RiscvSystem<RiscvAccessOptions> {
   }
 
   /** @internal */
-  protected override placeOf(high: number, low: number, kind: number): number {
-    return this.mmu.reach(high, low, kind + this.user);
+  protected override placeOf(
+    high: number,
+    low: number,
+    kind: number,
+    options: RiscvAccessOptions | undefined,
+  ): number {
+    const { mmu } = this;
+    const as = options?.as;
+    if (as === undefined) return mmu.reach(high, low, kind + this.user);
+    return mmu.reachWith(high, low, as === 'U' ? kind + USER : kind, false, true);
   }
 }
