@@ -2,6 +2,7 @@ import {
   andPageRights,
   andRights,
   type CompiledFormat,
+  groupSpan,
   indexOf,
   isFaultyPage,
   isFaultyTable,
@@ -33,6 +34,19 @@ const FRAME_SHIFT = 10;
 const IN_FRAME = 1023;
 
 /**
+ * How many 4-KiB pages an address lies behind the start of a page of `2 ** order` of them.
+ *
+ * @param high - bits 63:32 of the address
+ * @param low - bits 31:0
+ */
+export function pagesInside(high: number, low: number, order: number): number {
+  const lower = low >>> 12;
+  // Bits 31:12 are 20 of them.
+  if (order <= 20) return lower & ((1 << order) - 1);
+  return lower + (high & ((1 << (order - 20)) - 1)) * 2 ** 20;
+}
+
+/**
  * A processor's page walk: it may start below the root, from what a processor remembers, and afterwards set accessed and
  * dirty bits in the entries it used. One of these serves a processor for all its walks; the fields tell of the last.
  */
@@ -41,7 +55,9 @@ export class PageWalk {
   depth = 0;
   /** Depth at which it started. */
   start = 0;
-  /** First frame of the page, or the frame of the table that is not in memory. */
+  /** Rights bits that the entries above `start` have; -1 at the root. */
+  above = 0;
+  /** First frame of the page that the entry maps for the address, or the frame of the table that is not in memory. */
   frame = 0;
   /** Rights bits that all entries have, those of the page's entry included. */
   and = 0;
@@ -91,6 +107,7 @@ export class PageWalk {
     const { facts, levels, entryShift } = format;
     memory.current();
     this.start = start;
+    this.above = and;
     let offset = word;
     for (let depth = start; depth < levels; depth += 1) {
       this.depth = depth;
@@ -125,7 +142,8 @@ export class PageWalk {
       if (!isPresent(facts, depth, entryLow)) return NOT_PRESENT;
       if (!leadsToTable(facts, depth, entryLow)) {
         if (isFaultyPage(facts, depth, entryLow, entryHigh)) return RESERVED;
-        this.frame = pageFrame(facts, depth, entryLow, entryHigh);
+        const span = groupSpan(facts, depth, entryHigh);
+        this.frame = pageFrame(facts, depth, entryLow, entryHigh) + ((low >>> 12) & span);
         this.and = andPageRights(facts, depth, and, entryLow);
         this.or = orPageRights(facts, depth, or, entryHigh);
         return MAPPED;
