@@ -2,6 +2,8 @@
 export const PAGES = 1;
 /** See {@link PAGES}. */
 export const TABLES = 2;
+/** Entries of the root that a processor keeps in registers: it must load the root anew. */
+export const ROOT = 4;
 
 /** Neighbouring pages that a processor must forget. Pages are counted without the hole between two halves. */
 export interface StaleRange {
@@ -9,7 +11,7 @@ export interface StaleRange {
   end: number;
   /** `log2` of the 4-KiB pages that one invalidation covers: the size of the pages that were there. */
   readonly order: number;
-  /** {@link PAGES}, {@link TABLES} or both. */
+  /** {@link PAGES}, {@link TABLES} or both; or {@link ROOT}. */
   scope: number;
   readonly global: boolean;
   /** Whether it must be done before the entries that come in their place are written. */

@@ -2,7 +2,7 @@ import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
 import type { Edit, Tree } from './edit.ts';
-import type { StaleRange } from './invalidation.ts';
+import { ROOT, type StaleRange } from './invalidation.ts';
 import type { SharingDraft } from './sharing.ts';
 
 /** One entry that an edit writes. */
@@ -64,9 +64,26 @@ export class EditPlan {
     this.changes = edit.changes;
     this.newTables = edit.newTables;
     this.freed = edit.freed;
+    this.addRootEntries();
     this.stale = edit.stale.finish();
     this.sharing = edit.sharing;
     this.version = edit.sharing.sharing.version;
+  }
+
+  /** Entries of the root count only once they are loaded, where processors keep them in registers. */
+  private addRootEntries(): void {
+    const { edit, tree } = this;
+    if (tree.paging.format.fact.rootInRegisters !== true) return;
+    const { order } = tree.encoder.levels[0];
+    const changes = this.changes.filter(({ table }) => table.depth === 0);
+    if (changes.length === 0) return;
+    const { before, after } = this.simulate(changes[0].table, changes);
+    for (let index = 0; index < edit.entriesAt(0); index += 1) {
+      const { entryShift } = edit.format;
+      if (entryAt(before, index, entryShift) === entryAt(after, index, entryShift)) continue;
+      const first = index * 2 ** order;
+      edit.stale.add(first, first + 2 ** order, order, ROOT, false, false);
+    }
   }
 
   /** Tables that must be made. */
