@@ -447,10 +447,7 @@ export class Edit {
    * @param index - of the entry in `table` that leads to it
    */
   drop(table: EditedTable, index: number, low: number, high: number, breaks: boolean): void {
-    const mark = this.stale.mark();
     this.dropTable(table, index, low, high, breaks, true);
-    if (this.stale.length === mark)
-      this.forget(table, this.pageAt(table, index), this.spanOf(table), TABLES, false, breaks);
   }
 
   private dropTable(
@@ -474,6 +471,7 @@ export class Edit {
         { tables: MOST_SHARED_TABLES },
       );
     }
+    const mark = this.stale.mark();
     const page = this.pageAt(table, index);
     const at = this.place(table.depth + 1, page, frame);
     const place = { frame, slot: -1, copyOf: -1 };
@@ -498,6 +496,8 @@ export class Edit {
         this.forget(child, child.page + i * span, span, PAGES | TABLES, this.isGlobal(child, entry), breaks);
       }
     }
+    // A table without pages may be remembered all the same.
+    if (this.stale.length === mark) this.forget(table, page, this.spanOf(table), TABLES, false, breaks);
     if (isOwned) this.freed.push(frame);
   }
 
@@ -532,14 +532,19 @@ export class Edit {
       const { paging } = this.tree;
       const before = paging.rights(and, or, low | masks.marksLow, high);
       const after = paging.rights(and, or, newLow | masks.marksLow, newHigh);
-      if ((before & ~after) !== 0 || (after !== before && this.policy.spuriousFaults === 'avoid'))
-        result |= STALE;
+      if ((before & ~after) !== 0 || (after !== before && !this.leavesNarrower)) result |= STALE;
     }
     return this.policy.live ? result : result & ~BREAKS;
   }
 
   private losesMark(masks: LevelMasks, low: number, newLow: number): boolean {
-    return (low & ~newLow & masks.marksLow) !== 0 && this.policy.spuriousFaults === 'avoid';
+    const isLeft = this.rules.optional.marks && this.policy.spuriousFaults === 'tolerate';
+    return (low & ~newLow & masks.marksLow) !== 0 && !isLeft;
+  }
+
+  /** Whether processors may go on with narrower rights than entries give. */
+  get leavesNarrower(): boolean {
+    return this.rules.optional.narrower && this.policy.spuriousFaults === 'tolerate';
   }
 
   /** Whether a page that becomes a table, or the other way round, must be absent in between. */

@@ -1,3 +1,5 @@
+import type { BreakSpans } from './breaks.ts';
+
 /** What of a range must be invalidated, as bits: translations of pages, and entries that lead to tables. */
 export const PAGES = 1;
 /** See {@link PAGES}. */
@@ -15,7 +17,7 @@ export interface StaleRange {
   scope: number;
   readonly global: boolean;
   /** Whether it must be done before the entries that come in their place are written. */
-  readonly breaks: boolean;
+  breaks: boolean;
 }
 
 /** Gathers what must be invalidated, in the order of addresses; neighbours that are alike become one range. */
@@ -61,14 +63,47 @@ export class StaleList {
     this.floor = Math.min(this.floor, mark);
   }
 
-  /** Everything, neighbours joined, in the order of addresses. */
+  /** Ranges are invalidated in between exactly if their entries are absent then. */
+  settle(spans: BreakSpans): void {
+    for (const range of this.list) {
+      if (range.breaks) range.breaks = spans.covers(range.first, range.end);
+      else if (range.scope === TABLES) range.breaks = spans.leadsTo(range.first, range.end);
+    }
+  }
+
+  /** Everything, neighbours joined, in the order of addresses; what another range covers is left out. */
   finish(): StaleRange[] {
-    const sorted = this.list.sort((a, b) => a.first - b.first || a.end - b.end);
+    const sorted = this.list.sort(
+      (a, b) =>
+        a.first - b.first || b.end - a.end || b.scope - a.scope || Number(b.breaks) - Number(a.breaks),
+    );
     this.list = [];
     this.floor = 0;
-    for (const { first, end, order, scope, global, breaks } of sorted) {
+    // Of ranges alike, the one that reaches furthest.
+    const furthest: StaleRange[] = [];
+    for (const range of sorted) {
+      if (furthest.some((other) => includes(other, range))) continue;
+      const { first, end, order, scope, global, breaks } = range;
+      const at = furthest.findIndex((other) => isAlike(other, range));
+      if (at < 0) furthest.push(range);
+      else if (end > furthest[at].end) furthest[at] = range;
       this.add(first, end, order, scope, global, breaks);
     }
     return this.list;
   }
+}
+
+function isAlike(a: StaleRange, b: StaleRange): boolean {
+  return a.order === b.order && a.global === b.global && a.scope === b.scope && a.breaks === b.breaks;
+}
+
+/** Whether a range that does not begin later makes another one needless: what is absent in between is not remembered again. */
+function includes(a: StaleRange, b: StaleRange): boolean {
+  return (
+    a.end >= b.end &&
+    a.order === b.order &&
+    a.global === b.global &&
+    (a.scope & b.scope) === b.scope &&
+    (a.breaks || !b.breaks)
+  );
 }

@@ -1,4 +1,5 @@
 import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
+import { type BreakSpans, breakSpans } from './breaks.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
 import type { Edit, Tree } from './edit.ts';
@@ -64,14 +65,16 @@ export class EditPlan {
     this.changes = edit.changes;
     this.newTables = edit.newTables;
     this.freed = edit.freed;
-    this.addRootEntries();
+    const breaks = breakSpans(this.changes, this.tree.encoder);
+    edit.stale.settle(breaks);
+    this.addRootEntries(breaks);
     this.stale = edit.stale.finish();
     this.sharing = edit.sharing;
     this.version = edit.sharing.sharing.version;
   }
 
   /** Entries of the root count only once they are loaded, where processors keep them in registers. */
-  private addRootEntries(): void {
+  private addRootEntries(breaks: BreakSpans): void {
     const { edit, tree } = this;
     if (tree.paging.format.fact.rootInRegisters !== true) return;
     const { order } = tree.encoder.levels[0];
@@ -82,7 +85,9 @@ export class EditPlan {
       const { entryShift } = edit.format;
       if (entryAt(before, index, entryShift) === entryAt(after, index, entryShift)) continue;
       const first = index * 2 ** order;
-      edit.stale.add(first, first + 2 ** order, order, ROOT, false, false);
+      const end = first + 2 ** order;
+      if (breaks.covers(first, end)) edit.stale.add(first, end, order, ROOT, false, true);
+      edit.stale.add(first, end, order, ROOT, false, false);
     }
   }
 
@@ -149,7 +154,7 @@ export class EditPlan {
     this.sharing.apply();
   }
 
-  /** The changes of each table, in order: tables that are made first. */
+  /** The changes of each table, in order: tables that are made first, then those below others, which may lift limits of theirs. */
   byTable(): [EditedTable, Change[]][] {
     const tables = new Map<EditedTable, Change[]>();
     for (const change of this.changes) {
@@ -157,7 +162,7 @@ export class EditPlan {
       if (list === undefined) tables.set(change.table, [change]);
       else list.push(change);
     }
-    return [...tables].sort(([a], [b]) => Number(b.isNew) - Number(a.isNew));
+    return [...tables].sort(([a], [b]) => Number(b.isNew) - Number(a.isNew) || b.depth - a.depth);
   }
 
   /** All words of a table as they are, zeros if it is to be made, and as changes leave them. */

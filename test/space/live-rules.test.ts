@@ -73,7 +73,7 @@ function codeOf(action: () => unknown): string | undefined {
 function placeOf(space: AddressSpace, address: bigint, depth: number): number {
   const step = space.walk(address).steps[depth];
   const [{ format }] = space.pagings;
-  return space.memory.locate(step.table) + (step.index << format.entryShift);
+  return space.memory.locate(step.tableFrame) + (step.index << format.entryShift);
 }
 
 describe('x86 (SDM "Invalidation of TLBs and Paging-Structure Caches", "Details of TLB Use")', () => {
@@ -97,9 +97,11 @@ describe('x86 (SDM "Invalidation of TLBs and Paging-Structure Caches", "Details 
     expect(edit(space, () => space.plan.map(AT + G1, K4, { physical: DATA, rights: 'rw' }))).toEqual(nothing);
     const at = placeOf(space, AT + 8n * K4, 3);
     space.memory.words[at] = 0xffff_fffe;
-    expect(edit(space, () => space.plan.map(AT + 8n * K4, K4, { physical: DATA, rights: 'r' }))).toEqual(
-      nothing,
-    );
+    expect(
+      edit(space, () =>
+        space.plan.map(AT + 8n * K4, K4, { physical: DATA, rights: 'r', overlap: 'replace' }),
+      ),
+    ).toEqual(nothing);
   });
 
   test.each([
@@ -231,6 +233,15 @@ describe('x86 (SDM "Invalidation of TLBs and Paging-Structure Caches", "Details 
     const found = edit(space, () => change(space));
     expect(found.between?.length).toBe(1);
     expect(found.between?.[0]).toMatch(/^INVLPG 0x40[01]/);
+    expect(found.end).toEqual([]);
+  });
+
+  test('another page size and other rights in a table that is shared: the entry that leads to its copy is absent', () => {
+    const space = spaceOf('4-level');
+    space.map(AT, M2, { physical: DATA, rights: 'rw' });
+    const clone = space.clone({ tables: 'share' });
+    const found = edit(clone, () => clone.plan.protect(AT, K4, { rights: 'r' }));
+    expect(found.between).toEqual(['INVLPG 0x40000000']);
     expect(found.end).toEqual([]);
   });
 
@@ -394,8 +405,6 @@ describe('AArch64 (Arm ARM D8.17)', () => {
 
   test('a software bit: nothing', () => {
     const space = mapped();
-    const names = space.walk(AT).steps.at(-1);
-    expect(names).toBeDefined();
     space.memory.words[placeOf(space, AT, 3) + 1] |= 0x0080_0000;
     expect(edit(space, () => space.plan.protect(AT, K4, { rights: 'rw' }))).toEqual({ end: nothing });
   });
