@@ -71,8 +71,18 @@ export class StaleList {
     }
   }
 
+  /** What is invalidated while its entry is absent is not remembered again, so it is left out of what comes at the end. */
+  finish(): void {
+    this.joinAll((a, b) => a.breaks || !b.breaks);
+  }
+
   /** Everything, neighbours joined, in the order of addresses; what another range covers is left out. */
-  finish(): StaleRange[] {
+  sorted(): StaleRange[] {
+    this.joinAll((a, b) => a.breaks === b.breaks);
+    return this.list;
+  }
+
+  private joinAll(isInstead: (a: StaleRange, b: StaleRange) => boolean): void {
     const sorted = this.list.sort(
       (a, b) =>
         a.first - b.first || b.end - a.end || b.scope - a.scope || Number(b.breaks) - Number(a.breaks),
@@ -82,14 +92,13 @@ export class StaleList {
     // Of ranges alike, the one that reaches furthest.
     const furthest: StaleRange[] = [];
     for (const range of sorted) {
-      if (furthest.some((other) => includes(other, range))) continue;
+      if (furthest.some((other) => isInstead(other, range) && includes(other, range))) continue;
       const { first, end, order, scope, global, breaks } = range;
       const at = furthest.findIndex((other) => isAlike(other, range));
       if (at < 0) furthest.push(range);
       else if (end > furthest[at].end) furthest[at] = range;
       this.add(first, end, order, scope, global, breaks);
     }
-    return this.list;
   }
 }
 
@@ -97,13 +106,7 @@ function isAlike(a: StaleRange, b: StaleRange): boolean {
   return a.order === b.order && a.global === b.global && a.scope === b.scope && a.breaks === b.breaks;
 }
 
-/** Whether a range that does not begin later makes another one needless: what is absent in between is not remembered again. */
+/** Whether a range that does not begin later holds all of another one. */
 function includes(a: StaleRange, b: StaleRange): boolean {
-  return (
-    a.end >= b.end &&
-    a.order === b.order &&
-    a.global === b.global &&
-    (a.scope & b.scope) === b.scope &&
-    (a.breaks || !b.breaks)
-  );
+  return a.end >= b.end && a.order === b.order && a.global === b.global && (a.scope & b.scope) === b.scope;
 }

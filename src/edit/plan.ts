@@ -3,7 +3,7 @@ import { type BreakSpans, breakSpans } from './breaks.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
 import type { Edit, Tree } from './edit.ts';
-import { ROOT, type StaleRange } from './invalidation.ts';
+import { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
 import type { SharingDraft } from './sharing.ts';
 
 /** One entry that an edit writes. */
@@ -68,9 +68,30 @@ export class EditPlan {
     const breaks = breakSpans(this.changes, this.tree.encoder);
     edit.stale.settle(breaks);
     this.addRootEntries(breaks);
-    this.stale = edit.stale.finish();
+    edit.stale.finish();
+    this.addReappearing();
+    this.stale = edit.stale.sorted();
     this.sharing = edit.sharing;
     this.version = edit.sharing.sharing.version;
+  }
+
+  /** Entries that are absent in between may be remembered so, by processors that do. */
+  private addReappearing(): void {
+    const { edit, tree } = this;
+    for (const [table, changes] of this.breaks ? this.byTable() : []) {
+      const broken = table.isNew ? [] : changes.filter(({ breaks }) => breaks);
+      if (broken.length === 0) continue;
+      const { after } = this.simulate(table, changes);
+      const indices = new Set(
+        broken.flatMap(({ index, count }) => Array.from({ length: count }, (_, i) => index + i)),
+      );
+      for (const index of indices) {
+        // The low halves.
+        const low = after[index << tree.encoder.format.entryShift];
+        if (!edit.isPresent(table, low)) continue;
+        edit.appear(table, index, 1, edit.leadsToTable(table, low) ? TABLES : PAGES);
+      }
+    }
   }
 
   /** Entries of the root count only once they are loaded, where processors keep them in registers. */
