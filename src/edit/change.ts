@@ -107,7 +107,7 @@ export class Change {
   /** `POINT`: the table. */
   readonly child: EditedTable | undefined;
   /** Whether the entries must be absent for a time on a machine that uses them. */
-  readonly breaks: boolean;
+  breaks: boolean;
 
   constructor(
     kind: number,

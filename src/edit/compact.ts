@@ -105,18 +105,15 @@ function merge(
   const breaks = edit.breaksSize(false);
   edit.cutChanges(mark, table, index);
   edit.freed.push(child.frame);
-  if (edit.rules.sizeInvalidates) {
-    const span = edit.spanOf(child);
-    for (let i = 0; i < edit.entriesAt(child.depth); i += 1) {
-      // What was below a table is in the list already.
-      const entry = edit.low(child, i);
-      if (edit.leadsToTable(child, entry)) continue;
-      edit.forget(child, edit.pageAt(child, i), span, PAGES | TABLES, edit.isGlobal(child, entry), breaks);
-    }
-    edit.stale.raise(mark.stale);
-  } else {
-    edit.forget(table, child.page, edit.spanOf(table), TABLES, false, breaks);
+  // Each page by itself, where they map the same, too: an invalidation of the large page later on need not find them.
+  const span = edit.spanOf(child);
+  for (let i = 0; i < edit.entriesAt(child.depth); i += 1) {
+    // What was below a table is in the list already.
+    const entry = edit.low(child, i);
+    if (edit.leadsToTable(child, entry)) continue;
+    edit.forget(child, edit.pageAt(child, i), span, PAGES | TABLES, edit.isGlobal(child, entry), breaks);
   }
+  edit.stale.raise(mark.stale);
   edit.push(new Change(FILL, table, index, 1, { frame, low, high, breaks }));
 }
 

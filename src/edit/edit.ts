@@ -471,10 +471,7 @@ export class Edit {
    * @param index - of the entry in `table` that leads to it
    */
   drop(table: EditedTable, index: number, low: number, high: number, breaks: boolean): void {
-    const mark = this.stale.mark();
     this.dropTable(table, index, low, high, breaks, true);
-    if (this.stale.length === mark)
-      this.forget(table, this.pageAt(table, index), this.spanOf(table), TABLES, false, breaks);
   }
 
   /** Whether nothing is mapped below an entry that leads to a table, and software keeps nothing there. */
@@ -522,6 +519,7 @@ export class Edit {
     if (this.isAbove(table, frame)) return;
     const isOwned = owned && this.sharing.countOf(frame) === 1;
     if (owned && !isOwned) this.sharing.add(frame, -1);
+    const mark = this.stale.mark();
     const child = this.lookAt(table, index, frame);
     child.and = andRights(this.facts, table.depth, table.and, low);
     const entries = this.entriesAt(child.depth);
@@ -539,6 +537,8 @@ export class Edit {
         i = stop - 1;
       }
     }
+    // A table without pages may be remembered all the same.
+    if (this.stale.length === mark) this.forget(table, child.page, this.spanOf(table), TABLES, false, breaks);
     if (isOwned) this.freed.push(frame);
   }
 
@@ -573,14 +573,19 @@ export class Edit {
       const { paging } = this.tree;
       const before = paging.rights(and, or, low | masks.marksLow, high);
       const after = paging.rights(and, or, newLow | masks.marksLow, newHigh);
-      if ((before & ~after) !== 0 || (after !== before && this.policy.spuriousFaults === 'avoid'))
-        result |= STALE;
+      if ((before & ~after) !== 0 || (after !== before && !this.leavesNarrower)) result |= STALE;
     }
     return this.policy.live ? result : result & ~BREAKS;
   }
 
   private losesMark(masks: LevelMasks, low: number, newLow: number): boolean {
-    return (low & ~newLow & masks.marksLow) !== 0 && this.policy.spuriousFaults === 'avoid';
+    const isLeft = this.rules.optional.marks && this.policy.spuriousFaults === 'tolerate';
+    return (low & ~newLow & masks.marksLow) !== 0 && !isLeft;
+  }
+
+  /** Whether processors may go on with narrower rights than entries give. */
+  get leavesNarrower(): boolean {
+    return this.rules.optional.narrower && this.policy.spuriousFaults === 'tolerate';
   }
 
   /** Whether a page that becomes a table, or the other way round, must be absent in between. */

@@ -9,7 +9,7 @@ export {
 export { type Committed, commit, type Invalidate } from './commit.ts';
 export { type CompactLimits, compactRange } from './compact.ts';
 export { Edit, type EditPolicy, type Tree } from './edit.ts';
-export { PAGES, type StaleRange, TABLES } from './invalidation.ts';
+export { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
 export { type Filling, mapRange, type Overlap } from './map.ts';
 export { type PageMasks, pageMasks } from './masks.ts';
 export { EditPlan, type PlannedWrite } from './plan.ts';

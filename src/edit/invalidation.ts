@@ -1,7 +1,11 @@
+import type { BreakSpans } from './breaks.ts';
+
 /** What of a range must be invalidated, as bits: translations of pages, and entries that lead to tables. */
 export const PAGES = 1;
 /** See {@link PAGES}. */
 export const TABLES = 2;
+/** Entries of the root that a processor keeps in registers: it must load the root anew. */
+export const ROOT = 4;
 
 /** Neighbouring pages that a processor must forget. Pages are counted without the hole between two halves. */
 export interface StaleRange {
@@ -9,11 +13,11 @@ export interface StaleRange {
   end: number;
   /** `log2` of the 4-KiB pages that one invalidation covers: the size of the pages that were there. */
   readonly order: number;
-  /** {@link PAGES}, {@link TABLES} or both. */
+  /** {@link PAGES}, {@link TABLES} or both; or {@link ROOT}. */
   scope: number;
   readonly global: boolean;
   /** Whether it must be done before the entries that come in their place are written. */
-  readonly breaks: boolean;
+  breaks: boolean;
 }
 
 /** Gathers what must be invalidated, in the order of addresses; neighbours that are alike become one range. */
@@ -59,15 +63,51 @@ export class StaleList {
     this.floor = Math.min(this.floor, mark);
   }
 
-  /** Everything, neighbours joined, in the order of addresses. */
-  finish(): StaleRange[] {
-    if (this.list.length < 2) return this.list;
-    const sorted = this.list.sort((a, b) => a.first - b.first || a.end - b.end);
-    this.list = [];
-    this.floor = 0;
-    for (const { first, end, order, scope, global, breaks } of sorted) {
-      this.add(first, end, order, scope, global, breaks);
+  /** Ranges are invalidated in between exactly if their entries are absent then. */
+  settle(spans: BreakSpans): void {
+    for (const range of this.list) {
+      if (range.breaks) range.breaks = spans.covers(range.first, range.end);
+      else if (range.scope === TABLES) range.breaks = spans.leadsTo(range.first, range.end);
     }
+  }
+
+  /** What is invalidated while its entry is absent is not remembered again, so it is left out of what comes at the end. */
+  finish(): void {
+    this.joinAll((a, b) => a.breaks || !b.breaks);
+  }
+
+  /** Everything, neighbours joined, in the order of addresses; what another range covers is left out. */
+  sorted(): StaleRange[] {
+    this.joinAll((a, b) => a.breaks === b.breaks);
     return this.list;
   }
+
+  private joinAll(isInstead: (a: StaleRange, b: StaleRange) => boolean): void {
+    if (this.list.length < 2) return;
+    const sorted = this.list.sort(
+      (a, b) =>
+        a.first - b.first || b.end - a.end || b.scope - a.scope || Number(b.breaks) - Number(a.breaks),
+    );
+    this.list = [];
+    this.floor = 0;
+    // Of ranges alike, the one that reaches furthest.
+    const furthest: StaleRange[] = [];
+    for (const range of sorted) {
+      if (furthest.some((other) => isInstead(other, range) && includes(other, range))) continue;
+      const { first, end, order, scope, global, breaks } = range;
+      const at = furthest.findIndex((other) => isAlike(other, range));
+      if (at < 0) furthest.push(range);
+      else if (end > furthest[at].end) furthest[at] = range;
+      this.add(first, end, order, scope, global, breaks);
+    }
+  }
+}
+
+function isAlike(a: StaleRange, b: StaleRange): boolean {
+  return a.order === b.order && a.global === b.global && a.scope === b.scope && a.breaks === b.breaks;
+}
+
+/** Whether a range that does not begin later holds all of another one. */
+function includes(a: StaleRange, b: StaleRange): boolean {
+  return a.end >= b.end && a.order === b.order && a.global === b.global && (a.scope & b.scope) === b.scope;
 }

@@ -1,9 +1,10 @@
 import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
+import { type BreakSpans, breakSpans } from './breaks.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
 import type { Edit, Tree } from './edit.ts';
-import type { StaleRange } from './invalidation.ts';
+import { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
 import type { SharingDraft } from './sharing.ts';
 
 /** One entry that an edit writes. */
@@ -62,9 +63,51 @@ export class EditPlan {
     this.changes = edit.changes;
     this.newTables = edit.newTables;
     this.freed = edit.freed;
-    this.stale = edit.stale.finish();
+    const breaks = breakSpans(this.changes, this.tree.encoder);
+    edit.stale.settle(breaks);
+    this.addRootEntries(breaks);
+    edit.stale.finish();
+    this.addReappearing();
+    this.stale = edit.stale.sorted();
     this.sharing = edit.sharing;
     this.version = edit.sharing.sharing.version;
+  }
+
+  /** Entries that are absent in between may be remembered so, by processors that do. */
+  private addReappearing(): void {
+    const { edit, tree } = this;
+    for (const [table, changes] of this.breaks ? this.byTable() : []) {
+      const broken = table.isNew ? [] : changes.filter(({ breaks }) => breaks);
+      if (broken.length === 0) continue;
+      const { after } = this.simulate(table, changes);
+      const indices = new Set(
+        broken.flatMap(({ index, count }) => Array.from({ length: count }, (_, i) => index + i)),
+      );
+      for (const index of indices) {
+        // The low halves.
+        const low = after[index << tree.encoder.format.entryShift];
+        if (!edit.isPresent(table, low)) continue;
+        edit.appear(table, index, 1, edit.leadsToTable(table, low) ? TABLES : PAGES);
+      }
+    }
+  }
+
+  /** Entries of the root count only once they are loaded, where processors keep them in registers. */
+  private addRootEntries(breaks: BreakSpans): void {
+    const { edit, tree } = this;
+    if (tree.paging.format.fact.rootInRegisters !== true) return;
+    const { order } = tree.encoder.levels[0];
+    const changes = this.changes.filter(({ table }) => table.depth === 0);
+    if (changes.length === 0) return;
+    const { before, after } = this.simulate(changes[0].table, changes);
+    for (let index = 0; index < edit.entriesAt(0); index += 1) {
+      const { entryShift } = edit.format;
+      if (entryAt(before, index, entryShift) === entryAt(after, index, entryShift)) continue;
+      const first = index * 2 ** order;
+      const end = first + 2 ** order;
+      if (breaks.covers(first, end)) edit.stale.add(first, end, order, ROOT, false, true);
+      edit.stale.add(first, end, order, ROOT, false, false);
+    }
   }
 
   /** The root table. */
@@ -145,7 +188,10 @@ export class EditPlan {
     this.sharing.apply();
   }
 
-  /** The changes of each table, in order: tables that are made first, the last of them first. */
+  /**
+   * The changes of each table, in order: tables that are made first, the last of them first; then those below others, which may lift
+   * limits of theirs.
+   */
   byTable(): [EditedTable, Change[]][] {
     const tables = new Map<EditedTable, Change[]>();
     for (const change of this.changes) {
@@ -154,7 +200,7 @@ export class EditPlan {
       else list.push(change);
     }
     // Deeper ones are made later than those that lead to them; existing ones have the slot -1.
-    return [...tables].sort(([a], [b]) => b.slot - a.slot);
+    return [...tables].sort(([a], [b]) => b.slot - a.slot || b.depth - a.depth);
   }
 
   /** All words of a table as they are, zeros if it is to be made, and as changes leave them. */

@@ -1,4 +1,5 @@
-import { isFaultyPage } from '../format/index.ts';
+import { isFaultyPage, isGlobal } from '../format/index.ts';
+import { Cursor, DONE, PAGE } from '../walk/index.ts';
 import type { AttributeBits } from './attributes.ts';
 import { Change, type EditedTable, MASK } from './change.ts';
 import type { Edit } from './edit.ts';
@@ -49,9 +50,26 @@ export function widen(
   words[index << format.entryShift] |= setLow;
   if (format.entryShift === 1) words[(index << 1) + 1] &= ~clearHigh;
   edit.inherit(table, index, child);
-  if (breaks || edit.policy.spuriousFaults === 'avoid') {
-    edit.forget(table, child.page, edit.spanOf(table), breaks ? PAGES | TABLES : TABLES, false, breaks);
+  if (breaks) forgetBelow(edit, table, child);
+  else if (!edit.leavesNarrower) edit.forget(table, child.page, edit.spanOf(table), TABLES, false);
+}
+
+/** Everything that is mapped below a table, and what leads there: an invalidation of one page leaves the others. */
+function forgetBelow(edit: Edit, table: EditedTable, child: EditedTable): void {
+  const { lowEnd, highStart } = edit.format;
+  const span = edit.spanOf(table);
+  const hole = child.page < lowEnd ? 0 : highStart - lowEnd;
+  const range = { first: child.page + hole, end: child.page + hole + span };
+  const mark = edit.stale.mark();
+  // As the tables are: nothing else can be remembered.
+  const cursor = new Cursor(edit.tree.memory, edit.tree.paging, range);
+  for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
+    if (event !== PAGE) continue;
+    const page = cursor.page - hole;
+    const isGlobalPage = isGlobal(edit.facts, cursor.depth, cursor.low, cursor.and);
+    edit.stale.add(page, page + 2 ** cursor.order, cursor.order, PAGES | TABLES, isGlobalPage, true);
   }
+  if (edit.stale.length === mark) edit.forget(table, child.page, span, TABLES, false, true);
 }
 
 /** Whether the entries of a level have the bits of a limit at all. */

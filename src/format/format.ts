@@ -122,6 +122,8 @@ export interface FormatFact {
   readonly signExtended: boolean;
   /** Whether the bits above `vaBits` are all 1 instead: one of two halves, each with a root of its own. */
   readonly upper?: boolean;
+  /** Whether a processor reads the root's entries when the root is loaded, and keeps them: changes count once it is loaded anew. */
+  readonly rootInRegisters?: boolean;
   /** The manual's names of the two privileges: of applications, and of the kernel. */
   readonly privileges: readonly [user: string, supervisor: string];
   /** Root first. */

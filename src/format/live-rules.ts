@@ -24,8 +24,11 @@ export interface LiveRules {
   };
   /** Whether a processor may remember that an entry was absent. */
   readonly remembersAbsent: boolean;
-  /** Whether a page that is split into pages that map the same must be invalidated, and so pages that are merged. */
-  readonly sizeInvalidates: boolean;
+  /**
+   * What may be left to be remembered as it was: rights that were narrower, and marks of use that were set. A processor faults
+   * once then, and does not set the marks again.
+   */
+  readonly optional: { readonly narrower: boolean; readonly marks: boolean };
   /** Whether a page that becomes a table counts, for invalidation, as a change of a table. */
   readonly splitIsOfTable: boolean;
   /** Whether an entry that leads to a table must be invalidated by itself: dropping a page below it is not enough. */
@@ -49,7 +52,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       table: false,
     },
     remembersAbsent: false,
-    sizeInvalidates: false,
+    optional: { narrower: true, marks: true },
     splitIsOfTable: false,
     tablesApart: false,
     fullAfter: 33,
@@ -67,7 +70,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       table: true,
     },
     remembersAbsent: false,
-    sizeInvalidates: true,
+    optional: { narrower: false, marks: false },
     splitIsOfTable: false,
     tablesApart: true,
     fullAfter: 512,
@@ -85,7 +88,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       table: false,
     },
     remembersAbsent: true,
-    sizeInvalidates: true,
+    optional: { narrower: true, marks: false },
     splitIsOfTable: true,
     tablesApart: true,
     fullAfter: 64,

@@ -38,7 +38,8 @@ export interface SpacePolicy {
   readonly writeXorExecute?: boolean;
   /**
    * Whether a processor may be left to fault once where rights have become wider or an entry present: `tolerate` asks for fewer
-   * invalidations of whoever has a handler that tries again. `avoid` by default.
+   * invalidations of whoever has a handler that tries again, as far as the architecture leaves it open (x86: the processor may
+   * then also not set again marks of use that were cleared). `avoid` by default.
    */
   readonly spuriousFaults?: 'avoid' | 'tolerate';
   /** What is done with tables that other entries or spaces use, too: `copy` (the default) or `refuse`. */

@@ -11,6 +11,11 @@ export {
   type SpaceTranslation,
   type UnmapOptions,
 } from './address-space.ts';
+export {
+  type InstructionOptions,
+  type InvalidationInstruction,
+  invalidationInstructions,
+} from './instructions.ts';
 export { type Control, type KnownControl, SPACE_FORMATS, type SpaceFormat } from './machines.ts';
 export type { EditResult, SpaceInvalidation } from './result.ts';
 export { SpacePlan } from './space-plan.ts';

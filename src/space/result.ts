@@ -1,5 +1,5 @@
 import { addressOf } from '../bits/index.ts';
-import { PAGES, type StaleRange, TABLES } from '../edit/index.ts';
+import { PAGES, ROOT, type StaleRange, TABLES } from '../edit/index.ts';
 import type { Paging } from '../format/index.ts';
 
 /** A range of addresses that a processor must forget. */
@@ -10,8 +10,11 @@ export interface SpaceInvalidation {
   readonly bytes: bigint;
   /** What one invalidation covers: the size of the pages, or of the tables' ranges, that were there. */
   readonly pageBytes: bigint;
-  /** What is to be forgotten: translations of pages, entries that lead to tables, or both. */
-  readonly scope: 'pages' | 'tables' | 'all';
+  /**
+   * What is to be forgotten: translations of pages, entries that lead to tables, or both. `root`: entries of the root, which
+   * processors keep in registers; they load the root anew (PAE: MOV to CR3).
+   */
+  readonly scope: 'pages' | 'tables' | 'all' | 'root';
   /** Whether the translations were global: remembered for all address spaces. */
   readonly global: boolean;
   /** Address-space identifier (x86: PCID), if not global. */
@@ -33,7 +36,7 @@ export interface EditResult {
   readonly release: () => void;
 }
 
-const SCOPES = { [PAGES]: 'pages', [TABLES]: 'tables', [PAGES | TABLES]: 'all' } as const;
+const SCOPES = { [PAGES]: 'pages', [TABLES]: 'tables', [PAGES | TABLES]: 'all', [ROOT]: 'root' } as const;
 
 /** Ranges of a space as users see them. */
 export function invalidationsOf(
@@ -46,7 +49,7 @@ export function invalidationsOf(
     address: addressOf(first < format.lowEnd ? first : first + hole),
     bytes: BigInt(end - first) << 12n,
     pageBytes: 1n << BigInt(order + 12),
-    // One of the three.
+    // One of the four.
     scope: SCOPES[scope as keyof typeof SCOPES],
     global,
     asid: global ? undefined : asid,

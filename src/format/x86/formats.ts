@@ -187,7 +187,7 @@ function pageDirectoryLevel(family: Family): LevelFact {
   };
 }
 
-/** PAE paging. The processor keeps the four PDPTEs in registers, loaded with CR3. */
+/** PAE paging. */
 export const FORMAT_PAE: FormatFact = {
   name: 'PAE',
   title: 'x86 PAE paging',
@@ -195,6 +195,8 @@ export const FORMAT_PAE: FormatFact = {
   entryBytes: 8,
   vaBits: 32,
   signExtended: false,
+  // The four PDPTEs (section "PDPTE Registers").
+  rootInRegisters: true,
   privileges: PRIVILEGES,
   source: PAE.section,
   levels: [
