@@ -111,6 +111,8 @@ export interface CompiledFormat {
   readonly highStart: number;
   /** Whether bits 63:56 of an address are a tag, at least of data. */
   readonly tagged: boolean;
+  /** Whether entries of contiguous groups hold a code in their addresses: see {@link groupOffset}. */
+  readonly groupCodes: boolean;
 }
 
 /** Turns a format's table of facts into numbers for one machine. */
@@ -206,6 +208,7 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
     entryShift: fact.entryBytes === 8 ? 1 : 0,
     lowEnd,
     tagged: state.tagged !== undefined,
+    groupCodes: fact.levels.some((_, depth) => facts[depth * FACTS + CODED_GROUP] !== 0),
     highStart: fact.upper || fact.signExtended ? 2 ** 52 - (pages - lowEnd) : 2 ** 52,
   };
 }

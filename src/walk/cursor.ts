@@ -66,6 +66,7 @@ export class Cursor {
 
   private readonly memory: PhysicalMemory;
   private readonly paging: Paging;
+  private readonly groupCodes: boolean;
   private readonly range: PageRange;
   /** Depth of the table that is being read; below `floor` when done. */
   private at = -1;
@@ -105,6 +106,7 @@ export class Cursor {
     const levels = paging.format.levels;
     this.memory = memory;
     this.paging = paging;
+    this.groupCodes = paging.format.groupCodes;
     this.range = range;
     this.tables = new Float64Array(levels);
     this.offsets = new Int32Array(levels);
@@ -201,8 +203,9 @@ export class Cursor {
       this.report(depth, index, entryOrder(facts, depth), low, high);
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return FAULTY;
+        this.frame = pageFrame(facts, depth, low, high);
         // The lowest bits of the page are those of the index.
-        this.frame = pageFrame(facts, depth, low, high) + groupOffset(facts, depth, high, index);
+        if (this.groupCodes) this.frame += groupOffset(facts, depth, high, index);
         return PAGE;
       }
       if (isFaultyTable(facts, depth, low, high)) return FAULTY;
