@@ -24,7 +24,7 @@ export function unmapRange(edit: Edit, table: EditedTable, first: number, end: n
     if ((low | high) === 0) continue;
     const start = table.page + i * span;
     const isWhole = first <= start && start + span <= end;
-    if (!unmapEntry(edit, table, i, low, high, isWhole, first, end, from, to)) isEmpty = false;
+    if (!unmapEntry(edit, table, i, low, high, isWhole, first, end)) isEmpty = false;
   }
   for (let i = 0; isEmpty && i < from; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
   for (let i = to; isEmpty && i < entries; i += 1) if (edit.isUsed(table, i)) isEmpty = false;
@@ -41,15 +41,13 @@ function unmapEntry(
   isWhole: boolean,
   first: number,
   end: number,
-  from: number,
-  to: number,
 ): boolean {
   const isPresent = edit.isPresent(table, low);
   const isTable = isPresent && edit.leadsToTable(table, low);
   if (isWhole) {
     if (isTable) edit.drop(table, index, low, high, false);
     else if (isPresent && !edit.isFaulty(table, low, high)) {
-      if (edit.isGrouped(table, high)) ungroup(edit, table, index, from, to);
+      if (edit.isGrouped(table, high)) ungroup(edit, table, index, first, end);
       edit.forget(table, edit.pageAt(table, index), edit.spanOf(table), PAGES, edit.isGlobal(table, low));
     }
     edit.clear(table, index);
