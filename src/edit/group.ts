@@ -7,16 +7,17 @@ import { PAGES } from './invalidation.ts';
  * pages.
  *
  * @param index - of any entry of the group
- * @param from - first entry that is about to change
- * @param to - one past the last: nothing is done if the whole group is
+ * @param first - first page that is about to change
+ * @param end - one past the last: nothing is done if the whole group is
  */
-export function ungroup(edit: Edit, table: EditedTable, index: number, from: number, to: number): void {
+export function ungroup(edit: Edit, table: EditedTable, index: number, first: number, end: number): void {
   const { encoder } = edit;
   const { group } = encoder.levels[table.depth];
   const start = index - (index % group);
-  if (from <= start && start + group <= to) return;
-  const breaks = edit.breaksGroup();
   const span = edit.spanOf(table);
+  const page = edit.pageAt(table, start);
+  if (first <= page && page + group * span <= end) return;
+  const breaks = edit.breaksGroup();
   const isGlobal = edit.isGlobal(table, edit.low(table, index));
   const members: Change[] = [];
   for (let i = start; i < start + group; i += 1) {
@@ -32,5 +33,5 @@ export function ungroup(edit: Edit, table: EditedTable, index: number, from: num
     member.apply(words, 0, encoder);
     edit.push(member);
   }
-  edit.forget(table, edit.pageAt(table, start), group * span, PAGES, isGlobal, breaks);
+  edit.forget(table, page, group * span, PAGES, isGlobal, breaks);
 }

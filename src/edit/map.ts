@@ -159,7 +159,7 @@ function mapOver(
   const result = edit.compare(table, low, high, encoder.low, encoder.high);
   if (result === 0) return;
   if (edit.isGrouped(table, high)) {
-    ungroup(edit, table, index, index, index + 1);
+    ungroup(edit, table, index, page, page + edit.spanOf(table));
     fillOver(edit, table, index, filling, edit.breaksGroup());
     return;
   }
@@ -244,7 +244,7 @@ export function splitPage(
   const { encoder, rules } = edit;
   const start = edit.pageAt(table, index);
   const end = start + edit.spanOf(table);
-  if (edit.isGrouped(table, edit.high(table, index))) ungroup(edit, table, index, index, index + 1);
+  if (edit.isGrouped(table, edit.high(table, index))) ungroup(edit, table, index, start, end);
   const low = edit.low(table, index);
   const high = edit.high(table, index);
   const delta = edit.frameOf(table, index, low, high) - start;

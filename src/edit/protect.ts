@@ -67,7 +67,7 @@ export function protectRange(
       continue;
     }
     const isGroup = edit.isGrouped(table, high);
-    if (isGroup) ungroup(edit, table, i, from, to);
+    if (isGroup) ungroup(edit, table, i, first, end);
     if (
       result < 0 ||
       isGroup ||

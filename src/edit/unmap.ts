@@ -27,25 +27,25 @@ export function unmapRange(edit: Edit, table: EditedTable, first: number, end: n
     if ((low | high) === 0) continue;
     const isWhole = wholeFrom <= i && i < wholeTo;
     const isPage = edit.isUsable(table, low, high) && !edit.leadsToTable(table, low);
-    if (isWhole && isPage) i = unmapPages(edit, table, i, low, high, from, to, wholeTo) - 1;
+    if (isWhole && isPage) i = unmapPages(edit, table, i, low, high, first, end, wholeTo) - 1;
     else if (!unmapEntry(edit, table, i, low, high, isWhole, first, end)) isEmpty = false;
   }
   return isEmpty && !edit.isUsedOutside(table, from, to);
 }
 
-/** Unmaps pages that are mapped alike, from an entry on; one past the last. [from, to) is what the range touches. */
+/** Unmaps pages that are mapped alike, from an entry on; one past the last. The range is [first, end). */
 function unmapPages(
   edit: Edit,
   table: EditedTable,
   index: number,
   low: number,
   high: number,
-  from: number,
-  to: number,
+  first: number,
+  end: number,
   wholeTo: number,
 ): number {
   const isGroup = edit.isGrouped(table, high);
-  if (isGroup) ungroup(edit, table, index, from, to);
+  if (isGroup) ungroup(edit, table, index, first, end);
   const stop = isGroup ? index + 1 : edit.runEnd(table, index, wholeTo);
   const count = stop - index;
   const pages = count * edit.spanOf(table);

@@ -49,3 +49,44 @@ test('with Svnapot all entries of a group hold the same', () => {
     expect(lastEntry(space, 0x1000_0000n + page * 4096n) >> PPN_SHIFT).toBe((1n << 53n) | code);
   }
 });
+
+const M2 = 0x20_0000n;
+const START = 0x4200_0000n;
+
+/** Sixteen blocks of 2 MiB in one group: Arm ARM, D8.7.1. */
+function group(): AddressSpace {
+  const memory = flatMemory(new Uint32Array(16 * 1024));
+  const space = AddressSpace.create({ format: 'aarch64-4k', memory, allocator: new StrictAllocator(1, 15) });
+  space.map(START, 16n * M2, { physical: START, rights: 'rx', groups: true });
+  return space;
+}
+
+/** The kernel's rights to the first page of each block. */
+function rightsOf(space: AddressSpace): string[] {
+  return Array.from({ length: 16 }, (_, i) => {
+    const found = space.translate(START + BigInt(i) * M2);
+    return found.kind === 'mapped' ? found.supervisor : '';
+  });
+}
+
+test('an edit that ends inside the last member of a group reaches all members before it', () => {
+  const unmapped = group();
+  unmapped.unmap(START, 16n * M2 - 4096n);
+  expect(rightsOf(unmapped)).toEqual(Array(16).fill(''));
+  expect(unmapped.translate(START + 16n * M2 - 4096n)).toMatchObject({ supervisor: 'r-x' });
+
+  const changed = group();
+  changed.protect(START, 16n * M2 - 4096n, { rights: 'rw', user: false });
+  expect(rightsOf(changed)).toEqual(Array(16).fill('rw-'));
+  expect(changed.translate(START + 16n * M2 - 4096n)).toMatchObject({ supervisor: 'r-x' });
+});
+
+test('an edit that begins inside the first member of a group reaches all members behind it', () => {
+  const unmapped = group();
+  unmapped.unmap(START + 4096n, 16n * M2 - 4096n);
+  expect(rightsOf(unmapped)).toEqual(['r-x', ...Array(15).fill('')]);
+
+  const changed = group();
+  changed.protect(START + 4096n, 16n * M2 - 4096n, { rights: 'rw', user: false });
+  expect(rightsOf(changed)).toEqual(['r-x', ...Array(15).fill('rw-')]);
+});

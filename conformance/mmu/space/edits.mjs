@@ -244,6 +244,12 @@ export class Edits {
     const point = () => {
       if (others.length === 0 || random.chance(0.3)) return this.randomPoint();
       const { start, end } = random.pick(others);
+      if (random.chance(0.4)) {
+        // Where a page or group inside it may begin.
+        const size = random.pick([...this.shape.pageSizes, ...this.shape.groupSizes]);
+        const inside = start + (random.bits(64) % (end - start));
+        return inside - (inside % size) + BigInt(random.pick([0, 0, 1, -1])) * PAGE;
+      }
       const limit = random.pick([start, end]);
       // Beside it, or in a group or large page that begins there.
       return limit + BigInt(random.chance(0.6) ? random.pick([0, 0, 1, -1]) : random.below(81) - 40) * PAGE;
