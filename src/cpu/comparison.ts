@@ -14,7 +14,7 @@ import {
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import type { Meaning } from './meaning.ts';
 import type { Done, Remembered, Step, Tag } from './origin.ts';
-import { MAPPED, PageWalk, pagesInside } from './page-walk.ts';
+import { MAPPED, PageWalk } from './page-walk.ts';
 import type { EntryChange, EntryWrite, Invalidation, Stale } from './report.ts';
 
 /** 4-KiB pages of which the addresses differ in bits 31:12. */
@@ -87,7 +87,7 @@ export class Comparison {
     if (this.walkAfresh(format, high, low, root) !== MAPPED) return undefined;
     const order = walk.order(format);
     const bits = this.meaning.pageBits(walk, format);
-    const frame = walk.frame + pagesInside(high, low, order);
+    const frame = walk.frameAt(format, high, low);
     const leaf = walk.lows[walk.depth];
     const isDirty = withDirty(format.facts, walk.depth, leaf, walk.highs[walk.depth]) === leaf;
     return { frame, order, bits, isDirty };

@@ -2,7 +2,7 @@ import {
   andPageRights,
   andRights,
   type CompiledFormat,
-  groupSpan,
+  groupOffset,
   indexOf,
   isFaultyPage,
   isFaultyTable,
@@ -55,9 +55,7 @@ export class PageWalk {
   depth = 0;
   /** Depth at which it started. */
   start = 0;
-  /** Rights bits that the entries above `start` have; -1 at the root. */
-  above = 0;
-  /** First frame of the page that the entry maps for the address, or the frame of the table that is not in memory. */
+  /** First frame of the page, as its entry says it, or the frame of the table that is not in memory. See {@link frameAt}. */
   frame = 0;
   /** Rights bits that all entries have, those of the page's entry included. */
   and = 0;
@@ -107,7 +105,6 @@ export class PageWalk {
     const { facts, levels, entryShift } = format;
     memory.current();
     this.start = start;
-    this.above = and;
     let offset = word;
     for (let depth = start; depth < levels; depth += 1) {
       this.depth = depth;
@@ -142,8 +139,7 @@ export class PageWalk {
       if (!isPresent(facts, depth, entryLow)) return NOT_PRESENT;
       if (!leadsToTable(facts, depth, entryLow)) {
         if (isFaultyPage(facts, depth, entryLow, entryHigh)) return RESERVED;
-        const span = groupSpan(facts, depth, entryHigh);
-        this.frame = pageFrame(facts, depth, entryLow, entryHigh) + ((low >>> 12) & span);
+        this.frame = pageFrame(facts, depth, entryLow, entryHigh);
         this.and = andPageRights(facts, depth, and, entryLow);
         this.or = orPageRights(facts, depth, or, entryHigh);
         return MAPPED;
@@ -157,6 +153,14 @@ export class PageWalk {
       offset = 0;
     }
     return NOT_PRESENT;
+  }
+
+  /** The 4-KiB frame to which an address of the page that was reached translates. */
+  frameAt(format: CompiledFormat, high: number, low: number): number {
+    const { facts } = format;
+    const { depth } = this;
+    const group = groupOffset(facts, depth, this.highs[depth], low >>> 12);
+    return this.frame + pagesInside(high, low, pageOrder(facts, depth)) + group;
   }
 
   /** `log2` of the 4-KiB pages in the page that was reached. */

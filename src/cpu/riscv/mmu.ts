@@ -1,4 +1,4 @@
-import { ACCESS_KINDS, groupSpan, isGlobal, pteRights, WRITE } from '../../format/index.ts';
+import { ACCESS_KINDS, groupOrder, isGlobal, pteRights, WRITE } from '../../format/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
 import { NOT_IN_MEMORY, NOT_PRESENT, RESERVED } from '../../walk/index.ts';
 import { Front } from '../front.ts';
@@ -56,6 +56,8 @@ export class RiscvMmu extends Front {
   private evictions = 0;
   /** What the last walk has added to the TLB. */
   private remembered = NONE;
+  /** What the entries above those of the last walk say of rights. */
+  private above = -1;
 
   constructor(memory: PhysicalMemory, state: RiscvState, policy: MmuPolicy, cachesInvalid: boolean) {
     const { caching, detector } = policy;
@@ -205,7 +207,7 @@ export class RiscvMmu extends Front {
       if (denied !== 0) {
         return this.faultByEntry(high, low, access, source, MAPPED, denied, format.levels - 1 - depth);
       }
-      this.frame = walk.frame + pagesInside(high, low, walk.order(format));
+      this.frame = walk.frameAt(format, high, low);
       return this.frame < state.frameLimit || this.fault(high, low, access, 'page too far');
     }
   }
@@ -234,10 +236,11 @@ export class RiscvMmu extends Front {
       const { tables } = this.known;
       const depth = state.depthBelow(tables.orderOf(at));
       if (depth > 0 && depth < format.levels) {
-        const and = tables.bitsOf(at) | ~TABLE_NOT_GLOBAL;
-        return walk.run(memory, format, high, low, depth, tables.frameOf(at), 0, and, 0, undefined);
+        this.above = tables.bitsOf(at) | ~TABLE_NOT_GLOBAL;
+        return walk.run(memory, format, high, low, depth, tables.frameOf(at), 0, this.above, 0, undefined);
       }
     }
+    this.above = -1;
     return walk.run(memory, format, high, low, 0, root.frame, root.word, -1, 0, undefined);
   }
 
@@ -253,7 +256,7 @@ export class RiscvMmu extends Front {
     const { depth } = walk;
     const isGone = end === NOT_IN_MEMORY || isTooFar;
     const before = detector && walk.start > 0 ? known.tables.noteOf(known.findTable(high, low)) : undefined;
-    let and = walk.start > 0 ? walk.above : -1;
+    let and = this.above;
     for (let at = walk.start; at < depth; at += 1) {
       and = walk.ands[at];
       const below = (and & TABLE_NOT_GLOBAL) === 0;
@@ -272,17 +275,11 @@ export class RiscvMmu extends Front {
         : FAULTY | (end === NOT_PRESENT ? 0 : RESERVED_ENTRY);
     const origin = detector?.originOf(walk, high, depth, before);
     const { pages } = known;
-    this.remembered = known.addPage(
-      high,
-      low,
-      orders[depth],
-      isGlobalPage,
-      end === MAPPED ? walk.frame : 0,
-      bits,
-    );
+    const group = end === MAPPED ? groupOrder(format.facts, depth, pteHigh) : 0;
+    const first = group !== 0 ? walk.frameAt(format, high, low) : end === MAPPED ? walk.frame : 0;
+    this.remembered = known.addPage(high, low, orders[depth], isGlobalPage, first, bits);
     if (origin !== undefined) pages.note(this.remembered, origin);
-    const span = end === MAPPED ? groupSpan(format.facts, depth, pteHigh) : 0;
-    if (span !== 0) this.rememberGroup(high, low, span, isGlobalPage, bits, origin);
+    if (group !== 0) this.rememberGroup(high, low, group, first, isGlobalPage, bits, origin);
     this.noticeEvictions();
   }
 
@@ -290,19 +287,23 @@ export class RiscvMmu extends Front {
    * Remembers the other pages of a Svnapot group, as copies of the entry that was read. Of those that are known already the
    * older copy stays.
    *
+   * @param group - `log2` of its pages
+   * @param frame - of the page of the address
    * @see RISC-V Privileged ISA, chapter "Svnapot"
    */
   private rememberGroup(
     high: number,
     low: number,
-    span: number,
+    group: number,
+    frame: number,
     isGlobalPage: boolean,
     bits: number,
     origin: ReturnType<RiscvDetector['originOf']> | undefined,
   ): void {
-    const { known, walk } = this;
+    const { known } = this;
+    const span = (1 << group) - 1;
     const first = low & ~(span << 12);
-    const firstFrame = walk.frame - ((low >>> 12) & span);
+    const firstFrame = frame - ((low >>> 12) & span);
     for (let i = 0; i <= span; i += 1) {
       const each = first | (i << 12);
       if (known.findPage(high, each) !== NONE) continue;
