@@ -17,6 +17,9 @@ import type { Done, Remembered, Step, Tag } from './origin.ts';
 import { MAPPED, PageWalk } from './page-walk.ts';
 import type { EntryChange, EntryWrite, Invalidation, Stale } from './report.ts';
 
+/** 4-KiB pages of which the addresses differ in bits 31:12. */
+const PAGES_OF_LOW = 2 ** 20;
+
 /** Compares what a processor remembers with the tables in memory, and says what changed and what should have been done. */
 export class Comparison {
   /** The last write to each entry, and what was written, by its place in memory. */
@@ -40,7 +43,8 @@ export class Comparison {
     if (!entry.isPage) return this.staleTable(entry, root);
     // A page may have become several smaller ones.
     for (let inside = 0; inside < 2 ** entry.order; ) {
-      const now = this.translate(entry.high, entry.low + inside * 4096, root);
+      const behind = Math.floor(inside / PAGES_OF_LOW);
+      const now = this.translate(entry.high + behind, entry.low + (inside % PAGES_OF_LOW) * 4096, root);
       if (now === undefined) return this.explain(entry, 'not mapped', undefined, inside);
       if (now.frame !== entry.frame + inside) return this.explain(entry, 'frame', now.frame, inside);
       const lost = ACCESSES.some(
@@ -83,7 +87,7 @@ export class Comparison {
     if (this.walkAfresh(format, high, low, root) !== MAPPED) return undefined;
     const order = walk.order(format);
     const bits = this.meaning.pageBits(walk, format);
-    const frame = walk.frame + ((low >>> 12) & ((1 << order) - 1));
+    const frame = walk.frameAt(format, high, low);
     const leaf = walk.lows[walk.depth];
     const isDirty = withDirty(format.facts, walk.depth, leaf, walk.highs[walk.depth]) === leaf;
     return { frame, order, bits, isDirty };

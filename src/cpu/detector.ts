@@ -6,7 +6,7 @@ import { Comparison } from './comparison.ts';
 import type { Lookaside } from './lookaside.ts';
 import type { Meaning } from './meaning.ts';
 import type { Done, Origin, Remembered, Step } from './origin.ts';
-import type { PageWalk } from './page-walk.ts';
+import { type PageWalk, pagesInside } from './page-walk.ts';
 import { freedMessage, type Report, reusedMessage, type Stale, staleMessage } from './report.ts';
 import { NONE, type TranslationCache } from './translation-cache.ts';
 
@@ -173,7 +173,7 @@ export abstract class Detector {
     if (entry === undefined) return;
     const { meaning } = this;
     const { kind, user } = ACCESSES[access];
-    const inside = (low >>> 12) & ((1 << entry.order) - 1);
+    const inside = pagesInside(high, low, entry.order);
     const now = this.compare.translate(high, low, meaning.rootAt(high));
     let difference: Stale['difference'] | undefined;
     if (now === undefined) difference = 'not mapped';

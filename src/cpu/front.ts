@@ -32,7 +32,7 @@ export const NO_MEMORY = -2;
 export abstract class Front {
   /** Counts what may change a translation that was made before; it wraps around. */
   generation = 0;
-  /** Whether a check of privileged accesses to pages of applications is off: RFLAGS.AC against SMAP, PSTATE.PAN. */
+  /** Whether a check of privileged accesses to pages of applications is off: RFLAGS.AC against SMAP, PSTATE.PAN. Not on RISC-V. */
   excused = false;
   /** Why the last access failed. */
   abstract readonly failed: FailureNote;
@@ -68,7 +68,7 @@ export abstract class Front {
    * @param access - kind, with `ACCESS_KINDS` added for a user access
    * @param excused - see {@link Front.excused}
    * @param special - whether the access is special in the way that its architecture has: it goes through the stack segment
-   *   (x86), or is not aligned (AArch64)
+   *   (x86), is not aligned (AArch64), or is translated whatever the mode (RISC-V)
    * @returns whether the access is allowed; if not, {@link failed} tells why
    */
   abstract translate(high: number, low: number, access: number, excused: boolean, special: boolean): boolean;

@@ -2,6 +2,7 @@ export {
   type Access,
   FETCH,
   type KnownAarch64Control,
+  type KnownRiscvControl,
   type KnownX86Control,
   READ,
   WRITE,
@@ -17,6 +18,7 @@ export {
   faultText,
   type Outcome,
   ProcessorFault,
+  type RiscvFault,
   type X86Fault,
 } from './outcome.ts';
 export {
@@ -30,6 +32,14 @@ export {
   type Stale,
   staleLines,
 } from './report.ts';
+export type { RiscvDetector } from './riscv/detector.ts';
+export { type RiscvAccessOptions, RiscvCpu } from './riscv/riscv-cpu.ts';
+export type {
+  RiscvCpuOptions,
+  RiscvPrivilege,
+  RiscvSystem,
+  SfenceOperands,
+} from './riscv/riscv-system.ts';
 export type { X86Detector } from './x86/detector.ts';
 export { type AccessOptions, X86Cpu } from './x86/x86-cpu.ts';
 export type { Cpl, X86CpuOptions, X86System } from './x86/x86-system.ts';

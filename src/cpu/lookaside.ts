@@ -25,6 +25,8 @@ export class Lookaside {
   private readonly global: number;
   /** Whether there may be global translations. */
   private globals = false;
+  /** Whether there may be tables that are reached in every space. */
+  private globalTables = false;
 
   /**
    * @param state - the registers
@@ -35,7 +37,7 @@ export class Lookaside {
     this.state = state;
     this.global = spaces;
     this.pages = new TranslationCache(spaces + 1, limit);
-    this.tables = new TranslationCache(spaces, limit);
+    this.tables = new TranslationCache(spaces + 1, limit);
   }
 
   /** The translation of an address: of the current space, or a global one. */
@@ -65,6 +67,10 @@ export class Lookaside {
       if (tables.has(order)) {
         const at = tables.find(order, space, high, low);
         if (at !== NONE) return at;
+        if (this.globalTables) {
+          const global = tables.find(order, this.global, high, low);
+          if (global !== NONE) return global;
+        }
       }
     }
     return NONE;
@@ -76,9 +82,18 @@ export class Lookaside {
    * @param order - of the entry that leads to it
    * @param frame - of the table
    * @param bits - what the entries that lead to it say of rights
+   * @param isGlobal - whether they say that everything below is global
    */
-  addTable(order: number, high: number, low: number, frame: number, bits: number): number {
-    return this.tables.insert(order, this.state.space, high, low, frame, bits);
+  addTable(
+    order: number,
+    high: number,
+    low: number,
+    frame: number,
+    bits: number,
+    isGlobal: boolean = false,
+  ): number {
+    if (isGlobal) this.globalTables = true;
+    return this.tables.insert(order, isGlobal ? this.global : this.state.space, high, low, frame, bits);
   }
 
   /** Remembers a translation. */
@@ -122,15 +137,17 @@ export class Lookaside {
     this.tables.dropSpace(space);
   }
 
-  /** Forgets everything of all spaces, save global translations. */
+  /** Forgets everything of all spaces, save what is global. */
   dropSpaces(): void {
     this.pages.dropSpaces(this.global);
     this.tables.dropSpaces(this.global);
   }
 
-  /** Forgets all global translations. */
+  /** Forgets all that is global. */
   dropGlobals(): void {
     this.pages.dropSpace(this.global);
+    if (this.globalTables) this.tables.dropSpace(this.global);
     this.globals = false;
+    this.globalTables = false;
   }
 }

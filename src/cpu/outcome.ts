@@ -1,4 +1,5 @@
 import { type ErrorDetail, hex, hex64, PageTableError } from '../bits/index.ts';
+import type { RISCV_EXCEPTIONS, RiscvCause } from '../format/index.ts';
 
 /** What a fault of any architecture tells. */
 interface AnyFault {
@@ -34,8 +35,23 @@ export interface Aarch64Fault extends AnyFault {
   readonly cr2?: undefined;
 }
 
+/** An exception that an access raises on a RISC-V processor. */
+export interface RiscvFault extends AnyFault {
+  readonly exception: (typeof RISCV_EXCEPTIONS)[RiscvCause];
+  /** What was written to scause. */
+  readonly cause: RiscvCause;
+  /** What was written to stval: the first byte that could not be accessed. */
+  readonly stval: bigint;
+  /** {@link cause}, by the name that faults of every architecture have. */
+  readonly errorCode: RiscvCause;
+  /** {@link stval}, by that name. */
+  readonly address: bigint;
+  /** There is no CR2. */
+  readonly cr2?: undefined;
+}
+
 /** A fault that an access or an instruction raises. */
-export type Fault = X86Fault | Aarch64Fault;
+export type Fault = X86Fault | Aarch64Fault | RiscvFault;
 
 /** There is no memory at a physical address: an emulator asks its devices, or delivers what its bus does. */
 export interface Absent {
@@ -75,13 +91,19 @@ export class ProcessorFault extends PageTableError {
 /** One line for people. */
 export function faultText(fault: Fault): string {
   const { exception, errorCode, errorBits, address, because } = fault;
+  if ('stval' in fault)
+    return `${exception}${placeText(address)}, scause ${errorCode}: ${because.join('; ')}`;
   const bits = errorBits.length === 0 ? '' : ` (${errorBits.join(', ')})`;
-  const at = address === undefined ? '' : ` at ${hex64(address)}`;
+  const at = placeText(address);
   const causes = because.join('; ');
   if (exception === '#GP' || exception === '#SS') return `${exception}(0)${at}: ${causes}`;
   const code =
     exception === '#PF' ? `error code 0x${errorCode.toString(16).padStart(2, '0')}` : `ESR ${hex(errorCode)}`;
   return `${exception}${at}, ${code}${bits}: ${causes}`;
+}
+
+function placeText(address: bigint | undefined): string {
+  return address === undefined ? '' : ` at ${hex64(address)}`;
 }
 
 function detailOf({ exception, errorCode, address }: Fault): ErrorDetail {

@@ -2,6 +2,7 @@ import {
   andPageRights,
   andRights,
   type CompiledFormat,
+  groupOffset,
   indexOf,
   isFaultyPage,
   isFaultyTable,
@@ -33,6 +34,19 @@ const FRAME_SHIFT = 10;
 const IN_FRAME = 1023;
 
 /**
+ * How many 4-KiB pages an address lies behind the start of a page of `2 ** order` of them.
+ *
+ * @param high - bits 63:32 of the address
+ * @param low - bits 31:0
+ */
+export function pagesInside(high: number, low: number, order: number): number {
+  const lower = low >>> 12;
+  // Bits 31:12 are 20 of them.
+  if (order <= 20) return lower & ((1 << order) - 1);
+  return lower + (high & ((1 << (order - 20)) - 1)) * 2 ** 20;
+}
+
+/**
  * A processor's page walk: it may start below the root, from what a processor remembers, and afterwards set accessed and
  * dirty bits in the entries it used. One of these serves a processor for all its walks; the fields tell of the last.
  */
@@ -41,7 +55,7 @@ export class PageWalk {
   depth = 0;
   /** Depth at which it started. */
   start = 0;
-  /** First frame of the page, or the frame of the table that is not in memory. */
+  /** First frame of the page, as its entry says it, or the frame of the table that is not in memory. See {@link frameAt}. */
   frame = 0;
   /** Rights bits that all entries have, those of the page's entry included. */
   and = 0;
@@ -139,6 +153,14 @@ export class PageWalk {
       offset = 0;
     }
     return NOT_PRESENT;
+  }
+
+  /** The 4-KiB frame to which an address of the page that was reached translates. */
+  frameAt(format: CompiledFormat, high: number, low: number): number {
+    const { facts } = format;
+    const { depth } = this;
+    const group = groupOffset(facts, depth, this.highs[depth], low >>> 12);
+    return this.frame + pagesInside(high, low, pageOrder(facts, depth)) + group;
   }
 
   /** `log2` of the 4-KiB pages in the page that was reached. */

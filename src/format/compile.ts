@@ -64,7 +64,10 @@ const TABLE_GLOBAL = 31;
 // Bits of a page number that go on inside a page: of its bits 25:0, and of its bits 51:26.
 const SPAN_LOWER = 32;
 const SPAN_UPPER = 33;
-// The bit of the high half by which some bits of the address are no address but mark a contiguous group; those bits.
+// Not 0 where more goes on inside a page than SPAN_LOWER says.
+const UNUSUAL_SPAN = 51;
+// The bit of the high half by which an entry is of a contiguous group with a code in the address, and what that code counts in
+// frames.
 const CODED_GROUP = 34;
 const GROUP_CODE = 35;
 // Where an entry can be reserved by more than a single bit, PAGE_RESERVED has every bit of which any entry that is has one,
@@ -190,8 +193,10 @@ export function compileFormat(fact: FormatFact, state: FormatState): CompiledFor
       facts[at + GROUP_ORDER] = page.pageShift - 12 + Math.log2(page.contiguous ?? 1);
       if (page.groupCode !== undefined) {
         facts[at + CODED_GROUP] = facts[at + CONTIGUOUS];
-        facts[at + GROUP_CODE] = halves(fieldMask(page.groupCode.high, page.groupCode.low)).low;
+        const { low, value } = page.groupCode;
+        facts[at + GROUP_CODE] = (value << low) >>> shift;
       }
+      facts[at + UNUSUAL_SPAN] = facts[at + SPAN_UPPER] | facts[at + CODED_GROUP];
       const piece = toPage.find((field) => field.role === 'address-high');
       facts[at + PIECE_SHIFT] = piece?.low ?? 0;
       facts[at + PIECE_MASK] = piece === undefined ? 0 : 2 ** (piece.high - piece.low + 1) - 1;
@@ -323,12 +328,12 @@ export function isFaultyPage(facts: Int32Array, depth: number, low: number, high
   const at = depth * FACTS;
   return (
     ((low & facts[at + PAGE_RESERVED_LOW]) | (high & facts[at + PAGE_RESERVED_HIGH])) !== 0 &&
-    ((facts[at + CODES] | facts[at + CODES + 1]) === 0 || isReservedCode(facts, at, low, high))
+    isReserved(facts, at, low, high)
   );
 }
 
-/** {@link isFaultyPage} of an entry with a bit that some reserved code has. */
-function isReservedCode(facts: Int32Array, at: number, low: number, high: number): boolean {
+/** {@link isFaultyPage} of an entry with a bit that is reserved, or that some reserved code has. */
+function isReserved(facts: Int32Array, at: number, low: number, high: number): boolean {
   if (((low & facts[at + PAGE_STRICT_LOW]) | (high & facts[at + PAGE_STRICT_HIGH])) !== 0) return true;
   const end = at + CODES + MOST_CODES * CODE_FACTS;
   for (let code = at + CODES; code < end; code += CODE_FACTS) {
@@ -352,10 +357,9 @@ function isReservedCode(facts: Int32Array, at: number, low: number, high: number
  */
 export function tableFrame(facts: Int32Array, depth: number, low: number, high: number): number {
   const at = depth * FACTS;
-  return (
-    ((low & facts[at + TABLE_ADDRESS_LOW]) >>> facts[at + ADDRESS_SHIFT]) +
-    (high & facts[at + TABLE_ADDRESS_HIGH]) * facts[at + HIGH_FRAMES]
-  );
+  const frame = (low & facts[at + TABLE_ADDRESS_LOW]) >>> facts[at + ADDRESS_SHIFT];
+  const upper = high & facts[at + TABLE_ADDRESS_HIGH];
+  return upper === 0 ? frame : frame + upper * facts[at + HIGH_FRAMES];
 }
 
 /**
@@ -374,28 +378,27 @@ export function nearTableFrame(facts: Int32Array, depth: number, low: number, hi
 }
 
 /**
- * The first 4-KiB frame of the page to which an entry points, or of its group where the entries of a contiguous group all
- * hold the group's address; {@link pageWithin} is to be added.
+ * The first 4-KiB frame of the page to which an entry points. It is what the address field says: where the entries of a
+ * contiguous group all hold one address with a code in it, {@link pageWithin} or {@link groupOffset} must be added.
  *
  * @returns a frame number in `[0, 2^44)`
  */
 export function pageFrame(facts: Int32Array, depth: number, low: number, high: number): number {
   const at = depth * FACTS;
-  const code = (high & facts[at + CODED_GROUP]) === 0 ? 0 : facts[at + GROUP_CODE];
-  return (
-    ((low & facts[at + PAGE_ADDRESS_LOW] & ~code) >>> facts[at + ADDRESS_SHIFT]) +
-    (high & facts[at + PAGE_ADDRESS_HIGH]) * facts[at + HIGH_FRAMES] +
-    ((low >>> facts[at + PIECE_SHIFT]) & facts[at + PIECE_MASK]) * PIECE_FRAME
-  );
+  const frame =
+    ((low & facts[at + PAGE_ADDRESS_LOW]) >>> facts[at + ADDRESS_SHIFT]) +
+    ((low >>> facts[at + PIECE_SHIFT]) & facts[at + PIECE_MASK]) * PIECE_FRAME;
+  const upper = high & facts[at + PAGE_ADDRESS_HIGH];
+  return upper === 0 ? frame : frame + upper * facts[at + HIGH_FRAMES];
 }
 
 /**
- * How far a 4-KiB page lies behind the first one of what {@link pageFrame} answers for its entry.
+ * How far a 4-KiB page lies behind the frame that {@link pageFrame} answers for its entry.
  *
  * @param high - high half of the entry
  * @param upper - bits 51:26 of the page number
  * @param lower - bits 25:0
- * @returns 4-KiB pages, in `[0, 2^36)`
+ * @returns 4-KiB pages, less than 2^36
  */
 export function pageWithin(
   facts: Int32Array,
@@ -405,21 +408,25 @@ export function pageWithin(
   lower: number,
 ): number {
   const at = depth * FACTS;
-  const within = lower & (facts[at + SPAN_LOWER] | groupSpan(facts, depth, high));
-  const above = upper & facts[at + SPAN_UPPER];
-  return above === 0 ? within : within + above * 2 ** 26;
+  const within = lower & facts[at + SPAN_LOWER];
+  return facts[at + UNUSUAL_SPAN] === 0
+    ? within
+    : within + (upper & facts[at + SPAN_UPPER]) * 2 ** 26 + groupOffset(facts, depth, high, lower);
 }
 
 /**
- * Which of the lowest bits of a page number are added to what {@link pageFrame} answers, because all entries of a contiguous
- * group hold the same address.
+ * What is added to the frame that {@link pageFrame} answers for an entry of a contiguous group whose entries all hold one
+ * address with a code in it: the place of the page in the group, less the code.
  *
  * @param high - high half of the entry
- * @returns a mask; 0 where the entry is in no such group
+ * @param lower - bits 25:0 of the page number
+ * @returns 0 where the entry is in no such group
  */
-export function groupSpan(facts: Int32Array, depth: number, high: number): number {
+export function groupOffset(facts: Int32Array, depth: number, high: number, lower: number): number {
   const at = depth * FACTS;
-  return (high & facts[at + CODED_GROUP]) === 0 ? 0 : (1 << facts[at + GROUP_ORDER]) - 1;
+  return (high & facts[at + CODED_GROUP]) === 0
+    ? 0
+    : (lower & ((1 << facts[at + GROUP_ORDER]) - 1)) - facts[at + GROUP_CODE];
 }
 
 /** `log2` of the 4-KiB pages in a page that an entry at `depth` maps. */

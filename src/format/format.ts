@@ -77,8 +77,8 @@ export interface EntryFact {
   readonly pageShift?: number;
   /** For a page: entries in a contiguous group. */
   readonly contiguous?: number;
-  /** Lowest bits of the address field that mark a contiguous group; the virtual address stands for them. */
-  readonly groupCode?: { readonly high: number; readonly low: number };
+  /** Lowest bits of the address field of entries in a contiguous group: a code, for which the virtual address stands. */
+  readonly groupCode?: { readonly high: number; readonly low: number; readonly value: number };
   /** What no entry of this kind may hold, besides the bits that are reserved. At most three. */
   readonly reserved?: readonly ReservedCode[];
   /** Why every entry of this kind is reserved, where it is. */

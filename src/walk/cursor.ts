@@ -2,7 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import {
   andRights,
   entryOrder,
-  groupSpan,
+  groupOffset,
   isFaultyPage,
   isFaultyTable,
   isPresent,
@@ -201,8 +201,8 @@ export class Cursor {
       this.report(depth, index, entryOrder(facts, depth), low, high);
       if (!leadsToTable(facts, depth, low)) {
         if (isFaultyPage(facts, depth, low, high)) return FAULTY;
-        const span = groupSpan(facts, depth, high);
-        this.frame = pageFrame(facts, depth, low, high) + (span === 0 ? 0 : this.page & span);
+        // The lowest bits of the page are those of the index.
+        this.frame = pageFrame(facts, depth, low, high) + groupOffset(facts, depth, high, index);
         return PAGE;
       }
       if (isFaultyTable(facts, depth, low, high)) return FAULTY;

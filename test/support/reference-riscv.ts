@@ -66,7 +66,13 @@ export type RiscvReferenceResult =
       /** The last entry as it is written back, if it changes. */
       readonly update: { readonly address: bigint; readonly value: bigint } | undefined;
     }
-  | { readonly kind: 'fault'; readonly cause: number; readonly tval: bigint }
+  | {
+      readonly kind: 'fault';
+      readonly cause: number;
+      readonly tval: bigint;
+      /** A and D are set before the page itself is accessed, which may fail by where it lies. */
+      readonly update?: { readonly address: bigint; readonly value: bigint } | undefined;
+    }
   | { readonly kind: 'absent'; readonly address: bigint };
 
 function field(value: bigint, high: number, low: number): bigint {
@@ -186,11 +192,8 @@ export function referenceRiscvWalk(
   let value = pte | (1n << 6n);
   if (kind === 'write') value |= 1n << 7n;
   if (value !== pte && !control.adue) return pageFault;
-  if (isBeyond(leaf.pa)) return accessFault;
-  return {
-    kind: 'ok',
-    pa: leaf.pa,
-    pbmt: control.xlen === 64 ? Number(field(pte, 62, 61)) : 0,
-    update: value === pte ? undefined : { address, value },
-  };
+  const update = value === pte ? undefined : { address, value };
+  // 10: the physical address.
+  if (isBeyond(leaf.pa)) return { ...accessFault, update };
+  return { kind: 'ok', pa: leaf.pa, pbmt: control.xlen === 64 ? Number(field(pte, 62, 61)) : 0, update };
 }

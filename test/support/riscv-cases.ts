@@ -1,7 +1,9 @@
 /** Random tables and registers for RISC-V: most addresses translate, and each kind of edge turns up every few. */
+import type { PhysicalMemory } from '../../src/memory/index.ts';
 import type { Random, SparseMemory } from './random-tables.ts';
 import { writeEntry } from './random-tables.ts';
 import type { RiscvReferenceControl } from './reference-riscv.ts';
+import type { ReferenceRead } from './reference-walker.ts';
 
 /** By mode: bits of an address, levels, bits of an index, bytes of an entry, satp.MODE. */
 export const RISCV_MODES = {
@@ -19,16 +21,30 @@ export function satpOf(mode: RiscvMode, ppn: bigint, asid = 0n): bigint {
   return mode === 'sv32' ? (code << 31n) | (asid << 22n) | ppn : (code << 60n) | (asid << 44n) | ppn;
 }
 
+/** Reads memory as a reference walker wants it. */
+export function readerOfRiscv(memory: PhysicalMemory): ReferenceRead {
+  return (pa, bytes) => {
+    // Physical addresses have at most 56 bits.
+    const base = memory.locate(Number(pa >> 12n));
+    if (base < 0) return undefined;
+    const at = base + Number((pa & 0xfffn) >> 2n);
+    const low = BigInt(memory.words[at]);
+    return bytes === 4 ? low : low | (BigInt(memory.words[at + 1]) << 32n);
+  };
+}
+
 export interface RiscvCase {
   readonly mode: RiscvMode;
   readonly control: RiscvReferenceControl;
   readonly frames: SparseMemory;
+  /** By the manual's level: frames of tables. */
+  readonly tables: readonly (readonly number[])[];
   /** By the manual's level: indices at which tables have entries. */
   readonly hot: readonly (readonly number[])[];
 }
 
 /** An entry of a level, valid or not. */
-function randomPte(
+export function randomPte(
   random: Random,
   mode: RiscvMode,
   level: number,
@@ -101,7 +117,7 @@ export function randomRiscvCase(
     adue: random.chance(0.5),
     physBits,
   };
-  return { mode, control, frames, hot };
+  return { mode, control, frames, tables, hot };
 }
 
 /** An address that the tables of a case may well translate. */
