@@ -2,9 +2,12 @@ export {
   type AttributeBits,
   type AttributeChange,
   AttributeEncoder,
+  type PageDescription,
   type PageOptions,
+  type RawBits,
   type Rights,
 } from './attributes.ts';
+export { Change, COPY, EditedTable, FILL, FILL_GROUPS, MASK, POINT } from './change.ts';
 export { type Committed, commit, type Invalidate } from './commit.ts';
 export { type CompactLimits, compactRange } from './compact.ts';
 export { Edit, type EditPolicy, type Tree } from './edit.ts';

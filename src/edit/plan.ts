@@ -74,6 +74,11 @@ export class EditPlan {
     return this.newTables.length;
   }
 
+  /** The pages that it is about, counted without the hole between two halves. */
+  get range(): { readonly first: number; readonly end: number } {
+    return this.edit;
+  }
+
   /** Whether entries must be absent for a time: see {@link Edit}. */
   get breaks(): boolean {
     return this.changes.some(({ breaks, table }) => breaks && !table.isNew);

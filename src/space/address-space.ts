@@ -28,6 +28,7 @@ import { type Control, type KnownControl, type SpaceFormat, spaceKind, withRoots
 import { countReferences } from './references.ts';
 import { type EditResult, invalidationsOf, type SpaceInvalidation } from './result.ts';
 import { SpacePlan } from './space-plan.ts';
+import { type PageReason, whyNotLarger } from './why.ts';
 
 /** How a space is edited. */
 export interface SpacePolicy {
@@ -401,7 +402,7 @@ export class AddressSpace {
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
     mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), this.asid, maxOrder);
   }
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
@@ -433,7 +434,7 @@ export class AddressSpace {
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
       const edit = new Edit(half.tree, this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
-      return new SpacePlan(new EditPlan(edit), this.asid);
+      return new SpacePlan(new EditPlan(edit), this.asid, maxOrder);
     });
   }
 
@@ -474,6 +475,17 @@ export class AddressSpace {
   /** What is mapped, in the order of addresses: see `listRegions`. */
   regions(): Region[] {
     return this.halves.flatMap(({ tree }) => listRegions(tree.memory, tree.paging));
+  }
+
+  /**
+   * Why the page that maps an address is not larger; contiguous groups do not count.
+   *
+   * @param options - `maxPage`: largest page that is wanted, in bytes
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for a page that the format does not have; `LIMIT_EXCEEDED`
+   */
+  why(address: bigint, { maxPage }: { readonly maxPage?: bigint } = {}): PageReason {
+    const half = this.halfOf(address) ?? this.halves[0];
+    return whyNotLarger(half.tree, half.attributes, pageOf(address), this.maxOrder('why', half, maxPage));
   }
 
   // ---- copies

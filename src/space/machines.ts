@@ -2,6 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import {
   type Aarch64Control,
   aarch64Paging,
+  CR0_PE,
   EFER_NXE,
   FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
@@ -61,9 +62,6 @@ interface SpaceKind {
 /** MAIR_EL1 unless given: WB, Device-nGnRE, NC, WT, Device-nGnRnE. */
 const MAIR = 0x00_bb_44_04_ffn;
 
-/** Protected mode, without which a processor takes no CR0.PG. */
-const CR0_PE = 1n;
-
 /** The address in TTBRn_EL1. */
 const ROOT_BITS = 0xffff_ffff_f000n;
 
@@ -74,6 +72,7 @@ const x86 = (fact: FormatFact): SpaceKind => ({
     const { control } = resolveX86Control(known, undefined, fact);
     // 32-bit paging has no XD bit, with or without EFER.NXE.
     const efer = fact === FORMAT_32_BIT ? control.efer & ~EFER_NXE : control.efer;
+    // Without PE, a processor refuses PG.
     const complete = { ...control, cr0: control.cr0 | CR0_PE, efer };
     return { control: complete, pagings: [x86Paging(complete)] };
   },

@@ -1,4 +1,5 @@
 import type { EditPlan, PlannedWrite } from '../edit/index.ts';
+import { type PlanPiece, piecesOf } from './pieces.ts';
 import { invalidationsOf, type SpaceInvalidation } from './result.ts';
 
 /**
@@ -8,11 +9,13 @@ export class SpacePlan {
   /** @internal */
   readonly core: EditPlan;
   private readonly asid: number | undefined;
+  private readonly maxOrder: number;
 
   /** @internal Use `AddressSpace.plan`. */
-  constructor(core: EditPlan, asid: number | undefined) {
+  constructor(core: EditPlan, asid: number | undefined, maxOrder = Number.POSITIVE_INFINITY) {
     this.core = core;
     this.asid = asid;
+    this.maxOrder = maxOrder;
   }
 
   /** What is done, in words. */
@@ -51,6 +54,12 @@ export class SpacePlan {
    */
   writes(): Generator<PlannedWrite> {
     return this.core.writes();
+  }
+
+  /** The pages that it writes, in the order of addresses, and why they are not larger. */
+  pieces(): PlanPiece[] {
+    const { first, end } = this.core.range;
+    return piecesOf(this.core, { first, end, maxOrder: this.maxOrder });
   }
 
   private invalidationsWith(breaks: boolean): SpaceInvalidation[] {
