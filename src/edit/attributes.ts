@@ -350,7 +350,7 @@ export class AttributeEncoder {
       return { bits, name: this.paging.memoryType(this.last, bits.low, bits.high).name };
     });
     // Without a choice, the machine itself knows what lies where.
-    if (codes.length === 1 && wanted in COMMON_TYPES) return NOTHING;
+    if (codes.length === 1 && Object.hasOwn(COMMON_TYPES, wanted)) return NOTHING;
     const names = Object.hasOwn(COMMON_TYPES, wanted) ? COMMON_TYPES[wanted] : [wanted];
     for (const name of names) {
       const code = codes.find((one) => one.name === name);

@@ -1,5 +1,6 @@
 import type { EditPlan, PlannedWrite } from '../edit/index.ts';
 import { type PlanPiece, piecesOf } from './pieces.ts';
+import { type PlanJson, planJson } from './plan-json.ts';
 import { invalidationsOf, type SpaceInvalidation } from './result.ts';
 
 /**
@@ -60,6 +61,11 @@ export class SpacePlan {
   pieces(): PlanPiece[] {
     const { first, end } = this.core.range;
     return piecesOf(this.core, { first, end, maxOrder: this.maxOrder });
+  }
+
+  /** The plan for `JSON.stringify`; `planFromJSON` reads it. Of one that copies shared tables it tells, but cannot be read back. */
+  toJSON(): PlanJson {
+    return planJson(this.core, this.invalidationsBetween, this.invalidations);
   }
 
   private invalidationsWith(breaks: boolean): SpaceInvalidation[] {
