@@ -335,6 +335,10 @@ class PlanReader {
     replaced: Set<number>,
     write: Write,
   ): void {
+    // A table that stands above is not replaced with an entry that leads back to it.
+    const above = new Set<number>();
+    for (let one: EditedTable | undefined = table; one !== undefined; one = one.parent) above.add(one.frame);
+    if (above.has(frame)) return;
     replaced.add(frame);
     const { lowEnd, highStart } = edit.format;
     const page = edit.pageAt(table, index);
@@ -342,10 +346,10 @@ class PlanReader {
     const cursor = new Cursor(edit.tree.memory, edit.tree.paging, { first, end: first + edit.spanOf(table) });
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       if (event !== TABLE || cursor.depth <= table.depth) continue;
-      const isMet = replaced.has(cursor.frame);
+      const isMet = replaced.has(cursor.frame) || above.has(cursor.frame);
       if (edit.sharing.countOf(cursor.frame) > 1) this.checkOwnFrame(cursor.frame, write);
       if (isMet) cursor.skip();
-      replaced.add(cursor.frame);
+      else replaced.add(cursor.frame);
     }
   }
 
