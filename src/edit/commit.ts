@@ -27,6 +27,7 @@ export type Invalidate = (stale: readonly StaleRange[]) => void;
  * @throws {@link PageTableError} `STALE_PLAN`, `OUT_OF_FRAMES`, `BREAK_BEFORE_MAKE`: nothing has changed then
  */
 export function commit(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Committed {
+  plan.readFrom(store.begin());
   plan.check();
   if (plan.breaks && invalidate === undefined) throw plan.needsBreak();
   const made = allocate(plan, store);
@@ -118,6 +119,7 @@ function writeAll(
   const { entryShift } = plan.tree.encoder.format;
   const broken: Entry[] = [];
   const last: Entry[] = [];
+  // Tables that are made lead to others that are made later: these come first, since they may move as they are written.
   for (const [table, changes] of plan.byTable()) {
     if (table.isNew) store.clear(table.frame);
     const { before, after } = plan.simulate(table, changes);

@@ -453,6 +453,38 @@ export class Edit {
       this.forget(table, this.pageAt(table, index), this.spanOf(table), TABLES, false, breaks);
   }
 
+  /** Whether nothing is mapped below an entry that leads to a table, and software keeps nothing there. */
+  holdsNothing(table: EditedTable, index: number, low: number, high: number): boolean {
+    const frame = tableFrame(this.facts, table.depth, low, high);
+    if (isFaultyTable(this.facts, table.depth, low, high) || this.isAbove(table, frame)) return false;
+    const child = this.lookAt(table, index, frame);
+    for (let i = 0; i < this.entriesAt(child.depth); i += 1) {
+      const entry = this.low(child, i);
+      const upper = this.high(child, i);
+      if ((entry | upper) === 0) continue;
+      const isTable =
+        isPresent(this.facts, child.depth, entry) && leadsToTable(this.facts, child.depth, entry);
+      if (!isTable || !this.holdsNothing(child, i, entry, upper)) return false;
+    }
+    return true;
+  }
+
+  /** A table that is read only. */
+  private lookAt(table: EditedTable, index: number, frame: number): EditedTable {
+    this.visited += 1;
+    if (this.visited > MOST_SHARED_TABLES) {
+      throw new PageTableError(
+        'LIMIT_EXCEEDED',
+        `${this.operation}: more than ${MOST_SHARED_TABLES} tables below the range; expected tables that do not lead to each other over and over`,
+        { tables: MOST_SHARED_TABLES },
+      );
+    }
+    const page = this.pageAt(table, index);
+    const at = this.place(table.depth + 1, page, frame);
+    const place = { frame, slot: -1, copyOf: -1 };
+    return new EditedTable(table.depth + 1, page, place, { words: this.memory.words, at }, table, index);
+  }
+
   private dropTable(
     table: EditedTable,
     index: number,
@@ -466,25 +498,7 @@ export class Edit {
     if (this.isAbove(table, frame)) return;
     const isOwned = owned && this.sharing.countOf(frame) === 1;
     if (owned && !isOwned) this.sharing.add(frame, -1);
-    this.visited += 1;
-    if (this.visited > MOST_SHARED_TABLES) {
-      throw new PageTableError(
-        'LIMIT_EXCEEDED',
-        `${this.operation}: more than ${MOST_SHARED_TABLES} tables below the range; expected tables that do not lead to each other over and over`,
-        { tables: MOST_SHARED_TABLES },
-      );
-    }
-    const page = this.pageAt(table, index);
-    const at = this.place(table.depth + 1, page, frame);
-    const place = { frame, slot: -1, copyOf: -1 };
-    const child = new EditedTable(
-      table.depth + 1,
-      page,
-      place,
-      { words: this.memory.words, at },
-      table,
-      index,
-    );
+    const child = this.lookAt(table, index, frame);
     child.and = andRights(this.facts, table.depth, table.and, low);
     const entries = this.entriesAt(child.depth);
     const span = this.spanOf(child);
@@ -656,18 +670,14 @@ export class Edit {
   conflict(page: number): PageTableError {
     const { lowEnd, highStart } = this.format;
     const first = page < lowEnd ? page : page + (highStart - lowEnd);
-    const range = { first, end: first + (this.end - page) };
-    const found = firstMapped(this.tree, range);
-    const text = found === undefined ? 'an entry that software uses is there' : found.text;
+    const found = firstMapped(this.tree, { first, end: first + (this.end - page) });
+    const address = addressOf(found?.first ?? first);
     const end = addressOf(found?.end ?? first + 1);
+    const text = found === undefined ? 'by software, of an absent entry' : found.text;
     return new PageTableError(
       'ALREADY_MAPPED',
-      `${this.operation}: ${hex64(addressOf(first))} to ${hex64(end)} is in use: ${text}; expected nothing there (overlap: 'replace' or 'keep')`,
-      {
-        address: addressOf(first),
-        end,
-        ...(found === undefined ? {} : { physical: addressOf(found.frame) }),
-      },
+      `${this.operation}: ${hex64(address)} to ${hex64(end)} is in use: ${text}; expected nothing there (overlap: 'replace' or 'keep')`,
+      { address, end, ...(found === undefined ? {} : { physical: addressOf(found.frame) }) },
     );
   }
 
@@ -688,6 +698,7 @@ export class Edit {
 
 /** A mapped range. */
 interface MappedRange {
+  readonly first: number;
   readonly end: number;
   readonly frame: number;
   readonly text: string;
@@ -697,7 +708,6 @@ interface MappedRange {
 function firstMapped({ memory, paging }: Tree, range: PageRange): MappedRange | undefined {
   const cursor = new Cursor(memory, paging, range);
   let first: MappedRange | undefined;
-  let start = 0;
   let rights = 0;
   for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
     if (event === TABLE) continue;
@@ -707,15 +717,14 @@ function firstMapped({ memory, paging }: Tree, range: PageRange): MappedRange | 
     if (event !== PAGE) return first;
     const now = paging.rights(cursor.and, cursor.or, cursor.low, cursor.high);
     if (first === undefined) {
-      start = page;
       rights = now;
       const type = paging.memoryType(cursor.depth, cursor.low, cursor.high).name;
       const [user, supervisor] = paging.format.fact.privileges;
       const text =
         `mapped to ${hex64(addressOf(frame))} in pages of ${hex(2 ** (cursor.order + 12))} bytes, ` +
         `${user} ${rightsText(now, true)}, ${supervisor} ${rightsText(now, false)}, ${type}`;
-      first = { end, frame, text };
-    } else if (page === first.end && frame - first.frame === page - start && now === rights) {
+      first = { first: page, end, frame, text };
+    } else if (page === first.end && frame - first.frame === page - first.first && now === rights) {
       first = { ...first, end };
     } else {
       return first;

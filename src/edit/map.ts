@@ -124,8 +124,10 @@ function mapOver(
   overlap: Overlap,
 ): void {
   const page = edit.pageAt(table, index);
-  if (overlap === 'refuse') throw edit.conflict(page);
   const isTable = edit.isPresent(table, low) && edit.leadsToTable(table, low);
+  // A table of which nothing is used is not in the way.
+  if (overlap === 'refuse' && !(isTable && edit.holdsNothing(table, index, low, high)))
+    throw edit.conflict(page);
   if (overlap === 'keep') {
     if (!isTable) return;
     edit.inside(table, index, low, high, (child) => {

@@ -1,4 +1,5 @@
 import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
 import type { Edit, EditPolicy, Tree } from './edit.ts';
@@ -43,7 +44,7 @@ interface Snapshot {
  */
 export class EditPlan {
   /** @internal */
-  readonly tree: Tree;
+  tree: Tree;
   /** What is done, in words: `map 0x…, 4096 bytes`. */
   readonly operation: string;
   /** @internal */
@@ -71,6 +72,11 @@ export class EditPlan {
     this.stale = edit.stale.finish();
     this.sharing = edit.sharing;
     this.version = edit.sharing.sharing.version;
+  }
+
+  /** The root table. */
+  get root(): EditedTable {
+    return this.edit.root;
   }
 
   /** Tables that must be made. */
@@ -140,13 +146,18 @@ export class EditPlan {
     }
   }
 
+  /** Reads tables from another memory, which holds the same store as it is now. */
+  readFrom(memory: PhysicalMemory): void {
+    if (memory !== this.tree.memory) this.tree = { ...this.tree, memory };
+  }
+
   /** It is committed: it cannot be once more. */
   finish(): void {
     this.isDone = true;
     this.sharing.apply();
   }
 
-  /** The changes of each table, in order: tables that are made first. */
+  /** The changes of each table, in order: tables that are made first, the last of them first. */
   byTable(): [EditedTable, Change[]][] {
     const tables = new Map<EditedTable, Change[]>();
     for (const change of this.changes) {
@@ -154,7 +165,8 @@ export class EditPlan {
       if (list === undefined) tables.set(change.table, [change]);
       else list.push(change);
     }
-    return [...tables].sort(([a], [b]) => Number(b.isNew) - Number(a.isNew));
+    // Deeper ones are made later than those that lead to them; existing ones have the slot -1.
+    return [...tables].sort(([a], [b]) => b.slot - a.slot);
   }
 
   /** All words of a table as they are, zeros if it is to be made, and as changes leave them. */

@@ -1,5 +1,5 @@
 import { addressOf, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
-import type { EntryEncoder } from '../format/index.ts';
+import { type EntryEncoder, isPresent, leadsToTable, tableFrame } from '../format/index.ts';
 import { ABSENT, memoryOfTables, type PhysicalMemory, type TableOps } from '../memory/index.ts';
 import type { EditedTable } from './change.ts';
 
@@ -13,8 +13,12 @@ export interface FrameAllocator {
 
 /** Where tables lie, how they are written, and where new ones come from. */
 export interface TableStore {
-  /** What edits read; what is written is seen there. */
-  readonly memory: PhysicalMemory;
+  /**
+   * Begins an edit, or a question.
+   *
+   * @returns what is read from now on; what is written is seen there
+   */
+  begin(): PhysicalMemory;
   /** Whether entries may be written straight to the memory's words, many at a time. */
   readonly isPlain: boolean;
   /** @returns the frame of a new table, or `undefined` if there is none left */
@@ -28,7 +32,7 @@ export interface TableStore {
 
 /** Tables in physical memory. */
 export class MemoryStore implements TableStore {
-  readonly memory: PhysicalMemory;
+  private readonly memory: PhysicalMemory;
   private readonly allocator: FrameAllocator;
   private readonly entryShift: number;
   private readonly frameEnd: number;
@@ -45,6 +49,10 @@ export class MemoryStore implements TableStore {
 
   get isPlain(): boolean {
     return !this.memory.shared;
+  }
+
+  begin(): PhysicalMemory {
+    return this.memory;
   }
 
   /** @throws {@link PageTableError} `INVALID_FRAME` if the allocator gives what is no frame of the memory */
@@ -81,34 +89,56 @@ export class MemoryStore implements TableStore {
 
 /**
  * Tables in a store of the user's, of 64-bit entries.
- *
- * Such a store has no way to take tables back: those that are not needed any more are left where they are.
  */
 export class OpsStore<A> implements TableStore {
-  readonly memory: PhysicalMemory;
   readonly isPlain = false;
-  /** Told of a table that has become the root. */
-  private readonly moved: (frame: number) => void;
+  private memory: PhysicalMemory;
   private readonly ops: TableOps<A>;
   private readonly encoder: EntryEncoder;
+  private readonly freeTable: ((table: A) => void) | undefined;
+  /** Told of a table that has become the root. */
+  private readonly moved: (frame: number) => void;
 
-  constructor(ops: TableOps<A>, encoder: EntryEncoder, moved: (frame: number) => void) {
+  /**
+   * @param freeTable - takes a table back; without it, those that are not needed any more are left where they are
+   * @param moved - told the frame of the root, when it has moved
+   */
+  constructor(
+    ops: TableOps<A>,
+    encoder: EntryEncoder,
+    freeTable: ((table: A) => void) | undefined,
+    moved: (frame: number) => void,
+  ) {
     this.ops = ops;
     this.memory = memoryOfTables(ops);
     this.encoder = encoder;
+    this.freeTable = freeTable;
     this.moved = moved;
   }
 
+  /** Tables are read afresh: the store may have changed. */
+  begin(): PhysicalMemory {
+    this.ops.rootTable();
+    this.memory = memoryOfTables(this.ops);
+    return this.memory;
+  }
+
   allocate(): number {
-    return pageOf(this.ops.toPhys(this.ops.allocTable()));
+    const frame = pageOf(this.ops.toPhys(this.ops.allocTable()));
+    if (frame < this.encoder.tableFrameEnd) return frame;
+    throw new PageTableError(
+      'INVALID_FRAME',
+      `allocTable: it gave a table at ${hex(addressOf(frame))}; expected one to which an entry can lead, below ` +
+        hex(BigInt(this.encoder.tableFrameEnd) << 12n),
+    );
   }
 
-  free(): void {}
-
-  /** It is zero already. */
-  clear(frame: number): void {
-    this.memory.clearFrame(frame);
+  free(frame: number): void {
+    this.freeTable?.(this.ops.fromPhys(addressOf(frame)));
   }
+
+  /** New tables are zero already. */
+  clear(): void {}
 
   write(table: EditedTable, index: number, low: number, high: number): void {
     const { ops, memory } = this;
@@ -123,10 +153,10 @@ export class OpsStore<A> implements TableStore {
     memory.writeEntry(table.frame, index, low, high);
   }
 
-  /** A table has moved: what led to it leads to where it is now. */
+  /** A table has moved: what leads to it leads to where it is now. */
   private move(table: EditedTable, frame: number): void {
-    if (frame === table.frame) return;
     const { memory, ops, encoder } = this;
+    const before = table.frame;
     // Its entries are read from the store when it is next looked at.
     table.frame = frame;
     const { parent } = table;
@@ -136,7 +166,15 @@ export class OpsStore<A> implements TableStore {
       return;
     }
     const low = memory.readEntry(parent.frame, table.index);
-    encoder.pointerBits(parent.depth, low, memory.high);
+    const { high } = memory;
+    const { facts } = encoder.format;
+    // One that is new may have none yet that leads to it.
+    const isLedTo =
+      isPresent(facts, parent.depth, low) &&
+      leadsToTable(facts, parent.depth, low) &&
+      tableFrame(facts, parent.depth, low, high) === before;
+    if (!isLedTo) return;
+    encoder.pointerBits(parent.depth, low, high);
     encoder.pointer(frame, encoder.low, encoder.high);
     this.write(parent, table.index, encoder.low, encoder.high);
   }

@@ -1,4 +1,4 @@
-import { addressOf, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import { addressOf, FRAME_BYTES, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import {
   AttributeEncoder,
   commit,
@@ -19,7 +19,7 @@ import {
   type Tree,
   unmapRange,
 } from '../edit/index.ts';
-import { andRights, EntryEncoder, orRights, type Paging, rightsText } from '../format/index.ts';
+import { andRights, EntryEncoder, lastIndex, orRights, type Paging, rightsText } from '../format/index.ts';
 import { listRegions, type Region } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
@@ -66,7 +66,7 @@ export interface CreateOptions extends SpacePolicy {
 export type JsonOptions = SpacePolicy & Pick<CreateOptions, 'memory' | 'allocator'>;
 
 /** How tables that are there become a space. */
-export type OpenOptions = SpacePolicy & {
+export type OpenOptions<A = never> = SpacePolicy & {
   /** What the tables mean and where their roots are: one, or that of the lower and that of the upper half. */
   readonly paging: Paging | readonly Paging[];
   /** Other spaces with which it may share tables; they are then never written or freed behind each other's back. */
@@ -74,8 +74,10 @@ export type OpenOptions = SpacePolicy & {
 } & (
     | { readonly memory: PhysicalMemory; readonly allocator: FrameAllocator; readonly ops?: undefined }
     | {
-        /** A user's own store of tables. */
-        readonly ops: TableOps<unknown>;
+        /** A user's own store of tables, of 64-bit entries. */
+        readonly ops: TableOps<A>;
+        /** Takes a table back that is not needed any more; without it, tables are left where they are. */
+        readonly freeTable?: (table: A) => void;
         readonly memory?: undefined;
         readonly allocator?: undefined;
       }
@@ -165,8 +167,6 @@ const MOST_TABLES = 2 ** 20;
  * processors must forget.
  */
 export class AddressSpace {
-  /** Where the tables lie. */
-  readonly memory: PhysicalMemory;
   /** The registers with which a processor uses it; `undefined` of tables that were opened. */
   readonly control: Control | undefined;
   readonly asid: number;
@@ -203,15 +203,15 @@ export class AddressSpace {
       maxTables: options.maxTables ?? MOST_TABLES,
     };
     this.halves = pagings.map((paging, index): Half => {
+      checkTables(paging);
       const encoder = new EntryEncoder(paging.format);
       const its = store(encoder, paging, index);
       return {
-        tree: { memory: its.memory, paging, encoder, masks: pageMasks(encoder), sharing },
+        tree: { memory: its.begin(), paging, encoder, masks: pageMasks(encoder), sharing },
         attributes: new AttributeEncoder(paging, encoder),
         store: its,
       };
     });
-    this.memory = this.halves[0].store.memory;
     this.plan = {
       map: (address, bytes, mapOptions) => this.remembered(this.planMap(address, bytes, mapOptions)),
       unmap: (address, bytes, unmapOptions) => this.remembered(this.planUnmap(address, bytes, unmapOptions)),
@@ -233,9 +233,11 @@ export class AddressSpace {
     // What the format is does not depend on where its roots are.
     const probe = kind.machine(control, Array<number>(kind.roots).fill(0), asid);
     const store = new MemoryStore(memory, allocator, new EntryEncoder(probe.pagings[0].format));
-    const frames = takeFrames('create', store, kind.roots);
+    // Of two halves, control state may leave one out.
+    const frames = takeFrames('create', store, probe.pagings.length);
     try {
       const machine = kind.machine(control, frames, asid);
+      checkRoots(machine.pagings, frames);
       for (const frame of frames) memory.clearFrame(frame);
       return new AddressSpace(
         machine.pagings,
@@ -257,20 +259,21 @@ export class AddressSpace {
    *
    * @throws {@link PageTableError} `BAD_ARGUMENT`; `NOT_IN_MEMORY` if a root is not there; `LIMIT_EXCEEDED`
    */
-  static open(options: OpenOptions): AddressSpace {
+  static open<A = never>(options: OpenOptions<A>): AddressSpace {
     const pagings = Array.isArray(options.paging) ? options.paging : [options.paging];
     const sharing = options.sharesWith?.[0]?.sharing ?? new Sharing();
-    const { memory, allocator, ops } = options;
     const moved: { space?: AddressSpace } = {};
     const space = new AddressSpace(
       pagings,
       (encoder, paging, index) =>
-        ops === undefined
-          ? new MemoryStore(memory, allocator, encoder, paging.root.word)
-          : new OpsStore(ops, encoder, (frame) => moved.space?.moveRoot(index, frame)),
+        options.ops === undefined
+          ? new MemoryStore(options.memory, options.allocator, encoder, paging.root.word)
+          : new OpsStore(options.ops, encoder, options.freeTable, (frame) =>
+              moved.space?.moveRoot(index, frame),
+            ),
       sharing,
       options,
-      allocator === undefined ? {} : { allocator },
+      options.ops === undefined ? { allocator: options.allocator } : {},
     );
     moved.space = space;
     const others = options.sharesWith ?? [];
@@ -328,7 +331,7 @@ export class AddressSpace {
       return;
     }
     const half = this.halfOf(address) ?? this.halves[0];
-    const level = half.tree.encoder.levels.find(({ order }) => 1n << BigInt(order + 12) === pageBytes);
+    const level = treeOf(half).encoder.levels.find(({ order }) => 1n << BigInt(order + 12) === pageBytes);
     const group = pageBytes * BigInt(level?.group ?? 1);
     if (group === pageBytes || (address | bytes | options.physical) & (group - 1n)) {
       throw new PageTableError(
@@ -350,8 +353,13 @@ export class AddressSpace {
     return this.pagings.map(({ root }) => addressOf(root.frame, root.word * 4));
   }
 
+  /** Where the tables lie: over a user's own store, a copy of those that are looked at. */
+  get memory(): PhysicalMemory {
+    return treeOf(this.halves[0]).memory;
+  }
+
   private get trees(): Tree[] {
-    return this.halves.map(({ tree }) => tree);
+    return this.halves.map(treeOf);
   }
 
   // ---- edits
@@ -444,7 +452,8 @@ export class AddressSpace {
     const operation = `map ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
     const { physical, overlap = 'refuse', groups = false } = options;
-    const { attributes, tree } = half;
+    const { attributes } = half;
+    const tree = treeOf(half);
     checkAligned(operation, 'physical address', physical);
     const bits = attributes.bits(operation, options);
     const frame = pageOf(physical);
@@ -459,25 +468,25 @@ export class AddressSpace {
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
     mapRange(edit, edit.root, first, end, { ...bits, delta: frame - first, maxOrder, groups }, overlap);
-    return new SpacePlan(new EditPlan(edit), this.asid, maxOrder);
+    return new SpacePlan(new EditPlan(edit), half, this.asid, maxOrder);
   }
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
     const operation = `unmap ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
-    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     if (missing === 'refuse') edit.checkMapped();
     unmapRange(edit, edit.root, first, end);
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planProtect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan {
     const operation = `protect ${rangeText(address, bytes)}`;
     const { half, first, end } = this.range(operation, address, bytes);
     const change = half.attributes.change(operation, options);
-    const edit = new Edit(half.tree, this.policy, operation, first, end);
+    const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     protectRange(edit, edit.root, first, end, change, options.missing ?? 'refuse');
-    return new SpacePlan(new EditPlan(edit), this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
   private planCompact(options: CompactOptions = {}): SpacePlan[] {
@@ -489,9 +498,9 @@ export class AddressSpace {
     return ranges.map(({ half, first, end }) => {
       const operation = isAll ? 'compact' : `compact ${rangeText(address ?? 0n, bytes ?? 0n)}`;
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
-      const edit = new Edit(half.tree, this.policy, operation, first, end);
+      const edit = new Edit(treeOf(half), this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
-      return new SpacePlan(new EditPlan(edit), this.asid, maxOrder);
+      return new SpacePlan(new EditPlan(edit), half, this.asid, maxOrder);
     });
   }
 
@@ -504,7 +513,7 @@ export class AddressSpace {
 
   /** What an address translates to. */
   translate(address: bigint): SpaceTranslation {
-    const { tree } = this.halfOf(address) ?? this.halves[0];
+    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
     const { paging } = tree;
     const { end, steps, frame, pageShift } = new Walker(tree.memory, paging).path(pageOf(address));
     const last = steps[steps.length - 1];
@@ -525,13 +534,13 @@ export class AddressSpace {
 
   /** The entries by which an address is translated. */
   walk(address: bigint): Path {
-    const { tree } = this.halfOf(address) ?? this.halves[0];
+    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
     return new Walker(tree.memory, tree.paging).path(pageOf(address));
   }
 
   /** What is mapped, in the order of addresses: see `listRegions`. */
   regions(): Region[] {
-    return this.halves.flatMap(({ tree }) => listRegions(tree.memory, tree.paging));
+    return this.trees.flatMap(({ memory, paging }) => listRegions(memory, paging));
   }
 
   /**
@@ -542,7 +551,7 @@ export class AddressSpace {
    */
   why(address: bigint, { maxPage }: { readonly maxPage?: bigint } = {}): PageReason {
     const half = this.halfOf(address) ?? this.halves[0];
-    return whyNotLarger(half.tree, half.attributes, pageOf(address), this.maxOrder('why', half, maxPage));
+    return whyNotLarger(treeOf(half), half.attributes, pageOf(address), this.maxOrder('why', half, maxPage));
   }
 
   /**
@@ -552,12 +561,14 @@ export class AddressSpace {
    * @throws {@link PageTableError} `NOT_IN_MEMORY`, `LIMIT_EXCEEDED`
    */
   toJSON(): SpaceJson {
-    return spaceJson(this.halves, this.control, this.asid);
+    const halves = this.halves.map((half) => ({ tree: treeOf(half), attributes: half.attributes }));
+    return spaceJson(halves, this.control, this.asid);
   }
 
   /** @internal */
   get home(): PlanHome {
-    return { trees: this.trees, policy: this.policy, asid: this.asid };
+    const halves = this.halves.map((owner) => ({ owner, tree: treeOf(owner) }));
+    return { halves, policy: this.policy, asid: this.asid };
   }
 
   // ---- copies
@@ -652,6 +663,39 @@ export class AddressSpace {
   }
 }
 
+/** Refuses tables larger than a frame: those of the 16K and 64K granules. */
+function checkTables({ format }: Paging): void {
+  const { fact, facts, levels, entryShift } = format;
+  const bytes = Math.max(
+    ...Array.from({ length: levels }, (_, depth) => (lastIndex(facts, depth) + 1) * 4 * 2 ** entryShift),
+  );
+  if (bytes <= FRAME_BYTES) return;
+  throw new PageTableError(
+    'BAD_ARGUMENT',
+    `address space: ${fact.title} has tables of ${bytes} bytes; expected a format with tables of at most ${FRAME_BYTES}`,
+    { bytes },
+  );
+}
+
+/** Refuses roots that registers cannot hold: CR3 of PAE and 32-bit paging has 32 bits. */
+function checkRoots(pagings: readonly Paging[], frames: readonly number[]): void {
+  pagings.forEach(({ root, format }, i) => {
+    if (root.frame === frames[i]) return;
+    throw new PageTableError(
+      'INVALID_FRAME',
+      `create: the allocator gave frame ${hex(frames[i])} for the root; expected one that the registers of ${format.fact.title} can hold`,
+      { frame: frames[i] },
+    );
+  });
+}
+
+/** The tables of a half as they are now. */
+function treeOf(half: Half): Tree {
+  const memory = half.store.begin();
+  if (memory !== half.tree.memory) half.tree = { ...half.tree, memory };
+  return half.tree;
+}
+
 function checkAligned(operation: string, what: string, value: bigint): void {
   if (typeof value === 'bigint' && value >= 0n && value >> 64n === 0n && (value & PAGE_MASK) === 0n) return;
   const found = typeof value === 'bigint' ? hex(value) : String(value);
@@ -672,7 +716,7 @@ function rangeText(address: bigint, bytes: bigint): string {
 /** The ranges that a half translates, in words. */
 function rangesOf({ format }: Paging): string[] {
   const { lowEnd, highStart } = format;
-  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex(BigInt(end) << 12n)})`;
+  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex64(BigInt(end) << 12n)})`;
   return [
     ...(lowEnd > 0 ? [text(0, lowEnd)] : []),
     ...(highStart < MOST_FRAMES ? [text(highStart, MOST_FRAMES)] : []),

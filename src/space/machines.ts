@@ -90,7 +90,7 @@ const riscv = (fact: FormatFact): SpaceKind => ({
 
 const aarch64: SpaceKind = {
   roots: 2,
-  machine: (given, [lower, upper], asid) => {
+  machine: (given, [lower, upper = lower], asid) => {
     const ttbr = (frame: number) => (BigInt(asid) << 48n) | (BigInt(frame) << 12n);
     const known: KnownAarch64Control = { mair: MAIR, ...given, ttbr0: ttbr(lower), ttbr1: ttbr(upper) };
     const { control } = resolveAarch64Control(known);

@@ -18,7 +18,8 @@ import { SpacePlan } from './space-plan.ts';
 
 /** What of a space a plan that is read needs. */
 export interface PlanHome {
-  readonly trees: readonly Tree[];
+  /** The tables of each half, and whose plans are committed there. */
+  readonly halves: readonly { readonly owner: object; readonly tree: Tree }[];
   readonly policy: EditPolicy;
   readonly asid: number;
 }
@@ -83,7 +84,7 @@ class PlanReader {
     const { reader, home } = this;
     const top = reader.object('it', json, FIELDS);
     reader.text('schema', top.schema, [PLAN_SCHEMA]);
-    reader.text('format', top.format, [home.trees[0].paging.format.fact.name]);
+    reader.text('format', top.format, [home.halves[0].tree.paging.format.fact.name]);
     this.operation = reader.text('operation', top.operation);
     const needed = reader.count('tablesNeeded', top.tablesNeeded, home.policy.maxTables + 1);
     if (!reader.boolean('live', top.live) && home.policy.live) {
@@ -95,7 +96,7 @@ class PlanReader {
     const writes = reader
       .list('writes', top.writes, MOST_WRITES)
       .map((one, i) => this.write(`writes[${i}]`, one, needed));
-    const tree = this.treeOf(writes[0]?.address ?? 0n);
+    const { owner, tree } = this.halfOf(writes[0]?.address ?? 0n);
     const edit = new Edit(tree, home.policy, this.operation, 0, 0);
     const tables = this.existing(edit, writes);
     this.make(edit, writes, tables, needed);
@@ -107,7 +108,7 @@ class PlanReader {
         this.range(edit, `${name}[${i}]`, one, name === 'between');
       });
     }
-    const plan = new SpacePlan(new EditPlan(edit), home.asid);
+    const plan = new SpacePlan(new EditPlan(edit), owner, home.asid);
     plan.core.remember();
     return plan;
   }
@@ -133,7 +134,7 @@ class PlanReader {
       place,
       frame,
       made: table === undefined ? -1 : slot('table.made', table.made),
-      depth: reader.count(`${place}.depth`, one.depth, this.home.trees[0].paging.format.levels),
+      depth: reader.count(`${place}.depth`, one.depth, this.home.halves[0].tree.paging.format.levels),
       index: reader.count(`${place}.index`, one.index, 2 ** 13),
       address: wide('address'),
       before: wide('before'),
@@ -143,11 +144,12 @@ class PlanReader {
     };
   }
 
-  private treeOf(address: bigint): Tree {
+  private halfOf(address: bigint): PlanHome['halves'][number] {
     const page = pageOf(address);
-    const found = this.home.trees.find(
-      ({ paging: { format } }) => page < format.lowEnd || page >= format.highStart,
-    );
+    const found = this.home.halves.find(({ tree }) => {
+      const { lowEnd, highStart } = tree.paging.format;
+      return page < lowEnd || page >= highStart;
+    });
     return (
       found ?? this.reader.refuse('writes[0].address', 'an address that the space translates', hex64(address))
     );

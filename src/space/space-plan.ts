@@ -9,12 +9,15 @@ import { invalidationsOf, type SpaceInvalidation } from './result.ts';
 export class SpacePlan {
   /** @internal */
   readonly core: EditPlan;
+  /** @internal Of which tables it is. */
+  readonly owner: object;
   private readonly asid: number | undefined;
   private readonly maxOrder: number;
 
   /** @internal Use `AddressSpace.plan`. */
-  constructor(core: EditPlan, asid: number | undefined, maxOrder = Number.POSITIVE_INFINITY) {
+  constructor(core: EditPlan, owner: object, asid: number | undefined, maxOrder = Number.POSITIVE_INFINITY) {
     this.core = core;
+    this.owner = owner;
     this.asid = asid;
     this.maxOrder = maxOrder;
   }

@@ -48,6 +48,17 @@ test('the program of docs/library.md that walks both halves of AArch64', () => {
   expectPrinted('aarch64Pagings', before, after, 'true\nPSTATE.PAN = 0 undefined\n');
 });
 
+test('the program of docs/library.md that walks tables of RISC-V', () => {
+  // The root in frame 0x80003, a page at 0x80005000.
+  const before =
+    "const { flatMemory } = await import('tablewalk/memory');\n" +
+    'const regions = [{ address: 0x80000000n, offset: 0, length: 1 << 20 }];\n' +
+    'const memory = flatMemory(new ArrayBuffer(1 << 20), regions);\n' +
+    'memory.writeEntry(0x80003, 0, 0x20000801, 0);\nmemory.writeEntry(0x80002, 1, 0x20000401, 0);\n' +
+    'memory.writeEntry(0x80001, 1, 0x200014cf, 0);\n';
+  expectPrinted('riscvPaging', before, 'console.log(walker.translate(0));\n', 'true\n-1\n');
+});
+
 test('the program of docs/library.md that makes maps of AArch64', () => {
   expectPrinted(
     'TargetAllocator',

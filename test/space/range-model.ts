@@ -27,6 +27,23 @@ export class RangeModel {
     return this.list.find(({ first, end }) => first <= page && page < end);
   }
 
+  /** Ranges joined where one goes on as the one before ends. */
+  merged(): ModelRange[] {
+    const joined: ModelRange[] = [];
+    for (const range of this.list) {
+      const last = joined[joined.length - 1];
+      const goesOn =
+        last?.end === range.first &&
+        last.frame + (last.end - last.first) === range.frame &&
+        (['rights', 'user', 'type', 'global'] as const).every(
+          (name) => last.options[name] === range.options[name],
+        );
+      if (goesOn) joined[joined.length - 1] = { ...last, end: range.end };
+      else joined.push(range);
+    }
+    return joined;
+  }
+
   /** Whether something in a range is mapped. */
   touches(first: bigint, end: bigint): boolean {
     return this.list.some((range) => range.first < end && first < range.end);
