@@ -11,10 +11,21 @@ const namesIn = (folder: string, ending: string) =>
 /** What the last comment of an example says that it prints. */
 const printedBy = (source: string) => /\/\* prints\n([\s\S]*)\*\/\s*$/.exec(source)?.[1];
 
-/** Runs an example, which must print what its last comment says. */
+/** What other comments say that it prints with an argument. */
+const printedWith = (source: string) =>
+  Array.from(source.matchAll(/\/\* with (\S+) prints\n([\s\S]*?)\*\//g), ([, argument, text]) => ({
+    argument,
+    text,
+  }));
+
+/** Runs an example, which must print what its last comment says, and with arguments what other comments say. */
 function expectPrinted(file: string, source: string): void {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
-  expect({ stdout, stderr, status }).toEqual({ stdout: printedBy(source), stderr: '', status: 0 });
+  const all = [{ argument: undefined, text: printedBy(source) }, ...printedWith(source)];
+  for (const { argument, text } of all) {
+    const args = argument === undefined ? [file] : [file, argument];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect({ stdout, stderr, status }).toEqual({ stdout: text, stderr: '', status: 0 });
+  }
 }
 
 /** Texts of the package and of libraries, as the compiler has read them. */
@@ -54,6 +65,14 @@ it.each(namesIn(FOLDER, '.mjs').filter((name) => name !== 'tour.mjs'))(
     expectPrinted(FOLDER + name, readFileSync(FOLDER + name, 'utf8'));
   },
 );
+
+it('one program of under 60 lines sets a guest up for three architectures', () => {
+  const source = readFileSync(`${FOLDER}vmm-guest.mjs`, 'utf8');
+  const program = source.split('/* with')[0].trimEnd().split('\n');
+  expect(program.length).toBeLessThan(60);
+  expect(Math.max(...program.map((line) => line.length))).toBeLessThanOrEqual(110);
+  expect(printedWith(source).map(({ argument }) => argument)).toEqual(['aarch64-4k', 'sv48']);
+});
 
 it.each(namesIn(FOLDER, '.ts'))('%s compiles, and prints what its last comment says', (name) => {
   const source = readFileSync(FOLDER + name, 'utf8');

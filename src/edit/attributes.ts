@@ -1,4 +1,4 @@
-import { PageTableError } from '../bits/index.ts';
+import { hex, joinHalves, PageTableError } from '../bits/index.ts';
 import {
   type CompiledFormat,
   type EntryEncoder,
@@ -32,8 +32,32 @@ export interface PageOptions {
   readonly accessed?: boolean;
   /** Whether it is marked as written to. */
   readonly dirty?: boolean;
-  /** More fields of the entry, by the names that the manual gives them: `{ PK: 3 }`. */
+  /** More fields of the entry, by the names that the manual gives them: `{ PK: 3 }`. They go before what the words above say. */
   readonly fields?: Readonly<Record<string, number>>;
+  /** Bits by their places in an entry of the last level, where no name says them. They go before all else. */
+  readonly bits?: RawBits;
+}
+
+/** Bits of an entry, by their places. */
+export interface RawBits {
+  /** Which bits are given; none of those that say what the entry is, and where it leads. */
+  readonly mask: bigint;
+  /** What they are. */
+  readonly value: bigint;
+}
+
+/** What {@link PageOptions} an entry has; with them, {@link AttributeEncoder.bits} gives the same bits. */
+export interface PageDescription {
+  readonly rights: Rights;
+  readonly user: boolean;
+  readonly type: string;
+  readonly global: boolean;
+  /** `undefined` where the format has no such bit. */
+  readonly accessed: boolean | undefined;
+  readonly dirty: boolean | undefined;
+  /** What the words do not say, by name; and by place, where there is none. */
+  readonly fields: Readonly<Record<string, number>>;
+  readonly bits: RawBits | undefined;
 }
 
 /** Attribute bits of an entry of the last level. */
@@ -99,6 +123,11 @@ type Known<T> = {
   readonly [Name in keyof PageOptions]: PageOptions[Name] | undefined;
 } & { readonly result: T };
 
+/** Descriptions that an encoder remembers. */
+const MOST_KNOWN = 1024;
+
+const ALL_RIGHTS: readonly Rights[] = ['r', 'rw', 'rx', 'rwx', 'x'];
+
 /** Turns {@link PageOptions} into bits of one format under given control state. */
 export class AttributeEncoder {
   private readonly paging: Paging;
@@ -108,6 +137,10 @@ export class AttributeEncoder {
   // Who changes pages one by one asks the same again and again.
   private lastBits: Known<AttributeBits> | undefined;
   private lastChange: Known<AttributeChange> | undefined;
+  /** The bits that attributes are made of. */
+  private readonly own: AttributeBits;
+  private readonly words = new Map<string, AttributeBits>();
+  private readonly known = new Map<string, PageDescription>();
 
   constructor(paging: Paging, encoder: EntryEncoder) {
     this.paging = paging;
@@ -115,6 +148,8 @@ export class AttributeEncoder {
     this.last = paging.format.levels - 1;
     const page = encoder.levels[this.last].page;
     this.fields = page === undefined ? [] : fieldsOf(page, paging.format.state);
+    const { attributeLow, attributeHigh } = encoder.levels[this.last];
+    this.own = { low: attributeLow, high: attributeHigh };
   }
 
   /**
@@ -127,18 +162,98 @@ export class AttributeEncoder {
   bits(operation: Described, options: PageOptions): AttributeBits {
     if (this.lastBits !== undefined && isKnown(this.lastBits, options)) return this.lastBits.result;
     const { rights, user = false, type = 'write-back', global = false, fields = {} } = options;
-    const parts = [
+    const words = [
       this.rights(operation, rights, user),
       this.type(operation, type),
       this.global(global),
       options.accessed === false ? NOTHING : this.maskOf('accessed'),
       (options.dirty ?? rights.includes('w')) ? this.dirty() : NOTHING,
-      'SH' in fields ? NOTHING : this.value('shareability', INNER_SHAREABLE),
-      ...Object.entries(fields).map(([name, value]) => this.field(operation, name, value)),
-    ];
-    const result = parts.reduce(join, NOTHING);
+      this.value('shareability', INNER_SHAREABLE),
+    ].reduce(join, NOTHING);
+    const named = Object.entries(fields).reduce(
+      (bits, [name, value]) =>
+        replace(bits, this.maskNamed(operation, name), this.field(operation, name, value)),
+      words,
+    );
+    const raw = this.raw(operation, options.bits);
+    const result = replace(named, raw.clear, raw.set);
     this.lastBits = known(options, result);
     return result;
+  }
+
+  /**
+   * The opposite of {@link bits}: what gives those bits.
+   *
+   * @param low - attributes of a page, in the form of an entry of the last level
+   * @param high - bits 63:32 of them
+   */
+  describe(low: number, high: number): PageDescription {
+    const key = `${low},${high}`;
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    const { rights, user } = this.rightsOf(low, high);
+    const has = (role: FieldRole) => {
+      const mask = this.maskOf(role);
+      return (mask.low | mask.high) === 0 ? undefined : ((low & mask.low) | (high & mask.high)) !== 0;
+    };
+    const words = {
+      rights,
+      user,
+      type: this.paging.memoryType(this.last, low, high).name,
+      global: has('global') ?? has('not-global') === false,
+      accessed: has('accessed'),
+      dirty: has('dirty'),
+    };
+    const { accessed, dirty, ...rest } = words;
+    const marks = {
+      ...(accessed === undefined ? {} : { accessed }),
+      ...(dirty === undefined ? {} : { dirty }),
+    };
+    const said = this.bits('describe', { ...rest, ...marks });
+    const fields: Record<string, number> = {};
+    let mask = wide({ low: (said.low ^ low) & this.own.low, high: (said.high ^ high) & this.own.high });
+    const value = wide({ low: low & this.own.low, high: high & this.own.high });
+    const own = this.nameable();
+    for (const field of own) {
+      const place = wide(fieldMask(field));
+      if ((mask & place) === 0n || own.some((one) => one !== field && one.name === field.name)) continue;
+      // At most 32 bits wide: no attribute is wider.
+      fields[field.name] = Number((value & place) >> BigInt(field.low));
+      mask &= ~place;
+    }
+    const description = { ...words, fields, bits: mask === 0n ? undefined : { mask, value: value & mask } };
+    if (this.known.size < MOST_KNOWN) this.known.set(key, description);
+    return description;
+  }
+
+  /** Names of the fields in which two attributes differ; marks of use do not count. */
+  differences(low: number, high: number, otherLow: number, otherHigh: number): string[] {
+    const marks = this.marks();
+    const different = wide({ low: (low ^ otherLow) & ~marks.low, high: (high ^ otherHigh) & ~marks.high });
+    return this.nameable()
+      .filter((field) => (wide(fieldMask(field)) & different) !== 0n)
+      .map(({ name }) => name);
+  }
+
+  /** The words that come nearest to the rights bits of an entry. */
+  private rightsOf(low: number, high: number): { rights: Rights; user: boolean } {
+    const mask = this.maskOf(...RIGHTS_ROLES);
+    let best: { rights: Rights; user: boolean } = { rights: 'r', user: false };
+    let least = Number.POSITIVE_INFINITY;
+    for (const user of [false, true]) {
+      for (const rights of ALL_RIGHTS) {
+        if (this.refusal(rights) !== undefined) continue;
+        const key = `${rights} ${user}`;
+        const bits = this.words.get(key) ?? this.rights('describe', rights, user);
+        this.words.set(key, bits);
+        const distance = ones((bits.low ^ low) & mask.low) + ones((bits.high ^ high) & mask.high);
+        if (distance < least) {
+          least = distance;
+          best = { rights, user };
+        }
+      }
+    }
+    return best;
   }
 
   /**
@@ -178,12 +293,15 @@ export class AttributeEncoder {
       clear.push(this.dirty());
       if (dirty) set.push(this.dirty());
     }
+    let all = set.reduce(join, NOTHING);
     for (const [name, value] of Object.entries(fields)) {
-      const { high, low } = this.named(operation, name);
-      clear.push(place(2n ** BigInt(high - low + 1) - 1n, low));
-      set.push(this.field(operation, name, value));
+      const mask = this.maskNamed(operation, name);
+      clear.push(mask);
+      all = replace(all, mask, this.field(operation, name, value));
     }
-    const result = { clear: clear.reduce(join, NOTHING), set: set.reduce(join, NOTHING) };
+    const raw = this.raw(operation, options.bits);
+    clear.push(raw.clear);
+    const result = { clear: clear.reduce(join, NOTHING), set: replace(all, raw.clear, raw.set) };
     this.lastChange = known(options, result);
     return result;
   }
@@ -201,20 +319,15 @@ export class AttributeEncoder {
       );
     }
     const [reads, writes, executes] = ['r', 'w', 'x'].map((right) => rights.includes(right));
-    const has = (role: FieldRole) => this.fields.some((field) => field.role === role);
-    const title = this.format.fact.title;
-    const refuse = (why: string): never => {
+    const why = this.refusal(rights);
+    if (why !== undefined) {
+      const { title } = this.format.fact;
       throw new PageTableError('NOT_REPRESENTABLE', `${operation}: rights ${rights}: ${title} ${why}`, {
         rights,
       });
-    };
-    if (!reads && !has('read')) refuse('has no pages that cannot be read; expected r with them');
-    if (writes && !reads) refuse('has no pages that can be written and not read; expected r with w');
-    if (!executes && !has('execute') && !has('execute-disable')) {
-      refuse('cannot refuse fetches here (no XD bit); expected rights with x');
     }
     const bit = (role: FieldRole, value: boolean) => (value ? this.maskOf(role) : NOTHING);
-    const privileged = has('privileged-execute-disable');
+    const privileged = this.has('privileged-execute-disable');
     return [
       bit('read', reads),
       bit('write', writes),
@@ -225,6 +338,21 @@ export class AttributeEncoder {
       bit('privileged-execute-disable', !(executes && !user)),
       bit('user', user),
     ].reduce(join, NOTHING);
+  }
+
+  /** Why the format cannot say some rights; `undefined` if it can. */
+  private refusal(rights: Rights): string | undefined {
+    const [reads, writes, executes] = ['r', 'w', 'x'].map((right) => rights.includes(right));
+    if (!reads && !this.has('read')) return 'has no pages that cannot be read; expected r with them';
+    if (writes && !reads) return 'has no pages that can be written and not read; expected r with w';
+    if (!executes && !this.has('execute') && !this.has('execute-disable')) {
+      return 'cannot refuse fetches here (no XD bit); expected rights with x';
+    }
+    return undefined;
+  }
+
+  private has(role: FieldRole): boolean {
+    return this.fields.some((field) => field.role === role);
   }
 
   private type(operation: Described, wanted: string): AttributeBits {
@@ -241,7 +369,7 @@ export class AttributeEncoder {
       return { bits, name: this.paging.memoryType(this.last, bits.low, bits.high).name };
     });
     // Without a choice, the machine itself knows what lies where.
-    if (codes.length === 1 && wanted in COMMON_TYPES) return NOTHING;
+    if (codes.length === 1 && Object.hasOwn(COMMON_TYPES, wanted)) return NOTHING;
     const names = Object.hasOwn(COMMON_TYPES, wanted) ? COMMON_TYPES[wanted] : [wanted];
     for (const name of names) {
       const code = codes.find((one) => one.name === name);
@@ -279,7 +407,7 @@ export class AttributeEncoder {
   }
 
   private named(operation: Described, name: string): Field {
-    const own = this.fields.filter(({ role }) => !STRUCTURE_ROLES.includes(role));
+    const own = this.nameable();
     const field = own.find((one) => one.name === name);
     if (field !== undefined) return field;
     const names = [...new Set(own.map((one) => one.name))].join(', ');
@@ -287,6 +415,30 @@ export class AttributeEncoder {
       'BAD_ARGUMENT',
       `${operation}: ${this.format.fact.title} has no field ${name} that can be given; expected one of ${names}`,
     );
+  }
+
+  private nameable(): Field[] {
+    return this.fields.filter(({ role }) => !STRUCTURE_ROLES.includes(role));
+  }
+
+  private maskNamed(operation: Described, name: string): AttributeBits {
+    return fieldMask(this.named(operation, name));
+  }
+
+  /** Bits that are given by their places, as a change. */
+  private raw(operation: Described, raw: RawBits | undefined): AttributeChange {
+    if (raw === undefined) return { clear: NOTHING, set: NOTHING };
+    const { mask, value } = raw;
+    const own = wide(this.own);
+    const isFit = [mask, value].every((one) => typeof one === 'bigint' && one >= 0n && (one & ~own) === 0n);
+    if (!isFit || (value & ~mask) !== 0n) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `${operation}: bits ${text(value)} of ${text(mask)}; expected bigints, a mask inside ${hex(own)}, which leaves out what an entry ` +
+          'is and where it leads, and a value inside the mask',
+      );
+    }
+    return { clear: place(mask, 0), set: place(value, 0) };
   }
 
   private value(role: FieldRole, value: number): AttributeBits {
@@ -297,21 +449,20 @@ export class AttributeEncoder {
   private maskOf(...roles: FieldRole[]): AttributeBits {
     return this.fields
       .filter(({ role }) => roles.includes(role))
-      .map(({ high, low }) => place(2n ** BigInt(high - low + 1) - 1n, low))
+      .map(fieldMask)
       .reduce(join, NOTHING);
   }
 }
 
 function known<T>(options: Partial<PageOptions>, result: T): Known<T> {
-  const { rights, user, type, global, accessed, dirty, fields } = options;
-  return { rights, user, type, global, accessed, dirty, fields, result };
+  const { rights, user, type, global, accessed, dirty, fields, bits } = options;
+  return { rights, user, type, global, accessed, dirty, fields, bits, result };
 }
 
 /** Whether options without further fields are those of the last time. */
 function isKnown(last: Known<unknown>, options: Partial<PageOptions>): boolean {
   return (
-    last.fields === undefined &&
-    options.fields === undefined &&
+    (last.fields ?? last.bits ?? options.fields ?? options.bits) === undefined &&
     last.rights === options.rights &&
     last.user === options.user &&
     last.type === options.type &&
@@ -324,6 +475,29 @@ function isKnown(last: Known<unknown>, options: Partial<PageOptions>): boolean {
 function place(value: bigint, low: number): AttributeBits {
   const bits = value << BigInt(low);
   return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
+}
+
+function fieldMask({ high, low }: Field): AttributeBits {
+  return place(2n ** BigInt(high - low + 1) - 1n, low);
+}
+
+function wide({ low, high }: AttributeBits): bigint {
+  return joinHalves(low, high);
+}
+
+function text(value: unknown): string {
+  return typeof value === 'bigint' ? hex(value) : String(value);
+}
+
+function ones(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
+}
+
+/** Bits with some of them replaced. */
+function replace(bits: AttributeBits, mask: AttributeBits, value: AttributeBits): AttributeBits {
+  return { low: (bits.low & ~mask.low) | value.low, high: (bits.high & ~mask.high) | value.high };
 }
 
 function join(a: AttributeBits, b: AttributeBits): AttributeBits {

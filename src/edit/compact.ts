@@ -1,6 +1,7 @@
 import { Change, type EditedTable, FILL, FILL_GROUPS } from './change.ts';
 import type { Edit, Mark } from './edit.ts';
 import { PAGES, TABLES } from './invalidation.ts';
+import { limited } from './widen.ts';
 
 /** What a table as a whole is. */
 interface Whole {
@@ -75,12 +76,12 @@ function compactBelow(
   limits: CompactLimits,
 ): Whole | undefined {
   if (edit.isFaulty(table, low, high) || edit.leadsElsewhere(table, low, high)) return undefined;
-  const page = edit.pageAt(table, index);
+  const start = edit.pageAt(table, index);
   const span = edit.spanOf(table);
   const mark = edit.mark();
   const child = edit.enter(table, index, low, high);
-  const whole = compactRange(edit, child, Math.max(first, page), Math.min(end, page + span), limits);
-  if (whole === undefined || page < first || page + span > end) return undefined;
+  const whole = compactRange(edit, child, Math.max(first, start), Math.min(end, start + span), limits);
+  if (whole === undefined || start < first || start + span > end) return undefined;
   if (whole.kind === 'empty') {
     edit.remove(table, index, child, mark);
     return whole;
@@ -89,8 +90,9 @@ function compactBelow(
   const fits =
     hasPages && order <= limits.maxOrder && whole.frame % span === 0 && whole.frame + span <= frameEnd;
   if (!fits) return undefined;
-  merge(edit, table, index, child, whole, mark);
-  return whole;
+  const page = { ...whole, ...limited(edit, table, low, high, whole) };
+  merge(edit, table, index, child, page, mark);
+  return page;
 }
 
 /** Puts a page in the place of a table. */

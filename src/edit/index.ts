@@ -3,9 +3,12 @@ export {
   type AttributeChange,
   AttributeEncoder,
   type Described,
+  type PageDescription,
   type PageOptions,
+  type RawBits,
   type Rights,
 } from './attributes.ts';
+export { Change, COPY, EditedTable, FILL, FILL_GROUPS, MASK, POINT } from './change.ts';
 export { type Committed, commit, type Invalidate } from './commit.ts';
 export { type CompactLimits, compactRange } from './compact.ts';
 export { Edit, type EditPolicy, type Tree } from './edit.ts';

@@ -3,7 +3,7 @@ import type { PhysicalMemory } from '../memory/index.ts';
 import { type BreakSpans, breakSpans } from './breaks.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
-import type { Edit, Tree } from './edit.ts';
+import type { Edit, EditPolicy, Tree } from './edit.ts';
 import { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
 import type { SharingDraft } from './sharing.ts';
 
@@ -13,12 +13,16 @@ export interface PlannedWrite {
   readonly table: bigint | { readonly made: number };
   readonly depth: number;
   readonly index: number;
+  /** First byte address that the entry spans. */
+  readonly address: bigint;
   /** The entry as it is. */
   readonly before: bigint;
   /** The entry as it will be; of one that leads to a table that is made, without the address. */
   readonly after: bigint;
   /** Which of the tables that are made it leads to. */
   readonly leadsTo?: number;
+  /** Whether it must be absent, and invalidated, in between. */
+  readonly breaks: boolean;
 }
 
 /** Entries on which a plan rests. */
@@ -125,6 +129,16 @@ export class EditPlan {
     return this.newTables.length;
   }
 
+  /** The pages that it is about, counted without the hole between two halves. */
+  get range(): { readonly first: number; readonly end: number } {
+    return this.edit;
+  }
+
+  /** How it was to be made. */
+  get policy(): EditPolicy {
+    return this.edit.policy;
+  }
+
   /** Whether entries must be absent for a time: see {@link Edit}. */
   get breaks(): boolean {
     return this.changes.some(({ breaks, table }) => breaks && !table.isNew);
@@ -223,8 +237,12 @@ export class EditPlan {
     for (const [table, changes] of this.byTable()) {
       const { before, after } = this.simulate(table, changes);
       const leads = new Map<number, number>();
-      for (const { index, count, child } of changes) {
-        for (let i = index; i < index + count; i += 1) leads.delete(i);
+      const broken = new Set<number>();
+      for (const { index, count, child, breaks } of changes) {
+        for (let i = index; i < index + count; i += 1) {
+          leads.delete(i);
+          if (breaks && !table.isNew) broken.add(i);
+        }
         if (child !== undefined) leads.set(index, child.slot);
       }
       for (let index = 0; index < after.length >>> entryShift; index += 1) {
@@ -236,9 +254,11 @@ export class EditPlan {
           table: table.isNew ? { made: table.slot } : addressOf(table.frame, this.offsetOf(table)),
           depth: table.depth,
           index,
+          address: this.edit.addressOf(this.edit.pageAt(table, index)),
           before: from,
           after: to,
           ...(leadsTo === undefined ? {} : { leadsTo }),
+          breaks: broken.has(index),
         };
       }
     }

@@ -72,6 +72,32 @@ function forgetBelow(edit: Edit, table: EditedTable, child: EditedTable): void {
   if (edit.stale.length === mark) edit.forget(table, child.page, span, TABLES, false, true);
 }
 
+/**
+ * Attributes of a page that comes in the place of a table: with the limits that the entry put on all below it.
+ *
+ * @param low - of the entry that leads to the table
+ * @param high - bits 63:32 of it
+ * @param page - as an entry of the last level has them
+ */
+export function limited(
+  edit: Edit,
+  table: EditedTable,
+  low: number,
+  high: number,
+  page: AttributeBits,
+): AttributeBits {
+  let bits = page;
+  for (const limit of edit.tree.masks.limits) {
+    const isLimited = (limit.low !== 0 && (low & limit.low) === 0) || (high & limit.high) !== 0;
+    if (!isLimited || !hasLimit(edit, table, limit)) continue;
+    bits = {
+      low: (bits.low & ~limit.clearLow) | limit.setLow,
+      high: (bits.high & ~limit.clearHigh) | limit.setHigh,
+    };
+  }
+  return bits;
+}
+
 /** Whether the entries of a level have the bits of a limit at all. */
 function hasLimit(
   edit: Edit,

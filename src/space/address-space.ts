@@ -26,9 +26,12 @@ import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
 import { copyTables, shareTables, takeFrames } from './copies.ts';
 import { type Control, type KnownControl, type SpaceFormat, spaceKind, withRoots } from './machines.ts';
+import type { PlanHome } from './plan-from-json.ts';
 import { countReferences } from './references.ts';
 import { type EditResult, invalidationsOf, type SpaceInvalidation } from './result.ts';
+import { type ReadMapping, readSpaceJson, type SpaceJson, spaceJson } from './space-json.ts';
 import { SpacePlan } from './space-plan.ts';
+import { type PageReason, whyNotLarger } from './why.ts';
 
 /** How a space is edited. */
 export interface SpacePolicy {
@@ -60,6 +63,9 @@ export interface CreateOptions extends SpacePolicy {
   /** Control state that shall not be as by default: `{ pat }`, `{ mair }`, `{ svpbmt: true }`. Roots are not taken from it. */
   readonly control?: KnownControl;
 }
+
+/** Where the tables of a space lie that is made from JSON, and how it is edited. */
+export type JsonOptions = SpacePolicy & Pick<CreateOptions, 'memory' | 'allocator'>;
 
 /** How tables that are there become a space. */
 export type OpenOptions<A = never> = SpacePolicy & {
@@ -287,6 +293,58 @@ export class AddressSpace {
     return space;
   }
 
+  /**
+   * Makes a space that maps what another one did. Its tables may lie elsewhere; the entries of its pages are the same.
+   *
+   * @param json - what {@link toJSON} gave, parsed
+   * @throws {@link PageTableError} `BAD_ARGUMENT`, `MISALIGNED`, `LIMIT_EXCEEDED` for what is no such JSON; and as {@link create} and
+   *   {@link map}. The allocator has taken back what it gave
+   */
+  static fromJSON(json: unknown, options: JsonOptions): AddressSpace {
+    const { format, control, asid, mappings } = readSpaceJson(json);
+    const { allocator } = options;
+    const taken: number[] = [];
+    let isDone = false;
+    const watched: FrameAllocator = {
+      allocate: () => {
+        const frame = allocator.allocate();
+        if (!isDone && frame !== undefined) taken.push(frame);
+        return frame;
+      },
+      free: (frame) => {
+        const at = isDone ? -1 : taken.lastIndexOf(frame);
+        if (at >= 0) taken.splice(at, 1);
+        allocator.free(frame);
+      },
+    };
+    try {
+      const space = AddressSpace.create({ asid, ...options, format, control, allocator: watched });
+      for (const one of mappings) space.mapAgain(one);
+      isDone = true;
+      return space;
+    } finally {
+      if (!isDone) for (const frame of taken.reverse()) allocator.free(frame);
+    }
+  }
+
+  private mapAgain({ address, bytes, pageBytes, contiguous, options }: ReadMapping): void {
+    if (!contiguous) {
+      this.map(address, bytes, { ...options, maxPage: pageBytes });
+      return;
+    }
+    const half = this.halfOf(address) ?? this.halves[0];
+    const level = treeOf(half).encoder.levels.find(({ order }) => 1n << BigInt(order + 12) === pageBytes);
+    const group = pageBytes * BigInt(level?.group ?? 1);
+    if (group === pageBytes || (address | bytes | options.physical) & (group - 1n)) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `space JSON: contiguous pages of ${hex(pageBytes)} bytes at ${hex64(address)}; expected whole groups, as the format has them`,
+        { address, bytes },
+      );
+    }
+    this.map(address, bytes, { ...options, maxPage: group, groups: true });
+  }
+
   /** What the tables mean and where their roots are: one, or that of the lower and that of the upper half. */
   get pagings(): Paging[] {
     return this.halves.map(({ tree }) => tree.paging);
@@ -412,7 +470,7 @@ export class AddressSpace {
     const maxOrder = this.maxOrder(operation, half, options.maxPage);
     const edit = new Edit(tree, this.policy, operation, first, end);
     mapRange(edit, edit.root, first, end, { low, high, delta: frame - first, maxOrder, groups }, overlap);
-    return new SpacePlan(new EditPlan(edit), half, this.asid);
+    return new SpacePlan(new EditPlan(edit), half, this.asid, maxOrder);
   }
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
@@ -444,7 +502,7 @@ export class AddressSpace {
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
       const edit = new Edit(treeOf(half), this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
-      return new SpacePlan(new EditPlan(edit), half, this.asid);
+      return new SpacePlan(new EditPlan(edit), half, this.asid, maxOrder);
     });
   }
 
@@ -490,6 +548,34 @@ export class AddressSpace {
   regions(options: RegionOptions = {}): Region[] {
     const lists = this.trees.map(({ memory, paging }) => listRegions(memory, paging, options));
     return lists.length === 1 ? lists[0] : lists.flat();
+  }
+
+  /**
+   * Why the page that maps an address is not larger; contiguous groups do not count.
+   *
+   * @param options - `maxPage`: largest page that is wanted, in bytes
+   * @throws {@link PageTableError} `BAD_ARGUMENT` for a page that the format does not have; `LIMIT_EXCEEDED`
+   */
+  why(address: bigint, { maxPage }: { readonly maxPage?: bigint } = {}): PageReason {
+    const half = this.halfOf(address) ?? this.halves[0];
+    return whyNotLarger(treeOf(half), half.attributes, pageOf(address), this.maxOrder('why', half, maxPage));
+  }
+
+  /**
+   * What is mapped and how, with page sizes and the pages' own bits; for `JSON.stringify`. What entries hold that are not present
+   * is left out.
+   *
+   * @throws {@link PageTableError} `NOT_IN_MEMORY`, `LIMIT_EXCEEDED`
+   */
+  toJSON(): SpaceJson {
+    const halves = this.halves.map((half) => ({ tree: treeOf(half), attributes: half.attributes }));
+    return spaceJson(halves, this.control, this.asid);
+  }
+
+  /** @internal */
+  get home(): PlanHome {
+    const halves = this.halves.map((owner) => ({ owner, tree: treeOf(owner) }));
+    return { halves, policy: this.policy, asid: this.asid };
   }
 
   // ---- copies

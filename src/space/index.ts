@@ -1,9 +1,10 @@
-export type { FrameAllocator, Overlap, PageOptions, PlannedWrite, Rights } from '../edit/index.ts';
+export type { FrameAllocator, Overlap, PageOptions, PlannedWrite, RawBits, Rights } from '../edit/index.ts';
 export {
   AddressSpace,
   type CommitOptions,
   type CompactOptions,
   type CreateOptions,
+  type JsonOptions,
   type MapOptions,
   type OpenOptions,
   type ProtectOptions,
@@ -17,5 +18,10 @@ export {
   invalidationInstructions,
 } from './instructions.ts';
 export { type Control, type KnownControl, SPACE_FORMATS, type SpaceFormat } from './machines.ts';
+export type { PlanPiece } from './pieces.ts';
+export { planFromJSON } from './plan-from-json.ts';
+export type { InvalidationJson, PlanJson, WriteJson } from './plan-json.ts';
 export type { EditResult, SpaceInvalidation } from './result.ts';
+export type { MappingJson, SpaceJson } from './space-json.ts';
 export { SpacePlan } from './space-plan.ts';
+export type { PageLimit, PageReason } from './why.ts';

@@ -2,6 +2,7 @@ import { PageTableError } from '../bits/index.ts';
 import {
   type Aarch64Control,
   aarch64Paging,
+  CR0_PE,
   EFER_NXE,
   FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
@@ -71,7 +72,8 @@ const x86 = (fact: FormatFact): SpaceKind => ({
     const { control } = resolveX86Control(known, undefined, fact);
     // 32-bit paging has no XD bit, with or without EFER.NXE.
     const efer = fact === FORMAT_32_BIT ? control.efer & ~EFER_NXE : control.efer;
-    const complete = { ...control, efer };
+    // Without PE, a processor refuses PG.
+    const complete = { ...control, cr0: control.cr0 | CR0_PE, efer };
     return { control: complete, pagings: [x86Paging(complete)] };
   },
 });

@@ -38,6 +38,11 @@ export interface EditResult {
 
 const SCOPES = { [PAGES]: 'pages', [TABLES]: 'tables', [PAGES | TABLES]: 'all', [ROOT]: 'root' } as const;
 
+/** The bits of a scope, by its name. */
+export function scopeOf(scope: SpaceInvalidation['scope']): number {
+  return { pages: PAGES, tables: TABLES, all: PAGES | TABLES, root: ROOT }[scope];
+}
+
 /** Ranges of a space as users see them. */
 export function invalidationsOf(
   stale: readonly StaleRange[],

@@ -1,4 +1,6 @@
 import type { EditPlan, PlannedWrite } from '../edit/index.ts';
+import { type PlanPiece, piecesOf } from './pieces.ts';
+import { type PlanJson, planJson } from './plan-json.ts';
 import { invalidationsOf, type SpaceInvalidation } from './result.ts';
 
 /**
@@ -10,12 +12,14 @@ export class SpacePlan {
   /** @internal Of which tables it is. */
   readonly owner: object;
   private readonly asid: number | undefined;
+  private readonly maxOrder: number;
 
   /** @internal Use `AddressSpace.plan`. */
-  constructor(core: EditPlan, owner: object, asid: number | undefined) {
+  constructor(core: EditPlan, owner: object, asid: number | undefined, maxOrder = Number.POSITIVE_INFINITY) {
     this.core = core;
     this.owner = owner;
     this.asid = asid;
+    this.maxOrder = maxOrder;
   }
 
   /** What is done, in words. */
@@ -54,6 +58,17 @@ export class SpacePlan {
    */
   writes(): Generator<PlannedWrite> {
     return this.core.writes();
+  }
+
+  /** The pages that it writes, in the order of addresses, and why they are not larger. */
+  pieces(): PlanPiece[] {
+    const { first, end } = this.core.range;
+    return piecesOf(this.core, { first, end, maxOrder: this.maxOrder });
+  }
+
+  /** The plan for `JSON.stringify`; `planFromJSON` reads it. Of one that copies shared tables it tells, but cannot be read back. */
+  toJSON(): PlanJson {
+    return planJson(this.core, this.invalidationsBetween, this.invalidations);
   }
 
   private invalidationsWith(breaks: boolean): SpaceInvalidation[] {

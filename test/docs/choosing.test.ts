@@ -58,6 +58,7 @@ import { Walker } from 'tablewalk/walk';
 
 test("there are as many programs as interfaces, and one for operations of one's own", () => {
   expect(programs.map(([name]) => name)).toEqual([
+    'AddressSpace',
     'OffsetPageTable',
     'MappedPageTable',
     'RecursivePageTable',
