@@ -38,7 +38,8 @@ export class JsonReader {
 
   list(place: string, value: unknown, most: number): readonly unknown[] {
     if (!Array.isArray(value)) return this.refuse(place, 'an array', value);
-    if (value.length <= most) return value;
+    // Holes become elements that are refused.
+    if (value.length <= most) return Array.from(value);
     throw new PageTableError(
       'LIMIT_EXCEEDED',
       `${this.what}: ${place}: expected at most ${most} elements, found ${value.length}`,
