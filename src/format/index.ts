@@ -51,6 +51,7 @@ export {
   compileFormat,
   describeEntry,
   dirtyFlip,
+  encodedShift,
   entryOrder,
   groupOffset,
   groupOrder,
