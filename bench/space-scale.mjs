@@ -52,8 +52,8 @@ function largestPages(bytes) {
 function curve(name, most, options) {
   const space = make('4-level');
   const points = [];
-  // A few times without note: V8 compiles in the meantime.
-  for (let i = 0; i < 3; i += 1) mapping(space, 4 * KIB, options);
+  // Without note at first: V8 compiles in the meantime.
+  for (let bytes = 4 * KIB; bytes <= GIB; bytes *= 4) mapping(space, bytes, options);
   for (let bytes = 4 * KIB; bytes <= most; bytes *= 4) points.push(mapping(space, bytes, options));
   console.log(`\nmap, ${name}`);
   for (const { bytes, entries, ns } of points) {
