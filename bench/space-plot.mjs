@@ -83,7 +83,8 @@ export function plot(curves) {
   const time = axis(least('ns'), most('ns'), 10, height, timeText);
   const bytes = axis(least('bytes'), most('bytes'), 4, width, bytesText, 3);
   const entries = axis(least('entries'), most('entries'), 10, width, countText);
-  const lines = (key) => curves.map(({ points }) => points.map((point) => [point[key], point.ns]));
+  const lines = (key) =>
+    curves.map(({ points }) => points.map((point) => [point[key], point.ns]).sort(([a], [b]) => a - b));
   const legend = curves.map(({ name }, i) => {
     const x = left + i * 150;
     const y = HEIGHT - 16;
