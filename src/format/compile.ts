@@ -367,6 +367,11 @@ export function groupOffset(facts: Int32Array, depth: number, high: number, lowe
     : (lower & ((1 << facts[at + GROUP_ORDER]) - 1)) - facts[at + GROUP_CODE];
 }
 
+/** Lowest bit of the frame's number in an entry at `depth`. */
+export function encodedShift(facts: Int32Array, depth: number): number {
+  return facts[depth * FACTS + ADDRESS_SHIFT];
+}
+
 /** `log2` of the 4-KiB pages in a page that an entry at `depth` maps. */
 export function pageOrder(facts: Int32Array, depth: number): number {
   return facts[depth * FACTS + PAGE_ORDER];

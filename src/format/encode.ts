@@ -123,8 +123,10 @@ export class EntryEncoder {
       this.low |= pageLow | (piece << pieceShift) | (frame << this.addressShift);
       return;
     }
-    this.low |= pageLow | ((frame % this.lowFrames) << this.addressShift);
-    this.high |= Math.floor(frame / this.lowFrames);
+    // Not by a remainder: of numbers above 2^31 that is a call.
+    const above = Math.floor(frame / this.lowFrames);
+    this.low |= pageLow | ((frame - above * this.lowFrames) << this.addressShift);
+    this.high |= above;
   }
 
   /** Attributes in the form in which an entry at `depth` has them, in {@link low} and {@link high}. */
@@ -160,8 +162,9 @@ export class EntryEncoder {
 
   /** Makes an entry that leads to a table, with bits of another one that does. */
   pointer(frame: number, low: number, high: number): void {
-    this.low = low | ((frame % this.lowFrames) << this.addressShift);
-    this.high = high | Math.floor(frame / this.lowFrames);
+    const above = Math.floor(frame / this.lowFrames);
+    this.low = low | ((frame - above * this.lowFrames) << this.addressShift);
+    this.high = high | above;
   }
 
   /** Everything but the address of an entry that leads to a table, in {@link low} and {@link high}. */

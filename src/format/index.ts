@@ -50,6 +50,7 @@ export {
   type CompiledFormat,
   compileFormat,
   dirtyFlip,
+  encodedShift,
   entryOrder,
   groupOffset,
   groupOrder,

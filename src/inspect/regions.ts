@@ -203,9 +203,11 @@ class Lister {
           const rights = this.paging.rights(cursor.and, cursor.or, low, high);
           const memoryType = this.paging.memoryType(depth, low, high);
           const global = isGlobal(facts, depth, low, cursor.and);
-          rows.addPage(page, order, frame, rights, memoryType, global, low, high, facts, depth);
+          // Neighbours that go on alike are one row, unless there is to be one of each.
+          const count = this.merge === 'none' ? 1 : 1 + cursor.skipAlike();
+          rows.addPages(count, page, order, frame, rights, memoryType, global, low, high, facts, depth);
           const table = open[open.length - 1];
-          if (table?.depth === depth) table.pages += 1;
+          if (table?.depth === depth) table.pages += count;
           break;
         }
         case MISSING:
@@ -290,8 +292,9 @@ class RowList {
     this.maxRows = maxRows;
   }
 
-  /** Adds one page: to the last row if it continues it. */
-  addPage(
+  /** Adds pages that go on alike, of which the first is given: to the last row if they continue it. */
+  addPages(
+    count: number,
     page: number,
     order: number,
     frame: number,
@@ -304,12 +307,12 @@ class RowList {
     depth: number,
   ): void {
     const first = Math.max(page, this.range.first);
-    const end = Math.min(page + SPANS[order], this.range.end);
+    const end = Math.min(page + count * SPANS[order], this.range.end);
     const start = frame + (first - page);
-    const accessed = isAccessed(facts, depth, low) ? 1 : 0;
-    const dirty = isDirty(facts, depth, low, high) ? 1 : 0;
+    const accessed = isAccessed(facts, depth, low) ? count : 0;
+    const dirty = isDirty(facts, depth, low, high) ? count : 0;
     const group = groupOrder(facts, depth, high);
-    this.leaves += 1;
+    this.leaves += count;
     const last = this.rows.length === 0 ? undefined : this.rows[this.rows.length - 1];
     if (
       last?.kind === 'mapped' &&
@@ -328,7 +331,7 @@ class RowList {
       // What merging comes to for a page like all those of the row.
       this.added += 1;
       last.end = end;
-      last.leaves += 1;
+      last.leaves += count;
       last.accessed += accessed;
       last.dirty += dirty;
       return;
@@ -344,7 +347,7 @@ class RowList {
       pageShifts: SHIFTS[order + 12],
       groupShifts: group === 0 ? NO_SHIFTS : SHIFTS[group + 12],
       contiguous: group === 0 ? 0 : 1,
-      leaves: 1,
+      leaves: count,
       accessed,
       dirty,
     });

@@ -1,8 +1,10 @@
 import { PageTableError } from '../bits/index.ts';
 import {
   andRights,
+  encodedShift,
   entryOrder,
   groupOffset,
+  groupOrder,
   isFaultyPage,
   isFaultyTable,
   isPresent,
@@ -220,6 +222,37 @@ export class Cursor {
   skip(): void {
     if (this.pushed) this.at -= 1;
     this.pushed = false;
+  }
+
+  /**
+   * After {@link PAGE}: passes over the entries that go on as that one does, each with the same bits and the next frame. The
+   * fields stay those of the first.
+   *
+   * @returns how many; some may be left that {@link next} meets one by one
+   */
+  skipAlike(): number {
+    const { facts, entryShift } = this.paging.format;
+    const { depth, low, high, memory } = this;
+    const shift = this.order + encodedShift(facts, depth);
+    // Another thread may be writing; a group may hold one address in all its entries; a root may have a hole.
+    if (memory.shared || depth === 0 || shift > 31 || groupOrder(facts, depth, high) !== 0) return 0;
+    const step = 1 << shift;
+    const from = this.index[depth];
+    const partMask = (1024 >>> entryShift) - 1;
+    if ((from & partMask) === 0) return 0;
+    const end = Math.min(this.limits[depth], (from | partMask) + 1);
+    const words = memory.current();
+    let at = this.bases[depth] + ((from & partMask) << entryShift);
+    let index = from;
+    for (let next = (low + step) | 0; index < end; index += 1) {
+      // Where the low half is full, the high one is another.
+      if (next >>> 0 < step >>> 0 || (words[at] | 0) !== next) break;
+      if (entryShift === 1 && (words[at + 1] | 0) !== high) break;
+      next = (next + step) | 0;
+      at += 1 << entryShift;
+    }
+    this.index[depth] = index;
+    return index - from;
   }
 
   /** Fills the public fields, save `frame`, for the entry at `index` of the table at `depth`. */

@@ -480,3 +480,55 @@ test('a cursor that is under way goes on when the WebAssembly memory grows', () 
   wasm.grow(1);
   expect(brief(reportsOf(cursor))).toEqual(brief(whole.slice(1)));
 });
+
+describe('neighbours that go on alike', () => {
+  /** Runs of a cursor: the first page of each, and how many are passed over. */
+  function runsOf(cursor: Cursor): string[] {
+    const runs: string[] = [];
+    for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
+      if (event === PAGE) runs.push(`${cursor.page}+${cursor.skipAlike()}`);
+    }
+    return runs;
+  }
+
+  const paging = pagingOf({ mode: '4-level', cr3: 0x1000n, physBits: 40 });
+
+  function lowest(): Tables {
+    const tables = new Tables().set(1, 0, entryTo(2, LEAD)).set(2, 0, entryTo(3, LEAD));
+    return tables.set(3, 0, entryTo(4, LEAD)).set(3, 1, entryTo(5, LEAD));
+  }
+
+  test('a run ends with its table, and where a frame, another bit or the high half differs', () => {
+    const tables = lowest();
+    const entries = [
+      ...[0x100, 0x101, 0x102].map((frame) => entryTo(frame, LEAF)),
+      entryTo(0x104, LEAF),
+      entryTo(0x105, LEAF & ~0x40n),
+      entryTo(0x106, (LEAF & ~0x40n) | XD),
+      // The low half is full after the first.
+      entryTo(0xf_ffff, LEAF),
+      entryTo(0x10_0000, LEAF),
+      entryTo(0x10_0001, LEAF),
+    ];
+    entries.forEach((entry, index) => {
+      tables.set(4, index, entry);
+    });
+    for (let index = 509; index < 512; index += 1) tables.set(4, index, entryTo(0x200 + index, LEAF));
+    tables.set(5, 0, entryTo(0x200 + 512, LEAF));
+    const { memory } = sparseFrom(tables.frames);
+    const whole = ['0+2', '3+0', '4+0', '5+0', '6+0', '7+1', '509+2', '512+0'];
+    expect(runsOf(new Cursor(memory, paging))).toEqual(whole);
+    expect(runsOf(new Cursor(memory, paging, { first: 1, end: 511 }))).toEqual([
+      '1+1',
+      ...whole.slice(1, 6),
+      '509+1',
+    ]);
+  });
+
+  test('large pages step by their size', () => {
+    const tables = lowest();
+    for (let i = 0; i < 3; i += 1) tables.set(3, 2 + i, entryTo(512 * (8 + i), LEAF | PS));
+    tables.set(3, 5, entryTo(512 * 11 + 1, LEAF | PS));
+    expect(runsOf(new Cursor(sparseFrom(tables.frames).memory, paging))).toEqual(['1024+2', '2560+0']);
+  });
+});
