@@ -394,7 +394,7 @@ class PlanReader {
     if (!isFit || end > lowEnd + (2 ** 52 - highStart)) {
       reader.refuse(place, 'whole pages of a power of two, inside the address space', hex(bytes));
     }
-    const scope = scopeOf(reader.text(`${place}.scope`, one.scope, ['pages', 'tables', 'all']));
+    const scope = scopeOf(reader.text(`${place}.scope`, one.scope, ['pages', 'tables', 'all', 'root']));
     if (one.asid !== null) reader.count(`${place}.asid`, one.asid, 2 ** 16);
     edit.stale.add(first, end, order, scope, reader.boolean(`${place}.global`, one.global), breaks);
   }
