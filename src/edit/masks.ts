@@ -10,6 +10,8 @@ export interface LevelMasks {
   readonly rightsHigh: number;
   /** What hardware sets by itself: accessed, dirty. */
   readonly marksLow: number;
+  /** The same in entries of this level that lead to tables. */
+  readonly tableMarksLow: number;
 }
 
 /** A right that an entry which leads to a table can take from all below it. */
@@ -48,7 +50,8 @@ const LIMITS: readonly {
 /** Works out the masks of a format. */
 export function pageMasks(encoder: EntryEncoder): PageMasks {
   const { state, fact, levels } = encoder.format;
-  const masks = encoder.levels.map(({ page }): LevelMasks => {
+  const masks = encoder.levels.map(({ page }, depth): LevelMasks => {
+    const table = fact.levels[depth].entries.find(({ leads }) => leads === 'table');
     const of = (...roles: FieldRole[]) =>
       page === undefined ? { low: 0, high: 0 } : roleMask(page, state, ...roles);
     const type = of(...TYPE_ROLES, 'shareability');
@@ -59,6 +62,7 @@ export function pageMasks(encoder: EntryEncoder): PageMasks {
       rightsLow: rights.low,
       rightsHigh: rights.high,
       marksLow: of('accessed', 'dirty').low,
+      tableMarksLow: table === undefined ? 0 : roleMask(table, state, 'accessed').low,
     };
   });
   const page = encoder.levels[levels - 1].page;
