@@ -271,7 +271,8 @@ export class Edit {
     encoder.pointerBits(table.depth, low, high);
     const bits = { low: encoder.low, high: format.entryShift === 1 ? encoder.high : 0 };
     this.changes.push(new Change(POINT, table, index, 1, { child, ...bits, breaks }));
-    if (!table.isNew) this.stale.add(child.page, child.page + 2 ** order, order, TABLES, false, breaks);
+    // Of a copy in a copy as well: what leads to the old table is remembered for its addresses.
+    this.stale.add(child.page, child.page + 2 ** order, order, TABLES, false, breaks);
   }
 
   /** Notes a table and what the entries above it say. */

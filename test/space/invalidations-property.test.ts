@@ -22,7 +22,7 @@ import { StrictAllocator } from './strict-allocator.ts';
 // access gets an answer that the tables do not give; without any single one of them, some access does.
 
 /** Edits that are looked at, of each format. */
-const EDITS = LONG ? 4000 : 40;
+const EDITS = LONG ? 1000 : 40;
 /** Edits of one space. */
 const LIFE = 10;
 const FRAMES = 120;
@@ -123,6 +123,15 @@ const SHAPES: Readonly<Record<SpaceFormat, Shape>> = {
     types: ['write-back'],
   },
 };
+
+/** What the tables say of a page. */
+interface Meaning {
+  /** Where its entry is, and what it holds. */
+  readonly entry: string;
+  readonly global: boolean;
+  readonly frame: number;
+  readonly accesses: number;
+}
 
 /** Instructions at the two times at which an edit asks for them. */
 type Stages = readonly [between: readonly InvalidationInstruction[], end: readonly InvalidationInstruction[]];
@@ -248,9 +257,11 @@ class Run {
       instructions(plan.invalidations),
     ];
     const lists = [...plan.invalidationsBetween, ...plan.invalidations];
-    const points = this.points(plan, lists);
+    const every = stages.flatMap((list) => list.filter(counts));
+    const omitted = every.length === 0 ? [] : Array.from({ length: LEFT_OUT }, () => random.pick(every));
+    const points = this.points(plan, lists, omitted);
     const before = memory.words.slice();
-    const entriesBefore = this.entriesAt(points);
+    const meanings = this.meanings(points);
     this.touch(this.cpu, points);
     if (plan.breaks) this.checkRefused(plan);
     let middle: Uint32Array | undefined;
@@ -274,27 +285,25 @@ class Run {
     const problems = this.problems(this.cpu, points);
     if (this.isLive || this.arch !== 'aarch64') problems.push(...this.cpu.reports());
     if (problems.length > 0) throw new Error(`${plan.operation}: ${problems.slice(0, 3).join('; ')}`);
-    memory.words.set(after);
-    for (let i = 0; i < LEFT_OUT; i += 1) {
-      this.leaveOut(plan, stages, points, entriesBefore, before, middle, after);
+    const settled = memory.words.slice();
+    for (const one of omitted) {
+      this.leaveOut(plan, one, stages, points, meanings, before, middle, after);
     }
-    memory.words.set(after);
+    memory.words.set(settled);
   }
 
   /** Without one instruction, something must show. */
   private leaveOut(
     plan: SpacePlan,
+    omitted: InvalidationInstruction,
     stages: Stages,
     points: readonly bigint[],
-    entriesBefore: ReadonlyMap<bigint, bigint>,
+    meanings: ReadonlyMap<bigint, Meaning>,
     before: Uint32Array,
     middle: Uint32Array | undefined,
     after: Uint32Array,
   ): void {
-    const { random, memory, space } = this;
-    const all = stages.flatMap((list) => list.filter(counts));
-    if (all.length === 0) return;
-    const omitted = random.pick(all);
+    const { memory, space } = this;
     const replay = (): Processor => {
       memory.words.set(before);
       const cpu = processorFor(space);
@@ -311,37 +320,44 @@ class Run {
     this.leftOut += 1;
     const cpu = replay();
     if (this.problems(cpu, points).length > 0 || (this.isLive && cpu.reports().length > 0)) return;
-    const entries = this.entriesAt(points);
+    const now = this.meanings(points);
     const changed = points.filter(
-      (point) => isNear(omitted, point) && entriesBefore.get(point) !== entries.get(point),
+      (point) => isNear(omitted, point) && meanings.get(point)?.entry !== now.get(point)?.entry,
     );
-    const isHarmless = (point: bigint) =>
-      this.isHarmless(entriesBefore.get(point) ?? 0n, entries.get(point) ?? 0n);
-    if (changed.length > 0 && changed.every(isHarmless)) {
+    const isHarmless = (point: bigint) => {
+      const [old, next] = [meanings.get(point), now.get(point)];
+      if (old === undefined || next === undefined || old.frame !== next.frame) return false;
+      // Narrower rights may be left where a fault is tolerated.
+      const allowed = this.isStrict ? old.accesses === next.accesses : (old.accesses & ~next.accesses) === 0;
+      return allowed && (next.global || !old.global);
+    };
+    // What is to be done at the end may do it as well.
+    const isCovered =
+      stages[0].includes(omitted) &&
+      stages[1].some((one) => counts(one) && (this.arch === 'x86' || addressIn(one) === undefined));
+    if (isCovered || (changed.length > 0 && changed.every(isHarmless))) {
       this.excused += 1;
       return;
     }
     if (this.showsElsewhere(replay(), points) || this.showsLater(replay(), points)) return;
+    if (process.env['DBG'])
+      console.log(
+        JSON.stringify(
+          {
+            between: plan.invalidationsBetween,
+            end: plan.invalidations,
+            points: changed.map((p) => [p, meanings.get(p), now.get(p)]),
+            writes: [...plan.writes()].slice(0, 6),
+            freed: plan.tablesFreed,
+            needed: plan.tablesNeeded,
+          },
+          (_, v) => (typeof v === 'bigint' ? v.toString(16) : v),
+        ).slice(0, 1500),
+      );
     throw new Error(
       `${plan.operation}: nothing shows without ${omitted.text}, ${stages[0].includes(omitted) ? 'in between' : 'at the end'} ` +
-        `(live ${this.isLive}, strict ${this.isStrict}, of ${all.length})`,
+        `(live ${this.isLive}, strict ${this.isStrict})`,
     );
-  }
-
-  /**
-   * Whether an entry may be remembered as it was, to no harm: for one address space, when it has become global; for itself, when it
-   * has joined a contiguous group or left one.
-   */
-  private isHarmless(old: bigint, now: bigint): boolean {
-    const difference = old ^ now;
-    switch (this.arch) {
-      case 'x86':
-        return (difference & ~0x160n) === 0n && (now & 0x100n) !== 0n;
-      case 'aarch64':
-        return (difference & (1n << 52n)) !== 0n || (difference === 0x800n && (now & 0x800n) === 0n);
-      case 'riscv':
-        return difference >> 63n !== 0n || ((difference & ~0xe0n) === 0n && (now & 0x20n) !== 0n);
-    }
   }
 
   /** What was global shows under another root. */
@@ -349,7 +365,7 @@ class Run {
     this.memory.clearFrame(FRAMES);
     const local = points.filter((point) => !this.isGlobal(point));
     cpu.leave(FRAMES);
-    return local.some((point) => cpu.translate(point, 0) >= 0 || cpu.translate(point, 3) >= 0);
+    return local.some((point) => reaches(cpu, point));
   }
 
   /** What is left of small pages shows when the large page in their place goes. */
@@ -373,7 +389,7 @@ class Run {
       };
       for (const instruction of invalidationInstructions(space, [one])) cpu.execute(instruction);
     }
-    return points.some((point) => cpu.translate(point, 0) >= 0 || cpu.translate(point, 3) >= 0);
+    return points.some((point) => reaches(cpu, point));
   }
 
   private checkRefused(plan: SpacePlan): void {
@@ -389,7 +405,11 @@ class Run {
   }
 
   /** Pages at which something may change or stay: ends of ranges, and pages in them. */
-  private points(plan: SpacePlan, lists: readonly SpaceInvalidation[]): bigint[] {
+  private points(
+    plan: SpacePlan,
+    lists: readonly SpaceInvalidation[],
+    omitted: readonly InvalidationInstruction[],
+  ): bigint[] {
     const { random } = this;
     const points = new Set<bigint>();
     const [, from = '0', length = '0'] = /(0x[0-9a-f]+), (0x[0-9a-f]+) bytes/.exec(plan.operation) ?? [];
@@ -402,6 +422,10 @@ class Run {
         points.add(page);
         if (pageBytes > K4) points.add(page + pageBytes - K4);
       }
+    }
+    for (const one of omitted) {
+      const address = addressIn(one);
+      if (address !== undefined) points.add(address);
     }
     for (const { address, bytes, scope } of lists) {
       if (scope !== 'pages') for (const page of this.mappedIn(address, bytes)) points.add(page);
@@ -489,11 +513,12 @@ class Run {
     if ((low & wanted) !== wanted) found.push(`0x${point.toString(16)}: A and D are not set again`);
   }
 
-  private entriesAt(points: readonly bigint[]): Map<bigint, bigint> {
+  private meanings(points: readonly bigint[]): Map<bigint, Meaning> {
     return new Map(
       points.map((point) => {
         const last = this.space.walk(point).steps.at(-1);
-        return [point, last === undefined ? 0n : (BigInt(last.high >>> 0) << 32n) | BigInt(last.low >>> 0)];
+        const entry = last === undefined ? '' : `${last.address} ${last.high} ${last.low}`;
+        return [point, { entry, global: this.isGlobal(point), ...this.expected(point) }];
       }),
     );
   }
@@ -522,18 +547,24 @@ class Run {
   }
 }
 
+/** Whether any access comes to a frame. */
+function reaches(cpu: Processor, point: bigint): boolean {
+  return [0, 1, 2, 3, 4, 5].some((access) => cpu.translate(point, access) >= 0);
+}
+
+/** The address that an instruction names, if it names one. */
+function addressIn(instruction: InvalidationInstruction): bigint | undefined {
+  if (instruction.op === 'INVLPG' || instruction.op === 'SFENCE.VMA') return instruction.address;
+  if (instruction.op !== 'TLBI' || instruction.operand === undefined) return undefined;
+  if (!instruction.operation.startsWith('VA')) return undefined;
+  // VA[55:12], of which the top bit repeats.
+  return BigInt.asUintN(64, BigInt.asIntN(44, instruction.operand) << 12n);
+}
+
 /** Whether an instruction is about a page, as far as it names one. */
 function isNear(instruction: InvalidationInstruction, point: bigint): boolean {
-  if (instruction.op === 'INVLPG' || instruction.op === 'SFENCE.VMA') {
-    return instruction.address === undefined || instruction.address >> 12n === point >> 12n;
-  }
-  if (
-    instruction.op !== 'TLBI' ||
-    instruction.operand === undefined ||
-    !/^V.+IS$/.test(instruction.operation)
-  )
-    return true;
-  return (instruction.operand & 0xfff_ffff_ffffn) === ((point >> 12n) & 0xfff_ffff_ffffn);
+  const address = addressIn(instruction);
+  return address === undefined || address === point;
 }
 
 function counts(instruction: InvalidationInstruction): boolean {
