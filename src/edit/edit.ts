@@ -529,6 +529,12 @@ export class Edit {
       result |= breaks.type ? STALE | BREAKS : STALE;
     }
     if (this.losesMark(masks, low, newLow)) result |= STALE;
+    if (breaks.groupAttributes && this.isGrouped(table, high)) {
+      const isApart =
+        ((lows & masks.groupLow) | (highs & masks.groupHigh)) !== 0 ||
+        isGlobal(facts, depth, low) !== isGlobal(facts, depth, newLow);
+      if (isApart) result |= STALE | BREAKS;
+    }
     if (((lows & masks.rightsLow) | (highs & masks.rightsHigh)) !== 0) {
       const { paging } = this.tree;
       const before = paging.rights(and, or, low | masks.marksLow, high);

@@ -8,6 +8,9 @@ export interface LevelMasks {
   readonly typeHigh: number;
   readonly rightsLow: number;
   readonly rightsHigh: number;
+  /** Rights in which members of a contiguous group must agree: all but those by which hardware marks a page as written to. */
+  readonly groupLow: number;
+  readonly groupHigh: number;
   /** What hardware sets by itself: accessed, dirty. */
   readonly marksLow: number;
   /** The same in entries of this level that lead to tables. */
@@ -56,11 +59,14 @@ export function pageMasks(encoder: EntryEncoder): PageMasks {
       page === undefined ? { low: 0, high: 0 } : roleMask(page, state, ...roles);
     const type = of(...TYPE_ROLES, 'shareability');
     const rights = of(...RIGHTS_ROLES);
+    const marked = of('read-only', 'dirty-modifier');
     return {
       typeLow: type.low,
       typeHigh: type.high,
       rightsLow: rights.low,
       rightsHigh: rights.high,
+      groupLow: rights.low & ~marked.low,
+      groupHigh: rights.high & ~marked.high,
       marksLow: of('accessed', 'dirty').low,
       tableMarksLow: table === undefined ? 0 : roleMask(table, state, 'accessed').low,
     };
