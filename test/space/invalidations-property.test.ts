@@ -326,6 +326,8 @@ class Run {
     );
     const isHarmless = (point: bigint) => {
       const [old, next] = [meanings.get(point), now.get(point)];
+      // With AF = 0 nothing is remembered; that it is invalidated all the same does no harm.
+      if (this.arch === 'aarch64' && old?.accesses === 0) return true;
       if (old === undefined || next === undefined || old.frame !== next.frame) return false;
       // Narrower rights may be left where a fault is tolerated.
       const allowed = this.isStrict ? old.accesses === next.accesses : (old.accesses & ~next.accesses) === 0;
