@@ -295,7 +295,8 @@ export class Edit {
     encoder.pointerBits(table.depth, low, high);
     const bits = { low: encoder.low, high: format.entryShift === 1 ? encoder.high : 0 };
     this.changes.push(new Change(POINT, table, index, 1, { child, ...bits, breaks }));
-    if (!table.isNew) this.stale.add(child.page, child.page + 2 ** order, order, TABLES, false, breaks);
+    // Of a copy in a copy as well: what leads to the old table is remembered for its addresses.
+    this.stale.add(child.page, child.page + 2 ** order, order, TABLES, false, breaks);
   }
 
   /** Notes a table and what the entries above it say. */
@@ -569,6 +570,12 @@ export class Edit {
       result |= breaks.type ? STALE | BREAKS : STALE;
     }
     if (this.losesMark(masks, low, newLow)) result |= STALE;
+    if (breaks.groupAttributes && this.isGrouped(table, high)) {
+      const isApart =
+        ((lows & masks.groupLow) | (highs & masks.groupHigh)) !== 0 ||
+        isGlobal(facts, depth, low) !== isGlobal(facts, depth, newLow);
+      if (isApart) result |= STALE | BREAKS;
+    }
     if (((lows & masks.rightsLow) | (highs & masks.rightsHigh)) !== 0) {
       const { paging } = this.tree;
       const before = paging.rights(and, or, low | masks.marksLow, high);

@@ -71,15 +71,27 @@ export class StaleList {
     }
   }
 
-  /** What is invalidated while its entry is absent is not remembered again, so it is left out of what comes at the end. */
+  /**
+   * What is invalidated while its entry is absent is not remembered again, so it is left out of what comes at the end. A root is
+   * loaded both times.
+   */
   finish(): void {
-    this.joinAll((a, b) => a.breaks || !b.breaks);
+    this.joinAll((a, b) => a.breaks === b.breaks || (a.breaks && a.scope !== ROOT));
   }
 
   /** Everything, neighbours joined, in the order of addresses; what another range covers is left out. */
   sorted(): StaleRange[] {
     this.joinAll((a, b) => a.breaks === b.breaks);
-    return this.list;
+    return this.list.filter((range, i) => range.scope !== TABLES || !this.hasTablesBelow(range, i + 1));
+  }
+
+  /** Whether another range forgets entries on the way to some address in a range of tables, and so what leads to it as well. */
+  private hasTablesBelow({ end, breaks, order }: StaleRange, from: number): boolean {
+    for (let i = from; i < this.list.length && this.list[i].first < end; i += 1) {
+      const other = this.list[i];
+      if ((other.scope & TABLES) !== 0 && other.breaks === breaks && other.order < order) return true;
+    }
+    return false;
   }
 
   private joinAll(isInstead: (a: StaleRange, b: StaleRange) => boolean): void {
@@ -90,15 +102,20 @@ export class StaleList {
     );
     this.list = [];
     this.floor = 0;
-    // Of ranges alike, the one that reaches furthest.
-    const furthest: StaleRange[] = [];
+    // Of ranges alike, the last one.
+    const open: StaleRange[] = [];
     for (const range of sorted) {
-      if (furthest.some((other) => isInstead(other, range) && includes(other, range))) continue;
+      if (open.some((other) => isInstead(other, range) && includes(other, range))) continue;
       const { first, end, order, scope, global, breaks } = range;
-      const at = furthest.findIndex((other) => isAlike(other, range));
-      if (at < 0) furthest.push(range);
-      else if (end > furthest[at].end) furthest[at] = range;
+      const at = open.findIndex((other) => isAlike(other, range));
+      if (at >= 0 && first < open[at].end) {
+        open[at].end = end;
+        continue;
+      }
       this.add(first, end, order, scope, global, breaks);
+      const added = this.list[this.list.length - 1];
+      if (at < 0) open.push(added);
+      else open[at] = added;
     }
   }
 }

@@ -8,8 +8,13 @@ export interface LevelMasks {
   readonly typeHigh: number;
   readonly rightsLow: number;
   readonly rightsHigh: number;
+  /** Rights in which members of a contiguous group must agree: all but those by which hardware marks a page as written to. */
+  readonly groupLow: number;
+  readonly groupHigh: number;
   /** What hardware sets by itself: accessed, dirty. */
   readonly marksLow: number;
+  /** The same in entries of this level that lead to tables. */
+  readonly tableMarksLow: number;
 }
 
 /** A right that an entry which leads to a table can take from all below it. */
@@ -48,17 +53,22 @@ const LIMITS: readonly {
 /** Works out the masks of a format. */
 export function pageMasks(encoder: EntryEncoder): PageMasks {
   const { state, fact, levels } = encoder.format;
-  const masks = encoder.levels.map(({ page }): LevelMasks => {
+  const masks = encoder.levels.map(({ page }, depth): LevelMasks => {
+    const table = fact.levels[depth].entries.find(({ leads }) => leads === 'table');
     const of = (...roles: FieldRole[]) =>
       page === undefined ? { low: 0, high: 0 } : roleMask(page, state, ...roles);
     const type = of(...TYPE_ROLES, 'shareability');
     const rights = of(...RIGHTS_ROLES);
+    const marked = of('read-only', 'dirty-modifier');
     return {
       typeLow: type.low,
       typeHigh: type.high,
       rightsLow: rights.low,
       rightsHigh: rights.high,
+      groupLow: rights.low & ~marked.low,
+      groupHigh: rights.high & ~marked.high,
       marksLow: of('accessed', 'dirty').low,
+      tableMarksLow: table === undefined ? 0 : roleMask(table, state, 'accessed').low,
     };
   });
   const page = encoder.levels[levels - 1].page;

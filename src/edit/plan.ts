@@ -178,9 +178,10 @@ export class EditPlan {
     const step = 1 << this.edit.format.entryShift;
     for (const { entries, words } of this.snapshots ?? []) {
       const now = this.wordsOf(entries);
-      const { marksLow } = this.tree.masks.levels[entries.table.depth];
+      const { marksLow, tableMarksLow } = this.tree.masks.levels[entries.table.depth];
+      const marks = marksLow | tableMarksLow;
       for (let i = 0; i < words.length; i += step) {
-        const isSame = ((words[i] ^ now[i]) & ~marksLow) === 0 && (step === 1 || words[i + 1] === now[i + 1]);
+        const isSame = ((words[i] ^ now[i]) & ~marks) === 0 && (step === 1 || words[i + 1] === now[i + 1]);
         if (isSame) continue;
         const table = hex(addressOf(frameOf(entries.table)));
         throw stale(

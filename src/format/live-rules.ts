@@ -17,6 +17,8 @@ export interface LiveRules {
     readonly global: boolean;
     /** A page that joins or leaves a contiguous group. */
     readonly group: boolean;
+    /** Attributes of a whole contiguous group, save what hardware changes in single members: they must never differ. */
+    readonly groupAttributes: boolean;
     /** Rights in an entry that leads to a table. */
     readonly tableRights: boolean;
     /** Another table in the place of a table. */
@@ -48,6 +50,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       type: false,
       global: false,
       group: false,
+      groupAttributes: false,
       tableRights: false,
       table: false,
     },
@@ -66,6 +69,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       type: true,
       global: true,
       group: true,
+      groupAttributes: true,
       tableRights: true,
       table: true,
     },
@@ -84,6 +88,7 @@ export const LIVE_RULES: Readonly<Record<FormatFact['architecture'], LiveRules>>
       type: false,
       global: false,
       group: true,
+      groupAttributes: false,
       tableRights: false,
       table: false,
     },

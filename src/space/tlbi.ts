@@ -23,6 +23,9 @@ const GRANULE_CODES: Readonly<Record<number, bigint>> = { 12: 1n, 14: 2n, 16: 3n
 const ADDRESS_MASK = (1n << 44n) - 1n;
 /** BaseADDR. */
 const BASE_MASK = (1n << 37n) - 1n;
+/** Instructions that forget what leads to a page as well, and those that do not. */
+const WHOLE = /^VAA?E1IS$/;
+const LAST_LEVEL = /^VAA?LE1IS$/;
 /** SCALE, the largest. */
 const MOST_SCALE = 3;
 /** NUM + 1, at most. */
@@ -71,7 +74,13 @@ export function tlbiInstructions(
     }
     if (found.length > limit) return undefined;
   }
-  return found;
+  // What leads to a page goes with the page itself, global or not.
+  const whole = new Set(
+    found.flatMap(({ operation, operand }) => (WHOLE.test(operation) ? [operand & ADDRESS_MASK] : [])),
+  );
+  return found.filter(
+    ({ operation, operand }) => !(LAST_LEVEL.test(operation) && whole.has(operand & ADDRESS_MASK)),
+  );
 }
 
 /** `L` leaves what leads to tables, `A` stands for any ASID. */

@@ -385,6 +385,13 @@ describe('AArch64 (Arm ARM D8.17)', () => {
     );
   });
 
+  test('fetches from a whole contiguous group: break, TLBI, make, since members may not differ for a time', () => {
+    const space = mapped({ groups: true }, {}, 16n * K4);
+    const wanted = Array.from({ length: 16 }, (_, i) => `TLBI VALE1IS, ${operand(AT + BigInt(i) * K4)}`);
+    const found = edit(space, () => space.plan.protect(AT, 16n * K4, { rights: 'rwx' }));
+    expect(found).toEqual({ between: around(...wanted), end: nothing });
+  });
+
   test('pages that become a contiguous group: break, TLBI, make', () => {
     const space = mapped({}, {}, 16n * K4);
     const wanted = Array.from({ length: 16 }, (_, i) => `TLBI VALE1IS, ${operand(AT + BigInt(i) * K4)}`);
