@@ -1,8 +1,11 @@
 import { hex64, PageTableError } from '../bits/index.ts';
 import type { AttributeBits } from './attributes.ts';
 import { Change, type EditedTable, FILL, FILL_GROUPS } from './change.ts';
-import { BREAKS, type Edit, STALE } from './edit.ts';
+import { BREAKS, compare, STALE } from './compare.ts';
+import { drop, holdsNothing } from './drop.ts';
+import type { Edit } from './edit.ts';
 import { ungroup } from './group.ts';
+import { conflict } from './in-the-way.ts';
 import { PAGES, TABLES } from './invalidation.ts';
 import { widen } from './widen.ts';
 
@@ -133,8 +136,8 @@ function mapOver(
   const page = edit.pageAt(table, index);
   const isTable = edit.isPresent(table, low) && edit.leadsToTable(table, low);
   // A table of which nothing is used is not in the way.
-  if (overlap === 'refuse' && !(isTable && edit.holdsNothing(table, index, low, high)))
-    throw edit.conflict(page);
+  if (overlap === 'refuse' && !(isTable && holdsNothing(edit, table, index, low, high)))
+    throw conflict(edit, page);
   if (overlap === 'keep') {
     if (!isTable) return;
     edit.inside(table, index, low, high, (child) => {
@@ -145,7 +148,7 @@ function mapOver(
   }
   if (isTable) {
     const breaks = edit.breaksSize(true);
-    edit.drop(table, index, low, high, breaks);
+    drop(edit, table, index, low, high, breaks);
     fillOver(edit, table, index, filling, breaks);
     return;
   }
@@ -156,7 +159,7 @@ function mapOver(
   }
   const { encoder } = edit;
   encoder.page(table.depth, page + filling.delta, filling.low, filling.high);
-  const result = edit.compare(table, low, high, encoder.low, encoder.high);
+  const result = compare(edit, table, low, high, encoder.low, encoder.high);
   if (result === 0) return;
   if (edit.isGrouped(table, high)) {
     ungroup(edit, table, index, page, page + edit.spanOf(table));
@@ -213,7 +216,7 @@ function mapBelow(
     mapRange(edit, child, first, stop, filling, overlap);
     return;
   }
-  if (overlap === 'refuse') throw edit.conflict(first);
+  if (overlap === 'refuse') throw conflict(edit, first);
   if (overlap === 'keep' || !hasPages) return;
   // A part of a large page gets another meaning, unless it has it already.
   const start = edit.pageAt(table, index);

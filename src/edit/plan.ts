@@ -3,9 +3,10 @@ import type { PhysicalMemory } from '../memory/index.ts';
 import { type BreakSpans, breakSpans } from './breaks.ts';
 import type { Change, EditedTable } from './change.ts';
 import { COPY } from './change.ts';
-import type { Edit, EditPolicy, Tree } from './edit.ts';
+import type { Edit } from './edit.ts';
 import { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
 import type { SharingDraft } from './sharing.ts';
+import type { EditPolicy, Tree } from './tree.ts';
 
 /** One entry that an edit writes. */
 export interface PlannedWrite {

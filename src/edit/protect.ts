@@ -1,6 +1,7 @@
 import type { AttributeChange } from './attributes.ts';
 import { Change, type EditedTable, MASK } from './change.ts';
-import { BREAKS, CHANGES, type Edit, STALE } from './edit.ts';
+import { BREAKS, CHANGES, compare, STALE } from './compare.ts';
+import type { Edit } from './edit.ts';
 import { ungroup } from './group.ts';
 import { PAGES } from './invalidation.ts';
 import { mapRange, splitPage } from './map.ts';
@@ -61,7 +62,7 @@ export function protectRange(
     const newLow = (low & ~masks.clear.low) | masks.set.low;
     const newHigh = (high & ~masks.clear.high) | masks.set.high;
     if (!isWhole) {
-      if (edit.compare(table, low, high, newLow, newHigh) !== 0) {
+      if (compare(edit, table, low, high, newLow, newHigh) !== 0) {
         protectPart(edit, table, i, Math.max(first, page), Math.min(end, page + span), change);
       }
       continue;
@@ -74,7 +75,7 @@ export function protectRange(
       ((low ^ lastLow) & (attributeLow | movedBit)) !== 0 ||
       ((high ^ lastHigh) & attributeHigh) !== 0
     ) {
-      result = edit.compare(table, low, high, newLow, newHigh);
+      result = compare(edit, table, low, high, newLow, newHigh);
       if ((result & CHANGES) !== 0) edit.checkRights(table, page, newLow, newHigh);
       lastLow = low;
       lastHigh = high;

@@ -1,4 +1,5 @@
 import type { EditedTable } from './change.ts';
+import { drop } from './drop.ts';
 import type { Edit } from './edit.ts';
 import { ungroup } from './group.ts';
 import { PAGES } from './invalidation.ts';
@@ -68,7 +69,7 @@ function unmapEntry(
   const isPresent = edit.isPresent(table, low);
   const isTable = isPresent && edit.leadsToTable(table, low);
   if (isWhole) {
-    if (isTable) edit.drop(table, index, low, high, false);
+    if (isTable) drop(edit, table, index, low, high, false);
     edit.clear(table, index);
     return true;
   }

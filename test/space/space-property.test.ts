@@ -481,14 +481,6 @@ for (const [number, format] of SPACE_FORMATS.entries()) {
         throw error;
       }
       done += run.operations;
-      console.log(
-        format,
-        run.operations,
-        run.applied,
-        run.failures,
-        run.subjects.map((x) => x.model.ranges.length),
-        run.allocator.used.size,
-      );
     }
   });
 }
