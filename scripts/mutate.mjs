@@ -1,9 +1,9 @@
 // Mutation testing: changes one thing of the built library at a time and sees whether tests fail.
 //
-//   npm run mutate -- [--folders format,walk,edit] [--sample N] [--seed S] [--jobs J] [--out FILE]
+//   npm run mutate -- [--folders format,walk,edit] [--sample N] [--seed S] [--jobs J] [--out FILE] [--only FILE:LINE,…]
 //
 // Each folder's mutants are counted; `--sample` of them, spread evenly over all files, are tried, with the tests that are about the
-// folder. The tests run on copies of the repository, so that nothing else is disturbed. What survives is listed with its place.
+// folder. `--only` tries those of some lines instead. The tests run on copies of the repository, so that nothing else is disturbed. What survives is listed with its place.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,12 @@ const TESTS = {
   walk: ['test/walk', 'test/format', 'test/space', 'test/inspect', 'test/hostile'],
   edit: ['test/space'],
 };
+/** What is tried with a mutant that those tests do not find. */
+const MORE = {
+  format: ['test/inspect', 'test/cpu', 'test/cli', 'test/oracle', 'test/source'],
+  walk: ['test/cpu', 'test/capture', 'test/cli', 'test/x86_64'],
+  edit: [],
+};
 /** Operations of the property tests: a mutant that survives so many is taken to survive. */
 const OPERATIONS = '4000';
 /** A mutant that runs so long has a loop without an end: it is found. */
@@ -26,6 +32,7 @@ const MOST_MS = 150_000;
 const { values } = parseArgs({
   options: {
     folders: { type: 'string', default: 'format,walk,edit' },
+    only: { type: 'string', default: '' },
     sample: { type: 'string', default: '300' },
     seed: { type: 'string', default: '1' },
     jobs: { type: 'string', default: '2' },
@@ -133,10 +140,17 @@ function makeCopy() {
 }
 
 /** Whether the tests of a folder find a mutant. */
-function isKilled(copy, mutant, tests) {
+async function isKilled(copy, mutant, folder) {
   const path = join(copy, mutant.path);
   const text = readFileSync(path, 'utf8');
   writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end));
+  const found =
+    (await fails(copy, TESTS[folder])) || (MORE[folder].length > 0 && (await fails(copy, MORE[folder])));
+  writeFileSync(path, text);
+  return found;
+}
+
+function fails(copy, tests) {
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
@@ -156,7 +170,6 @@ function isKilled(copy, mutant, tests) {
     const timer = setTimeout(() => child.kill('SIGKILL'), MOST_MS);
     child.on('exit', (code) => {
       clearTimeout(timer);
-      writeFileSync(path, text);
       resolve(code !== 0);
     });
   });
@@ -170,7 +183,13 @@ const all = folders.map((folder) => ({
 }));
 const total = all.reduce((sum, { mutants }) => sum + mutants.length, 0);
 const queue = [];
+const lines = values.only === '' ? [] : values.only.split(',');
 for (const { folder, mutants } of all) {
+  if (lines.length > 0) {
+    const chosen = mutants.filter(({ path, line }) => lines.includes(`${path}:${line}`));
+    queue.push(...chosen.map((mutant) => ({ folder, mutant })));
+    continue;
+  }
   const count = Math.min(mutants.length, Math.round((sample * mutants.length) / total));
   const step = mutants.length / count;
   const offset = (Number(values.seed) * 0.618_034) % 1;
@@ -182,7 +201,7 @@ const work = async () => {
   const copy = makeCopy();
   try {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const killed = await isKilled(copy, next.mutant, TESTS[next.folder]);
+      const killed = await isKilled(copy, next.mutant, next.folder);
       results.push({ ...next, killed });
       const { path, line, what, code } = next.mutant;
       console.log(`${killed ? 'killed  ' : 'SURVIVED'} ${path}:${line} ${what}: ${code.slice(0, 90)}`);
@@ -196,7 +215,7 @@ let text = '';
 for (const { folder, mutants } of all) {
   const own = results.filter((one) => one.folder === folder);
   const killed = own.filter((one) => one.killed).length;
-  text += `${folder}: ${mutants.length} mutants, ${own.length} tried, ${killed} killed (${((100 * killed) / own.length).toFixed(1)} %)\n`;
+  text += `${folder}: ${mutants.length} mutants, ${own.length} tried, ${killed} killed (${((100 * killed) / Math.max(1, own.length)).toFixed(1)} %)\n`;
 }
 for (const { mutant, killed } of results) {
   if (!killed) text += `${mutant.path}:${mutant.line} ${mutant.what}: ${mutant.code}\n`;
