@@ -220,6 +220,7 @@ export {
   SpacePlan,
   type SpacePolicy,
   type SpaceTranslation,
+  UnfinishedEdit,
   type UnmapOptions,
   type WriteJson,
 } from './space/index.ts';

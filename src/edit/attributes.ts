@@ -70,7 +70,12 @@ export interface AttributeBits {
 export interface AttributeChange {
   readonly clear: AttributeBits;
   readonly set: AttributeBits;
+  /** The same for pages of applications, where it differs: `clear` and `set` are then for those of the kernel. */
+  readonly users?: { readonly clear: AttributeBits; readonly set: AttributeBits };
 }
+
+/** Names by which lists show codes that are no memory type. */
+const NO_TYPES: readonly string[] = ['reserved', 'unpredictable'];
 
 /** Names of memory types that stand for each common one, best first. */
 const COMMON_TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -257,7 +262,7 @@ export class AttributeEncoder {
   }
 
   /**
-   * The change that gives pages some attributes and leaves the others.
+   * The change that gives pages some attributes and leaves the others. Rights without `user` are given to whom a page is for.
    *
    * @throws {@link PageTableError} as {@link bits}
    */
@@ -267,7 +272,8 @@ export class AttributeEncoder {
     const clear: AttributeBits[] = [];
     const set: AttributeBits[] = [];
     if (rights !== undefined) {
-      clear.push(this.maskOf(...RIGHTS_ROLES));
+      const roles = user === undefined ? RIGHTS_ROLES.filter((role) => role !== 'user') : RIGHTS_ROLES;
+      clear.push(this.maskOf(...roles));
       set.push(this.rights(operation, rights, user ?? false));
       // Where hardware does not mark pages as written to, one that was read-only would fault for ever.
       if (rights.includes('w') && dirty !== false) set.push(this.dirty());
@@ -302,8 +308,20 @@ export class AttributeEncoder {
     const raw = this.raw(operation, options.bits);
     clear.push(raw.clear);
     const result = { clear: clear.reduce(join, NOTHING), set: replace(all, raw.clear, raw.set) };
-    this.lastChange = known(options, result);
-    return result;
+    if (rights === undefined || user !== undefined) {
+      this.lastChange = known(options, result);
+      return result;
+    }
+    const { clear: usersClear, set: usersSet } = this.change(operation, { ...options, user: true });
+    const mask = this.maskOf('user');
+    const users = {
+      clear: { low: usersClear.low & ~mask.low, high: usersClear.high & ~mask.high },
+      set: { low: usersSet.low & ~mask.low, high: usersSet.high & ~mask.high },
+    };
+    const isSame = users.set.low === result.set.low && users.set.high === result.set.high;
+    const both: AttributeChange = isSame ? result : { ...result, users };
+    this.lastChange = known(options, both);
+    return both;
   }
 
   /** Bits that hardware sets by itself: accessed, dirty. */
@@ -368,6 +386,8 @@ export class AttributeEncoder {
       }
       return { bits, name: this.paging.memoryType(this.last, bits.low, bits.high).name };
     });
+    // Codes that mean nothing.
+    for (let i = codes.length - 1; i >= 0; i -= 1) if (NO_TYPES.includes(codes[i].name)) codes.splice(i, 1);
     // Without a choice, the machine itself knows what lies where.
     if (codes.length === 1 && Object.hasOwn(COMMON_TYPES, wanted)) return NOTHING;
     const names = Object.hasOwn(COMMON_TYPES, wanted) ? COMMON_TYPES[wanted] : [wanted];

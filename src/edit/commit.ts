@@ -24,9 +24,26 @@ export type Invalidate = (stale: readonly StaleRange[]) => void;
  * user's own operations can stop it.
  *
  * @param invalidate - called between absence and new entries where a plan needs that
- * @throws {@link PageTableError} `STALE_PLAN`, `OUT_OF_FRAMES`, `BREAK_BEFORE_MAKE`: nothing has changed then
+ * @throws {@link PageTableError} `STALE_PLAN`, `OUT_OF_FRAMES`, `BREAK_BEFORE_MAKE`; `REENTERED` if it is called while another
+ *   edit asks for frames or invalidations. Nothing has changed then
  */
 export function commit(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Committed {
+  const { sharing } = plan.tree;
+  if (sharing.isBusy) {
+    throw new PageTableError(
+      'REENTERED',
+      `${plan.operation}: another edit is being committed; expected an allocator, and a function that invalidates, which edit nothing`,
+    );
+  }
+  sharing.isBusy = true;
+  try {
+    return make(plan, store, invalidate);
+  } finally {
+    sharing.isBusy = false;
+  }
+}
+
+function make(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Committed {
   plan.readFrom(store.begin());
   plan.check();
   if (plan.breaks && invalidate === undefined) throw plan.needsBreak();
@@ -105,6 +122,9 @@ interface Entry {
   readonly index: number;
   readonly low: number;
   readonly high: number;
+  /** What it was. */
+  readonly oldLow: number;
+  readonly oldHigh: number;
 }
 
 /** Writes entry by entry: those of tables that nobody sees yet first; where it must be, absence and an invalidation come before the rest. */
@@ -129,8 +149,9 @@ function writeAll(
       if (table.isNew) {
         if ((low | high) !== 0) store.write(table, index, low, high);
       } else if (low !== oldLow || high !== oldHigh) {
-        if (breaks.has(index)) broken.push({ table, index, low: oldLow, high: oldHigh });
-        last.push({ table, index, low, high });
+        const entry = { table, index, low, high, oldLow, oldHigh };
+        last.push(entry);
+        if (breaks.has(index)) broken.push(entry);
       }
     }
   }
@@ -139,12 +160,26 @@ function writeAll(
     try {
       invalidate(plan.stale.filter((one) => one.breaks));
     } catch (error) {
-      for (const { table, index, low, high } of broken) store.write(table, index, low, high);
+      for (const { table, index, oldLow, oldHigh } of broken) store.write(table, index, oldLow, oldHigh);
       giveBack(made, store);
       throw error;
     }
   }
-  for (const { table, index, low, high } of last) store.write(table, index, low, high);
+  for (const entry of last) {
+    store.write(entry.table, entry.index, entry.low | newMarks(plan, entry), entry.high);
+  }
+}
+
+/** What a processor has set in the entry of a page since the edit began, accessed and dirty, if the page stays where it is. */
+function newMarks(plan: EditPlan, { table, index, low, high, oldLow, oldHigh }: Entry): number {
+  const { encoder, masks } = plan.tree;
+  const { alikeLow, alikeHigh } = encoder.levels[table.depth];
+  const moves = (((low ^ oldLow) & ~alikeLow) | ((high ^ oldHigh) & ~alikeHigh)) !== 0;
+  if (low === 0 || moves) return 0;
+  const { words, at } = plan.sourceOf(table);
+  const now = words[at + (index << encoder.format.entryShift)];
+  const { marksLow } = masks.levels[table.depth];
+  return ((now ^ oldLow) & ~marksLow) === 0 ? now & ~oldLow & marksLow : 0;
 }
 
 function indicesOf({ index, count }: Change): number[] {

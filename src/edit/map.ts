@@ -1,4 +1,4 @@
-import { hex64, PageTableError } from '../bits/index.ts';
+import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
 import type { AttributeBits } from './attributes.ts';
 import { Change, type EditedTable, FILL, FILL_GROUPS } from './change.ts';
 import { BREAKS, compare, STALE } from './compare.ts';
@@ -194,8 +194,8 @@ function mapBelow(
   if (table.depth === edit.format.levels - 1) {
     throw new PageTableError(
       'OUT_OF_RANGE',
-      `${edit.operation}: ${hex64(edit.addressOf(first))} cannot be mapped to where it should: ` +
-        `the physical address is above what a page of ${2 ** (order + 12)} bytes can have`,
+      `${edit.operation}: ${hex64(edit.addressOf(first))} would lie at ${hex64(addressOf(first + filling.delta))}; expected a physical ` +
+        `address below ${hex(BigInt(edit.encoder.levels[table.depth].frameEnd) << 12n)} for a page of ${2 ** (order + 12)} bytes`,
       { address: edit.addressOf(first) },
     );
   }

@@ -8,6 +8,8 @@ export interface LevelMasks {
   readonly typeHigh: number;
   readonly rightsLow: number;
   readonly rightsHigh: number;
+  /** The bit by which a page is for applications. */
+  readonly userLow: number;
   /** Rights in which members of a contiguous group must agree: all but those by which hardware marks a page as written to. */
   readonly groupLow: number;
   readonly groupHigh: number;
@@ -65,6 +67,7 @@ export function pageMasks(encoder: EntryEncoder): PageMasks {
       typeHigh: type.high,
       rightsLow: rights.low,
       rightsHigh: rights.high,
+      userLow: of('user').low,
       groupLow: rights.low & ~marked.low,
       groupHigh: rights.high & ~marked.high,
       marksLow: of('accessed', 'dirty').low,

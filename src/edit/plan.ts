@@ -60,7 +60,9 @@ export class EditPlan {
   private readonly edit: Edit;
   private snapshots: readonly Snapshot[] | undefined;
   private isDone = false;
-  private readonly version: number;
+  private version: number;
+  /** Plans that were made together with this one, of other tables: they stay good when it is committed. */
+  private siblings: readonly EditPlan[] = [];
 
   constructor(edit: Edit) {
     this.edit = edit;
@@ -174,7 +176,7 @@ export class EditPlan {
       );
     if (this.isDone) throw stale('this plan was committed already');
     if (this.snapshots !== undefined && this.sharing.sharing.version !== this.version) {
-      throw stale('another edit was committed since this plan was made');
+      throw stale('another edit was committed, or tables came to be shared, since this plan was made');
     }
     const step = 1 << this.edit.format.entryShift;
     for (const { entries, words } of this.snapshots ?? []) {
@@ -201,7 +203,15 @@ export class EditPlan {
   /** It is committed: it cannot be once more. */
   finish(): void {
     this.isDone = true;
+    const { sharing } = this.sharing;
+    const others = this.siblings.filter(({ version }) => version === sharing.version);
     this.sharing.apply();
+    for (const other of others) other.version = sharing.version;
+  }
+
+  /** Says which plans were made together, of different tables. */
+  static join(plans: readonly EditPlan[]): void {
+    for (const plan of plans) plan.siblings = plans.filter((other) => other !== plan);
   }
 
   /**

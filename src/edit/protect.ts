@@ -29,7 +29,9 @@ export function protectRange(
   const to = Math.min(edit.entriesAt(table.depth), Math.ceil((end - table.page) / span));
   // Entries before this one are whole, save perhaps the first.
   const wholeEnd = Math.min(to, Math.floor((end - table.page) / span));
-  const masks = masksAt(edit, table.depth, change);
+  const kernelMasks = masksAt(edit, table.depth, change);
+  const userMasks = change.users === undefined ? kernelMasks : masksAt(edit, table.depth, change.users);
+  const { userLow } = edit.tree.masks.levels[table.depth];
   // Neighbours are mostly alike: what follows from the change is worked out once for them.
   let lastLow = 0;
   let lastHigh = 0;
@@ -59,6 +61,7 @@ export function protectRange(
       continue;
     }
     if (edit.isFaulty(table, low, high)) throw edit.corrupt(table, i, 'has a reserved bit set');
+    const masks = (low & userLow) === 0 ? kernelMasks : userMasks;
     const newLow = (low & ~masks.clear.low) | masks.set.low;
     const newHigh = (high & ~masks.clear.high) | masks.set.high;
     if (!isWhole) {
@@ -113,6 +116,7 @@ function protectTable(
 ): void {
   edit.inside(table, index, low, high, (child) => {
     widen(edit, table, index, child, change.set, change.clear);
+    if (change.users !== undefined) widen(edit, table, index, child, change.users.set, change.users.clear);
     protectRange(edit, child, first, stop, change, missing);
   });
 }
@@ -127,9 +131,10 @@ function protectPart(
   change: AttributeChange,
 ): void {
   splitPage(edit, table, index, first, stop, (child) => {
-    const { clear, set } = change;
     const low = edit.low(table, index);
     const high = edit.high(table, index);
+    const isUsers = (low & edit.tree.masks.levels[table.depth].userLow) !== 0;
+    const { clear, set } = isUsers ? (change.users ?? change) : change;
     const delta = edit.frameOf(table, index, low, high) - edit.pageAt(table, index);
     edit.encoder.attributesOf(table.depth, low, high);
     const filling = {

@@ -4,8 +4,10 @@
 export class Sharing {
   /** Entries that lead to a table, where there are several. */
   private readonly counts = new Map<number, number>();
-  /** Edits committed so far: what was planned before the last one may rest on tables that are gone. */
+  /** Edits committed so far, and tables shared: what was planned before the last one may rest on tables that are gone. */
   version = 0;
+  /** Whether an edit is being committed: whoever is asked for frames or for invalidations then must not edit. */
+  isBusy = false;
 
   /** Tables that are shared. */
   get size(): number {
@@ -22,6 +24,7 @@ export class Sharing {
     const count = this.countOf(frame) + entries;
     if (count > 1) this.counts.set(frame, count);
     else this.counts.delete(frame);
+    this.version += 1;
   }
 }
 

@@ -31,6 +31,7 @@ import { countReferences } from './references.ts';
 import { type EditResult, invalidationsOf, type SpaceInvalidation } from './result.ts';
 import { type ReadMapping, readSpaceJson, type SpaceJson, spaceJson } from './space-json.ts';
 import { SpacePlan } from './space-plan.ts';
+import { UnfinishedEdit } from './unfinished-edit.ts';
 import { type PageReason, whyNotLarger } from './why.ts';
 
 /** How a space is edited. */
@@ -181,7 +182,7 @@ export class AddressSpace {
   };
   private readonly policy: EditPolicy;
   private readonly options: SpacePolicy;
-  private readonly halves: readonly Half[];
+  private halves: readonly Half[];
   private readonly sharing: Sharing;
   private readonly allocator: FrameAllocator | undefined;
 
@@ -192,6 +193,7 @@ export class AddressSpace {
     options: SpacePolicy,
     more: { readonly control?: Control; readonly allocator?: FrameAllocator },
   ) {
+    checkPolicy(options);
     this.options = options;
     this.sharing = sharing;
     this.asid = options.asid ?? 0;
@@ -232,6 +234,13 @@ export class AddressSpace {
   static create(options: CreateOptions): AddressSpace {
     const { format, memory, allocator, control = {}, asid = 0 } = options;
     const kind = spaceKind(format);
+    if (!(Number.isInteger(asid) && asid >= 0 && asid < kind.asidEnd)) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `create: asid ${asid}; expected a whole number in [0, ${kind.asidEnd}) in format ${format}`,
+        { asid },
+      );
+    }
     // What the format is does not depend on where its roots are.
     const probe = kind.machine(control, Array<number>(kind.roots).fill(0), asid);
     const store = new MemoryStore(memory, allocator, new EntryEncoder(probe.pagings[0].format));
@@ -264,6 +273,14 @@ export class AddressSpace {
   static open<A = never>(options: OpenOptions<A>): AddressSpace {
     const pagings = Array.isArray(options.paging) ? options.paging : [options.paging];
     const sharing = options.sharesWith?.[0]?.sharing ?? new Sharing();
+    const known = new Set(options.sharesWith?.flatMap((other) => other.roots));
+    const twice = pagings.find(({ root }) => known.has(addressOf(root.frame, root.word * 4)));
+    if (twice !== undefined) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `open: another space has the root ${hex64(addressOf(twice.root.frame, twice.root.word * 4))}; expected one of its own (use that space)`,
+      );
+    }
     const moved: { space?: AddressSpace } = {};
     const space = new AddressSpace(
       pagings,
@@ -332,7 +349,7 @@ export class AddressSpace {
       this.map(address, bytes, { ...options, maxPage: pageBytes });
       return;
     }
-    const half = this.halfOf(address) ?? this.halves[0];
+    const half = this.halfNear(address);
     const level = treeOf(half).encoder.levels.find(({ order }) => 1n << BigInt(order + 12) === pageBytes);
     const group = pageBytes * BigInt(level?.group ?? 1);
     if (group === pageBytes || (address | bytes | options.physical) & (group - 1n)) {
@@ -357,7 +374,7 @@ export class AddressSpace {
 
   /** Where the tables lie: over a user's own store, a copy of those that are looked at. */
   get memory(): PhysicalMemory {
-    return treeOf(this.halves[0]).memory;
+    return treeOf(this.halfNear(0n)).memory;
   }
 
   private get trees(): Tree[] {
@@ -399,7 +416,8 @@ export class AddressSpace {
   }
 
   /**
-   * Puts larger pages in the place of tables that map the same, and gives up empty tables.
+   * Puts larger pages in the place of tables that map the same, and gives up empty tables. Of two halves, one is done after the
+   * other: an error in the second one leaves the first one as it then is.
    *
    * @throws {@link PageTableError} as {@link map}
    */
@@ -419,20 +437,25 @@ export class AddressSpace {
    * Makes an edit that was planned.
    *
    * @throws {@link PageTableError} `STALE_PLAN` if tables have changed since; `OUT_OF_FRAMES`, `INVALID_FRAME`;
-   *   `BREAK_BEFORE_MAKE` if the space is live, the plan needs entries absent in between, and there is no `invalidate`. Nothing has
-   *   changed then
+   *   `BREAK_BEFORE_MAKE` if the space is live, the plan needs entries absent in between, and there is no `invalidate`;
+   *   `REENTERED` from inside another edit. Nothing has changed then
+   * @throws {@link UnfinishedEdit} `UPDATE_FAILED` if `invalidate` throws when all is written: the edit stays
    */
   commit(plan: SpacePlan, options: CommitOptions = {}): EditResult {
-    const half = this.halves.find(
-      ({ tree }) => tree.sharing === plan.core.tree.sharing && tree === plan.core.tree,
-    );
-    if (half === undefined) {
+    const half = this.halves.find((one) => one === plan.owner);
+    if (half === undefined || half.tree.paging.root.frame !== plan.core.root.frame) {
       throw new PageTableError(
         'STALE_PLAN',
         `${plan.operation}: the plan is of another space, or its root has moved; expected a plan of this one`,
       );
     }
     const { invalidate } = options;
+    if (invalidate !== undefined && typeof invalidate !== 'function') {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `${plan.operation}: invalidate is ${typeof invalidate}; expected a function`,
+      );
+    }
     const { paging } = half.tree;
     const done = commit(
       plan.core,
@@ -445,15 +468,21 @@ export class AddressSpace {
       if (!isReleased) done.release();
       isReleased = true;
     };
-    if (invalidations.length > 0) invalidate?.(invalidations);
+    const result = { invalidations, tablesMade: done.made, tablesFreed: plan.tablesFreed, release };
+    try {
+      if (invalidations.length > 0) invalidate?.(invalidations);
+    } catch (error) {
+      throw new UnfinishedEdit(plan.operation, result, error);
+    }
     if (!this.policy.live || invalidate !== undefined) release();
-    return { invalidations, tablesMade: done.made, tablesFreed: plan.tablesFreed, release };
+    return result;
   }
 
   private planMap(address: bigint, bytes: bigint, options: MapOptions): SpacePlan {
     const operation = described('map', address, bytes);
     const { half, first, end } = this.range(operation, address, bytes);
     const { physical, overlap = 'refuse', groups = false } = options;
+    checkWord(operation, 'overlap', overlap, ['refuse', 'replace', 'keep']);
     const { attributes } = half;
     const tree = treeOf(half);
     checkAligned(operation, 'physical address', physical);
@@ -475,6 +504,7 @@ export class AddressSpace {
 
   private planUnmap(address: bigint, bytes: bigint, { missing = 'ignore' }: UnmapOptions = {}): SpacePlan {
     const operation = described('unmap', address, bytes);
+    checkWord(operation, 'missing', missing, ['refuse', 'ignore']);
     const { half, first, end } = this.range(operation, address, bytes);
     const edit = new Edit(treeOf(half), this.policy, operation, first, end);
     if (missing === 'refuse') edit.checkMapped();
@@ -484,10 +514,12 @@ export class AddressSpace {
 
   private planProtect(address: bigint, bytes: bigint, options: ProtectOptions): SpacePlan {
     const operation = described('protect', address, bytes);
+    const { missing = 'refuse' } = options;
+    checkWord(operation, 'missing', missing, ['refuse', 'ignore']);
     const { half, first, end } = this.range(operation, address, bytes);
     const change = half.attributes.change(operation, options);
     const edit = new Edit(treeOf(half), this.policy, operation, first, end);
-    protectRange(edit, edit.root, first, end, change, options.missing ?? 'refuse');
+    protectRange(edit, edit.root, first, end, change, missing);
     return new SpacePlan(new EditPlan(edit), half, this.asid);
   }
 
@@ -497,13 +529,15 @@ export class AddressSpace {
     const ranges = isAll
       ? this.halves.map((half): Range => ({ half, first: 0, end: pagesOf(half) }))
       : [this.range('compact', address ?? 0n, bytes ?? 0n)];
-    return ranges.map(({ half, first, end }) => {
+    const plans = ranges.map(({ half, first, end }) => {
       const operation = isAll ? 'compact' : described('compact', address ?? 0n, bytes ?? 0n);
       const maxOrder = this.maxOrder(operation, half, options.maxPage);
       const edit = new Edit(treeOf(half), this.policy, operation, first, end);
       compactRange(edit, edit.root, first, end, { maxOrder, groups });
       return new SpacePlan(new EditPlan(edit), half, this.asid, maxOrder);
     });
+    EditPlan.join(plans.map(({ core }) => core));
+    return plans;
   }
 
   private remembered(plan: SpacePlan): SpacePlan {
@@ -515,7 +549,7 @@ export class AddressSpace {
 
   /** What an address translates to. */
   translate(address: bigint): SpaceTranslation {
-    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
+    const tree = treeOf(this.halfNear(address));
     const { paging } = tree;
     const { end, steps, frame, pageShift } = new Walker(tree.memory, paging).path(pageOf(address));
     const last = steps[steps.length - 1];
@@ -536,7 +570,7 @@ export class AddressSpace {
 
   /** The entries by which an address is translated. */
   walk(address: bigint): Path {
-    const tree = treeOf(this.halfOf(address) ?? this.halves[0]);
+    const tree = treeOf(this.halfNear(address));
     return new Walker(tree.memory, tree.paging).path(pageOf(address));
   }
 
@@ -557,7 +591,7 @@ export class AddressSpace {
    * @throws {@link PageTableError} `BAD_ARGUMENT` for a page that the format does not have; `LIMIT_EXCEEDED`
    */
   why(address: bigint, { maxPage }: { readonly maxPage?: bigint } = {}): PageReason {
-    const half = this.halfOf(address) ?? this.halves[0];
+    const half = this.halfNear(address);
     return whyNotLarger(treeOf(half), half.attributes, pageOf(address), this.maxOrder('why', half, maxPage));
   }
 
@@ -595,6 +629,7 @@ export class AddressSpace {
         'clone: the tables are in a store of the user, which has one root; expected tables in memory',
       );
     }
+    checkWord('clone', 'tables', tables, ['share', 'copy']);
     const isShared = tables === 'share';
     const its = isShared ? sharing : new Sharing();
     const clones = (isShared ? shareTables : copyTables)(this.trees, this.halves[0].store, its);
@@ -608,12 +643,40 @@ export class AddressSpace {
     );
   }
 
+  /**
+   * Gives up the space: its roots, and all tables that no other space uses. It cannot be used any more. Processors must have
+   * stopped to use it, and forget all of it, before.
+   *
+   * @returns frames of the tables that were given back
+   */
+  destroy(): number[] {
+    const freed = this.halves.flatMap((half) => {
+      const edit = new Edit(treeOf(half), this.policy, 'destroy', 0, pagesOf(half));
+      unmapRange(edit, edit.root, 0, pagesOf(half));
+      const plan = new SpacePlan(new EditPlan(edit), half, this.asid);
+      const done = commit(plan.core, half.store, () => {});
+      done.release();
+      const { frame } = half.tree.paging.root;
+      half.store.free(frame);
+      return [...plan.tablesFreed, frame];
+    });
+    this.halves = [];
+    return freed;
+  }
+
   private moveRoot(index: number, frame: number): void {
     const half = this.halves[index];
     half.tree = { ...half.tree, paging: { ...half.tree.paging, root: { frame, word: 0 } } };
   }
 
   // ---- arguments
+
+  /** The half to which an address belongs, or the first one. */
+  private halfNear(address: bigint): Half {
+    const half: Half | undefined = this.halfOf(address) ?? this.halves[0];
+    if (half !== undefined) return half;
+    throw new PageTableError('BAD_ARGUMENT', 'address space: it was destroyed; expected one that is in use');
+  }
 
   /** The half to which an address belongs. */
   private halfOf(address: bigint): Half | undefined {
@@ -625,6 +688,7 @@ export class AddressSpace {
   }
 
   private range(operation: Described, address: bigint, bytes: bigint): Range {
+    this.halfNear(0n);
     checkAligned(operation, 'address', address);
     checkAligned(operation, 'length', bytes);
     const half = this.halfOf(address);
@@ -694,6 +758,27 @@ function checkRoots(pagings: readonly Paging[], frames: readonly number[]): void
       { frame: frames[i] },
     );
   });
+}
+
+/** Refuses what is none of some words. */
+function checkWord(operation: Described, name: string, word: string, words: readonly string[]): void {
+  if (words.includes(word)) return;
+  throw new PageTableError(
+    'BAD_ARGUMENT',
+    `${operation}: ${name} ${JSON.stringify(word)}; expected ${words.map((one) => JSON.stringify(one)).join(' or ')}`,
+  );
+}
+
+function checkPolicy({ spuriousFaults, whenShared, maxTables }: SpacePolicy): void {
+  if (spuriousFaults !== undefined)
+    checkWord('address space', 'spuriousFaults', spuriousFaults, ['avoid', 'tolerate']);
+  if (whenShared !== undefined) checkWord('address space', 'whenShared', whenShared, ['copy', 'refuse']);
+  if (maxTables !== undefined && !(Number.isInteger(maxTables) && maxTables >= 0)) {
+    throw new PageTableError(
+      'OUT_OF_RANGE',
+      `address space: maxTables ${maxTables}; expected a whole number from 0`,
+    );
+  }
 }
 
 /** The tables of a half as they are now. */

@@ -24,4 +24,5 @@ export type { InvalidationJson, PlanJson, WriteJson } from './plan-json.ts';
 export type { EditResult, SpaceInvalidation } from './result.ts';
 export type { MappingJson, SpaceJson } from './space-json.ts';
 export { SpacePlan } from './space-plan.ts';
+export { UnfinishedEdit } from './unfinished-edit.ts';
 export type { PageLimit, PageReason } from './why.ts';

@@ -3,6 +3,7 @@ import {
   type Aarch64Control,
   aarch64Paging,
   CR0_PE,
+  CR4_PCIDE,
   EFER_NXE,
   FORMAT_4_LEVEL,
   FORMAT_5_LEVEL,
@@ -24,6 +25,7 @@ import {
   riscvPaging,
   satpAsid,
   satpFor,
+  TCR_AS,
   type X86Control,
   x86Paging,
 } from '../format/index.ts';
@@ -55,6 +57,8 @@ export interface Machine {
 /** A format, the roots that it needs, and what the registers are for given ones. */
 interface SpaceKind {
   readonly roots: number;
+  /** Address-space identifiers that there are. */
+  readonly asidEnd: number;
   /** @param frames - of the roots */
   machine(control: KnownControl, frames: readonly number[], asid: number): Machine;
 }
@@ -67,19 +71,23 @@ const ROOT_BITS = 0xffff_ffff_f000n;
 
 const x86 = (fact: FormatFact): SpaceKind => ({
   roots: 1,
+  // CR3 of the others has no room for one.
+  asidEnd: fact.signExtended ? 4096 : 1,
   machine: (given, [frame], asid) => {
     const known: KnownX86Control = { ...given, cr3: (BigInt(frame) << 12n) | BigInt(asid) };
     const { control } = resolveX86Control(known, undefined, fact);
     // 32-bit paging has no XD bit, with or without EFER.NXE.
     const efer = fact === FORMAT_32_BIT ? control.efer & ~EFER_NXE : control.efer;
     // Without PE, a processor refuses PG.
-    const complete = { ...control, cr0: control.cr0 | CR0_PE, efer };
+    const cr4 = asid === 0 ? control.cr4 : control.cr4 | CR4_PCIDE;
+    const complete = { ...control, cr0: control.cr0 | CR0_PE, cr4, efer };
     return { control: complete, pagings: [x86Paging(complete)] };
   },
 });
 
 const riscv = (fact: FormatFact): SpaceKind => ({
   roots: 1,
+  asidEnd: fact === FORMAT_SV32 ? 512 : 65536,
   machine: (given, [frame], asid) => {
     const xlen = fact === FORMAT_SV32 ? 32 : 64;
     const known: KnownRiscvControl = { ...given, xlen, satp: satpFor(fact, frame, asid) };
@@ -90,10 +98,12 @@ const riscv = (fact: FormatFact): SpaceKind => ({
 
 const aarch64: SpaceKind = {
   roots: 2,
+  asidEnd: 65536,
   machine: (given, [lower, upper = lower], asid) => {
     const ttbr = (frame: number) => (BigInt(asid) << 48n) | (BigInt(frame) << 12n);
     const known: KnownAarch64Control = { mair: MAIR, ...given, ttbr0: ttbr(lower), ttbr1: ttbr(upper) };
-    const { control } = resolveAarch64Control(known);
+    const resolved = resolveAarch64Control(known).control;
+    const control = asid < 256 ? resolved : { ...resolved, tcr: resolved.tcr | TCR_AS };
     const pagings = [aarch64Paging(control, 'lower'), aarch64Paging(control, 'upper')];
     return { control, pagings: pagings.filter((paging) => paging !== undefined) };
   },

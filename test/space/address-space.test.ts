@@ -7,9 +7,17 @@ import {
   type PhysicalMemory,
   resolveAarch64Control,
   resolveX86Control,
+  type X86Control,
+  X86Cpu,
   x86Paging,
 } from '../../src/index.ts';
-import { AddressSpace, type CreateOptions, type MapOptions, SPACE_FORMATS } from '../../src/space/index.ts';
+import {
+  AddressSpace,
+  type CreateOptions,
+  type MapOptions,
+  SPACE_FORMATS,
+  UnfinishedEdit,
+} from '../../src/space/index.ts';
 import { reader } from './judge.ts';
 import { StrictAllocator } from './strict-allocator.ts';
 
@@ -502,14 +510,15 @@ test('on a SharedArrayBuffer the same bytes come out', () => {
 
 test('a clone has registers of its own', () => {
   for (const format of SPACE_FORMATS) {
-    const { space } = setUp({ format, asid: 5 });
+    const asid = ['32-bit', 'PAE'].includes(format) ? 0 : 5;
+    const { space } = setUp({ format, asid });
     space.map(0n, K4, { physical: 0n, rights: 'rwx' });
     const clone = space.clone({ tables: 'share' });
     expect(clone.pagings.length).toBe(space.pagings.length);
     expect(clone.translate(0n)).toEqual(space.translate(0n));
     expect(clone.roots).not.toEqual(space.roots);
     const { control } = clone;
-    if (control !== undefined && 'cr3' in control) expect(control.cr3).toBe(clone.roots[0] | 5n);
+    if (control !== undefined && 'cr3' in control) expect(control.cr3).toBe(clone.roots[0] | BigInt(asid));
     if (control !== undefined && 'satp' in control)
       expect(control.satp & 0x3f_ffffn).toBe(clone.roots[0] >> 12n);
     if (control !== undefined && 'ttbr1' in control) expect(control.ttbr1).toBe(clone.roots[1] | (5n << 48n));
@@ -550,5 +559,162 @@ describe('spaces that registers cannot use', () => {
     expect(errorOf(() => space.map(0xffff_0000_0000_0000n, K4, { physical: 0n, rights: 'r' })).code).toBe(
       'OUT_OF_RANGE',
     );
+  });
+});
+
+describe('what a caller does in between', () => {
+  test('a plan does not outlive that its tables came to be shared', () => {
+    const { space } = setUp();
+    space.map(0x40_0000n, 4n * K4, { physical: 0x10_0000n, rights: 'rw' });
+    const plan = space.plan.unmap(0x40_0000n, 4n * K4);
+    const clone = space.clone({ tables: 'share' });
+    expect(errorOf(() => space.commit(plan)).code).toBe('STALE_PLAN');
+    expect(clone.translate(0x40_0000n).kind).toBe('mapped');
+  });
+
+  test('neither the allocator nor who invalidates edits', () => {
+    const { space, memory, allocator } = setUp();
+    const codes: string[] = [];
+    const nested = AddressSpace.create({
+      format: '4-level',
+      memory,
+      allocator: {
+        allocate: () => {
+          if (codes.length > 0) codes.push(errorOf(() => nested.unmap(0n, K4)).code);
+          return allocator.allocate();
+        },
+        free: (frame) => allocator.free(frame),
+      },
+      live: true,
+    });
+    nested.map(0n, K4, { physical: 0n, rights: 'rw' });
+    codes.push('begin');
+    nested.map(M2, K4, { physical: 0n, rights: 'rw' });
+    nested.unmap(0n, K4, { invalidate: () => expect(nested.translate(M2).kind).toBe('mapped') });
+    expect(codes).toEqual(['begin', 'REENTERED']);
+    expect(nested.translate(M2).kind).toBe('mapped');
+    expect(space.translate(0n).kind).toBe('not-present');
+  });
+
+  test('what a processor marks while entries are absent is not lost', () => {
+    const { space, memory } = setUp({ live: true });
+    space.map(M2, M2, { physical: M2, rights: 'rw', dirty: false });
+    space.map(2n * M2, K4, { physical: 2n * M2, rights: 'rw', dirty: false });
+    const cpu = new X86Cpu(memory, space.control as X86Control);
+    space.protect(2n * M2 - K4, 2n * K4, {
+      rights: 'r',
+      invalidate: () => cpu.write(2n * M2, 8, 1n),
+    });
+    const { tableFrame } = space.walk(2n * M2).steps[3];
+    expect((get(memory, tableFrame, 0) ?? 0n) & 0x40n).toBe(0x40n);
+    expect(space.translate(2n * M2)).toMatchObject({ supervisor: 'r--' });
+  });
+
+  test('an error of the last invalidation leaves the edit, and says what is still to be done', () => {
+    const { space, allocator } = setUp({ live: true });
+    space.map(0n, K4, { physical: 0n, rights: 'rw' });
+    const error = errorOf(() =>
+      space.unmap(0n, K4, {
+        invalidate: () => {
+          throw new Error('no answer');
+        },
+      }),
+    );
+    expect(error.code).toBe('UPDATE_FAILED');
+    expect(error).toBeInstanceOf(UnfinishedEdit);
+    expect(allocator.used.size).toBe(4);
+    if (error instanceof UnfinishedEdit) error.result.release();
+    expect(allocator.used.size).toBe(1);
+  });
+});
+
+describe('protect leaves what it is not asked to change', () => {
+  test.each(SPACE_FORMATS)('%s: rights are given to whom each page is for', (format) => {
+    const { space } = setUp({ format });
+    const first = format === '32-bit' ? 'rwx' : 'rw';
+    space.map(0n, K4, { physical: 0n, rights: first, user: true });
+    space.map(K4, K4, { physical: K4, rights: first });
+    space.protect(0n, 2n * K4, { rights: 'rx' });
+    const [user, kernel] = [space.translate(0n), space.translate(K4)];
+    expect(user).toMatchObject({ user: 'r-x' });
+    expect(kernel).toMatchObject({ user: '---', supervisor: 'r-x' });
+  });
+});
+
+describe('words, numbers and ends', () => {
+  test('what is none of the words is refused', () => {
+    const { space } = setUp();
+    const wrong = (options: object) => ({ physical: 0n, rights: 'r', ...options }) as unknown as MapOptions;
+    for (const action of [
+      () => space.map(0n, K4, wrong({ overlap: 'Keep' })),
+      () => space.unmap(0n, K4, { missing: 'refused' as 'refuse' }),
+      () => space.protect(0n, K4, { rights: 'r', missing: 'refused' as 'refuse' }),
+      () => space.clone({ tables: 'shared' as 'share' }),
+      () => setUp({ whenShared: 'copies' as 'copy' }),
+      () => setUp({ spuriousFaults: 'never' as 'avoid' }),
+    ]) {
+      expect(errorOf(action)).toMatchObject({ code: 'BAD_ARGUMENT' });
+    }
+    expect(errorOf(() => setUp({ maxTables: -1 })).code).toBe('OUT_OF_RANGE');
+    const svpbmt = setUp({ format: 'sv39', control: { svpbmt: true } }).space;
+    expect(
+      errorOf(() => svpbmt.map(0n, K4, { physical: 0n, rights: 'r', type: 'reserved' })).message,
+    ).toMatch(/the machine has PMA, NC, IO;/);
+  });
+
+  test('identifiers that registers cannot hold', () => {
+    const ends = {
+      PAE: 1,
+      '32-bit': 1,
+      '4-level': 4096,
+      '5-level': 4096,
+      'aarch64-4k': 65536,
+      sv32: 512,
+      sv39: 65536,
+    } as const;
+    for (const [format, end] of Object.entries(ends)) {
+      const its = format as keyof typeof ends;
+      for (const asid of [end, -1, 0.5])
+        expect(errorOf(() => setUp({ format: its, asid })).code).toBe('OUT_OF_RANGE');
+      expect(setUp({ format: its, asid: end - 1 }).space.asid).toBe(end - 1);
+    }
+    // CR4.PCIDE and TCR_EL1.AS, without which the registers have no such identifiers.
+    expect(setUp({ asid: 8 }).space.control).toMatchObject({ cr4: 0x2_00b0n });
+    const { control } = setUp({ format: 'aarch64-4k', asid: 300 }).space;
+    expect(control !== undefined && 'tcr' in control && (control.tcr >> 36n) & 1n).toBe(1n);
+  });
+
+  test('the plans of two halves can all be committed', () => {
+    const { space } = setUp({ format: 'aarch64-4k' });
+    for (const base of [0n, 0xffff_0000_0000_0000n]) {
+      space.map(base, M2, { physical: 0n, rights: 'rw', maxPage: K4 });
+    }
+    for (const plan of space.plan.compact()) space.commit(plan);
+    for (const base of [0n, 0xffff_0000_0000_0000n])
+      expect(space.translate(base)).toMatchObject({ pageBytes: M2 });
+  });
+
+  test('a space that is given up takes its tables with it, and leaves those of others', () => {
+    for (const format of SPACE_FORMATS) {
+      const { space, allocator } = setUp({ format });
+      space.map(0n, 3n * K4, { physical: 0n, rights: 'rwx' });
+      const used = allocator.used.size;
+      const clone = space.clone({ tables: 'share' });
+      clone.unmap(0n, K4);
+      clone.destroy();
+      expect(allocator.used.size).toBe(used);
+      expect(space.translate(0n).kind).toBe('mapped');
+      expect(errorOf(() => clone.translate(0n)).message).toMatch(/destroyed/);
+      space.destroy();
+      expect(allocator.used.size).toBe(0);
+    }
+  });
+
+  test('one root is one space', () => {
+    const { space, memory, allocator } = setUp();
+    const error = errorOf(() =>
+      AddressSpace.open({ memory, allocator, paging: space.pagings, sharesWith: [space] }),
+    );
+    expect(error.message).toMatch(/another space has the root 0x0000000000001000/);
   });
 });
