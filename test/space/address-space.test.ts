@@ -642,6 +642,22 @@ describe('protect leaves what it is not asked to change', () => {
 });
 
 describe('words, numbers and ends', () => {
+  test('physical addresses end where the machine says', () => {
+    for (const [format, physBits] of [
+      ['4-level', 40],
+      ['aarch64-4k', 40],
+      ['sv39', 40],
+    ] as const) {
+      const { space } = setUp({ format, control: { physBits } });
+      const end = 1n << 40n;
+      expect(errorOf(() => space.map(0n, M2, { physical: end, rights: 'r' })).code).toBe('OUT_OF_RANGE');
+      expect(errorOf(() => space.map(0n, 2n * K4, { physical: end - K4, rights: 'r' })).code).toBe(
+        'OUT_OF_RANGE',
+      );
+      space.map(0n, M2, { physical: end - M2, rights: 'r' });
+    }
+  });
+
   test('what is none of the words is refused', () => {
     const { space } = setUp();
     const wrong = (options: object) => ({ physical: 0n, rights: 'r', ...options }) as unknown as MapOptions;

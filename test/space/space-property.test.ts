@@ -46,9 +46,19 @@ const M2 = 0x20_0000n;
 const G1 = 0x4000_0000n;
 const RW: readonly Rights[] = ['r', 'rw', 'rx', 'rwx'];
 const X86_TYPES = ['write-back', 'write-through', 'non-cacheable', 'device'];
+/** WB, UC, UC, UC, WT, WC, UC-, UC: two of the words need the PAT bit, which large pages have elsewhere. */
+const PAT = { pat: 0x0007_0104_0000_0006n };
+/** Names of memory types by word: of x86 with that PAT, AArch64, and RISC-V with Svpbmt. */
+const TYPE_NAMES: Readonly<Record<string, readonly string[]>> = {
+  'write-back': ['WB', 'PMA'],
+  'write-through': ['WT'],
+  'non-cacheable': ['WC', 'NC'],
+  device: ['UC', 'Device-nGnRE', 'IO'],
+};
 
 const SHAPES: Readonly<Record<SpaceFormat, Shape>> = {
   '32-bit': {
+    control: PAT,
     vaBits: 32,
     halves: 'one',
     sizes: [K4, 0x40_0000n],
@@ -57,8 +67,18 @@ const SHAPES: Readonly<Record<SpaceFormat, Shape>> = {
     rights: ['rx', 'rwx'],
     types: X86_TYPES,
   },
-  PAE: { vaBits: 32, halves: 'one', sizes: [K4, M2], groups: [], physBits: 40, rights: RW, types: X86_TYPES },
+  PAE: {
+    control: PAT,
+    vaBits: 32,
+    halves: 'one',
+    sizes: [K4, M2],
+    groups: [],
+    physBits: 40,
+    rights: RW,
+    types: X86_TYPES,
+  },
   '4-level': {
+    control: PAT,
     vaBits: 48,
     halves: 'signed',
     sizes: [K4, M2, G1],
@@ -68,6 +88,7 @@ const SHAPES: Readonly<Record<SpaceFormat, Shape>> = {
     types: X86_TYPES,
   },
   '5-level': {
+    control: PAT,
     vaBits: 57,
     halves: 'signed',
     sizes: [K4, M2, G1],
@@ -384,6 +405,10 @@ class Run {
       });
     }
     if (!this.random.chance(0.02)) return;
+    const translation = space.translate(page * K4);
+    if (range !== undefined && translation.kind === 'mapped') {
+      expect(TYPE_NAMES[range.options.type]).toContain(translation.type);
+    }
     // What knows every rule must say the same.
     const verdict = judgeOf(space, this.format).accesses(page * K4);
     const pa = frame === undefined ? undefined : BigInt(frame) * K4;
