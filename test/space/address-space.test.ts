@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CopyOnWriteTableOps, MemoryTableOps } from '../../src/hyperlight-vmem/index.ts';
 import {
   aarch64Paging,
+  FORMAT_PAE,
   flatMemory,
   PageTableError,
   type PhysicalMemory,
@@ -732,5 +733,59 @@ describe('words, numbers and ends', () => {
       AddressSpace.open({ memory, allocator, paging: space.pagings, sharesWith: [space] }),
     );
     expect(error.message).toMatch(/another space has the root 0x0000000000001000/);
+  });
+});
+
+describe('halves of entries, and roots that begin inside a frame', () => {
+  test('a change from outside is seen in bits 63:32, too', () => {
+    const { space, memory } = setUp();
+    space.map(0n, K4, { physical: 0n, rights: 'rw' });
+    const plan = space.plan.protect(0n, K4, { rights: 'r' });
+    const { tableFrame } = space.walk(0n).steps[3];
+    put(memory, tableFrame, 0, (get(memory, tableFrame, 0) ?? 0n) & ~(1n << 63n));
+    expect(errorOf(() => space.commit(plan)).code).toBe('STALE_PLAN');
+  });
+
+  test('PAE: a root of 32 bytes that does not begin its frame', () => {
+    for (const buffer of [new ArrayBuffer((FRAMES + 1) * 4096), new SharedArrayBuffer((FRAMES + 1) * 4096)]) {
+      const memory = flatMemory(buffer);
+      const allocator = new StrictAllocator(1, FRAMES);
+      allocator.take(40);
+      const { control } = resolveX86Control({ cr3: 0x2_8040n }, undefined, FORMAT_PAE);
+      const space = AddressSpace.open({ memory, allocator, paging: x86Paging(control) });
+      const plan = space.plan.map(G1, 2n * K4, { physical: 0x7000n, rights: 'rw' });
+      const [write] = [...plan.writes()].filter(({ depth }) => depth === 0);
+      expect(write).toMatchObject({ table: 0x2_8040n, index: 1 });
+      space.commit(plan);
+      expect(get(memory, 40, 8)).toBe(0n);
+      expect((get(memory, 40, 9) ?? 0n) & 1n).toBe(1n);
+      expect(space.translate(G1 + K4)).toMatchObject({ physical: 0x8000n });
+    }
+  });
+
+  test('a limit of the upper half of an entry is lifted, and stays for what was there', () => {
+    const { memory, allocator } = setUp();
+    allocator.take(40, 41, 42, 43);
+    put(memory, 40, 0, 0x29007n | (1n << 63n));
+    put(memory, 41, 0, 0x2a007n);
+    put(memory, 42, 0, 0x2b007n);
+    for (const index of [0, 1]) put(memory, 43, index, 0x1_0007n + BigInt(index) * K4);
+    const space = AddressSpace.open({ memory, allocator, paging: pagingAt(40) });
+    space.protect(0n, K4, { rights: 'rx' });
+    expect(space.translate(0n)).toMatchObject({ user: 'r-x' });
+    expect(space.translate(K4)).toMatchObject({ user: 'rw-' });
+    expect(get(memory, 40, 0)).toBe(0x29007n);
+    // Each table passes the limit on to what is beside the way.
+    expect((get(memory, 43, 1) ?? 0n) >> 63n).toBe(1n);
+  });
+
+  test('pages beside tables that go are ranges of their own', () => {
+    const { space } = setUp({ format: 'aarch64-4k' });
+    space.map(0n, M2 + 2n * K4, { physical: 0n, rights: 'rw', maxPage: K4 });
+    const { invalidations } = space.unmap(0n, M2 + K4);
+    expect(invalidations.map(({ address, bytes, scope }) => [address, bytes, scope])).toEqual([
+      [0n, M2, 'all'],
+      [M2, K4, 'pages'],
+    ]);
   });
 });
