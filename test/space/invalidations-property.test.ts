@@ -556,8 +556,19 @@ function addressIn(instruction: InvalidationInstruction): bigint | undefined {
 
 /** Whether an instruction is about a page, as far as it names one. */
 function isNear(instruction: InvalidationInstruction, point: bigint): boolean {
+  const range = rangeIn(instruction);
+  if (range !== undefined) return range.first <= point && point < range.end;
   const address = addressIn(instruction);
   return address === undefined || address === point;
+}
+
+/** The addresses that a TLBI by range is about (Arm ARM, "TLBI RVAE1IS"): BaseADDR, NUM and SCALE. */
+function rangeIn(instruction: InvalidationInstruction): { first: bigint; end: bigint } | undefined {
+  if (instruction.op !== 'TLBI' || !instruction.operation.startsWith('RVA')) return undefined;
+  const { operand = 0n } = instruction;
+  const first = BigInt.asUintN(64, BigInt.asIntN(37, operand) << 12n);
+  const pages = (((operand >> 39n) & 31n) + 1n) << (5n * ((operand >> 44n) & 3n) + 1n);
+  return { first, end: first + (pages << 12n) };
 }
 
 function counts(instruction: InvalidationInstruction): boolean {
