@@ -131,7 +131,8 @@ type Known<T> = {
 /** Descriptions that an encoder remembers. */
 const MOST_KNOWN = 1024;
 
-const ALL_RIGHTS: readonly Rights[] = ['r', 'rw', 'rx', 'rwx', 'x'];
+/** All that can be asked for. */
+export const ALL_RIGHTS: readonly Rights[] = ['r', 'rw', 'rx', 'rwx', 'x'];
 
 /** Turns {@link PageOptions} into bits of one format under given control state. */
 export class AttributeEncoder {

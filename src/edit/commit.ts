@@ -2,7 +2,7 @@ import { FRAME_WORDS, PageTableError } from '../bits/index.ts';
 import { type Change, COPY, type EditedTable, FILL } from './change.ts';
 import type { StaleRange } from './invalidation.ts';
 import type { EditPlan } from './plan.ts';
-import type { TableStore } from './store.ts';
+import { giveBack, type TableStore, takeFrames } from './store.ts';
 
 /** What a commit has done. */
 export interface Committed {
@@ -47,7 +47,9 @@ function make(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Commi
   plan.readFrom(store.begin());
   plan.check();
   if (plan.breaks && invalidate === undefined) throw plan.needsBreak();
-  const made = allocate(plan, store);
+  const { newTables } = plan;
+  const made = takeFrames(plan.operation, store, newTables.length);
+  for (let i = 0; i < made.length; i += 1) newTables[i].frame = made[i];
   if (store.isPlain && !plan.breaks) applyAll(plan, store);
   else writeAll(plan, store, made, invalidate);
   plan.finish();
@@ -59,34 +61,6 @@ function make(plan: EditPlan, store: TableStore, invalidate?: Invalidate): Commi
       for (const frame of freed) store.free(frame);
     },
   };
-}
-
-/** Frames for all new tables, or for none. */
-function allocate(plan: EditPlan, store: TableStore): number[] {
-  const { newTables } = plan;
-  const frames: number[] = [];
-  try {
-    while (frames.length < newTables.length) {
-      const frame = store.allocate();
-      if (frame === undefined) {
-        throw new PageTableError(
-          'OUT_OF_FRAMES',
-          `${plan.operation}: ${newTables.length} frames are needed for tables, and there are ${frames.length}; nothing was changed`,
-          { needed: newTables.length, found: frames.length },
-        );
-      }
-      frames.push(frame);
-    }
-  } catch (error) {
-    giveBack(frames, store);
-    throw error;
-  }
-  for (let i = 0; i < frames.length; i += 1) newTables[i].frame = frames[i];
-  return frames;
-}
-
-function giveBack(frames: readonly number[], store: TableStore): void {
-  for (let i = frames.length - 1; i >= 0; i -= 1) store.free(frames[i]);
 }
 
 /** Writes straight to memory: tables that nobody sees yet first. */

@@ -1,5 +1,5 @@
 import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
-import { rightsText } from '../format/index.ts';
+import { rightsText, withHole } from '../format/index.ts';
 import { Cursor, DONE, PAGE, type PageRange, TABLE } from '../walk/index.ts';
 import type { TableReader } from './table-reader.ts';
 import type { Tree } from './tree.ts';
@@ -10,8 +10,7 @@ import type { Tree } from './tree.ts';
  * @param page - the first page that is in the way, counted without the hole between two halves
  */
 export function conflict({ tree, format, end: last, operation }: TableReader, page: number): PageTableError {
-  const { lowEnd, highStart } = format;
-  const first = page < lowEnd ? page : page + (highStart - lowEnd);
+  const first = withHole(format, page);
   const found = firstMapped(tree, { first, end: first + (last - page) });
   const address = addressOf(found?.first ?? first);
   const end = addressOf(found?.end ?? first + 1);

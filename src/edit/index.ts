@@ -1,6 +1,5 @@
 export {
-  type AttributeBits,
-  type AttributeChange,
+  ALL_RIGHTS,
   AttributeEncoder,
   type Described,
   type PageDescription,
@@ -8,16 +7,16 @@ export {
   type RawBits,
   type Rights,
 } from './attributes.ts';
-export { Change, COPY, EditedTable, FILL, FILL_GROUPS, MASK, POINT } from './change.ts';
-export { type Committed, commit, type Invalidate } from './commit.ts';
-export { type CompactLimits, compactRange } from './compact.ts';
+export { Change, EditedTable, FILL, FILL_GROUPS, MASK, POINT } from './change.ts';
+export { commit } from './commit.ts';
+export { compactRange } from './compact.ts';
 export { Edit } from './edit.ts';
 export { PAGES, ROOT, type StaleRange, TABLES } from './invalidation.ts';
-export { type Filling, mapRange, type Overlap } from './map.ts';
-export { type PageMasks, pageMasks } from './masks.ts';
+export { mapRange, type Overlap } from './map.ts';
+export { pageMasks } from './masks.ts';
 export { EditPlan, type PlannedWrite } from './plan.ts';
 export { protectRange } from './protect.ts';
 export { Sharing } from './sharing.ts';
-export { type FrameAllocator, MemoryStore, OpsStore, type TableStore } from './store.ts';
-export type { EditPolicy, Tree } from './tree.ts';
+export { type FrameAllocator, MemoryStore, OpsStore, type TableStore, takeFrames } from './store.ts';
+export { type EditPolicy, MOST_TABLES, type Tree } from './tree.ts';
 export { unmapRange } from './unmap.ts';

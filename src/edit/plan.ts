@@ -127,11 +127,6 @@ export class EditPlan {
     return String(this.edit.operation);
   }
 
-  /** Tables that must be made. */
-  get tablesNeeded(): number {
-    return this.newTables.length;
-  }
-
   /** The pages that it is about, counted without the hole between two halves. */
   get range(): { readonly first: number; readonly end: number } {
     return this.edit;

@@ -1,6 +1,7 @@
 import { addressOf, hex, joinHalves, PageTableError, pageOf } from '../bits/index.ts';
 import { type EntryEncoder, isPresent, leadsToTable, tableFrame } from '../format/index.ts';
 import { ABSENT, memoryOfTables, type PhysicalMemory, type TableOps } from '../memory/index.ts';
+import type { Described } from './attributes.ts';
 import type { EditedTable } from './change.ts';
 
 /** Gives and takes the frames of tables. */
@@ -28,6 +29,42 @@ export interface TableStore {
   clear(frame: number): void;
   /** Writes one entry of a table. */
   write(table: EditedTable, index: number, low: number, high: number): void;
+}
+
+/**
+ * Takes frames from a store: as many as asked for, or none.
+ *
+ * @param operation - what they are for, for the message
+ * @throws {@link PageTableError} `OUT_OF_FRAMES`; what the store throws
+ */
+export function takeFrames(
+  operation: Described,
+  store: Pick<TableStore, 'allocate' | 'free'>,
+  count: number,
+): number[] {
+  const frames: number[] = [];
+  try {
+    while (frames.length < count) {
+      const frame = store.allocate();
+      if (frame === undefined) {
+        throw new PageTableError(
+          'OUT_OF_FRAMES',
+          `${operation}: ${count} frames are needed for tables, and there are ${frames.length}; nothing was changed`,
+          { needed: count, found: frames.length },
+        );
+      }
+      frames.push(frame);
+    }
+    return frames;
+  } catch (error) {
+    giveBack(frames, store);
+    throw error;
+  }
+}
+
+/** Gives frames back, the last one first. */
+export function giveBack(frames: readonly number[], store: Pick<TableStore, 'free'>): void {
+  for (let i = frames.length - 1; i >= 0; i -= 1) store.free(frames[i]);
 }
 
 /** Tables in physical memory. */

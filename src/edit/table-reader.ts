@@ -11,6 +11,7 @@ import {
   leadsToTable,
   pageFrame,
   pageWithin,
+  withHole,
 } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, PAGE } from '../walk/index.ts';
@@ -206,17 +207,14 @@ export class TableReader {
    * @throws {@link PageTableError} `NOT_MAPPED`
    */
   checkMapped(): void {
-    const { lowEnd, highStart } = this.format;
-    const hole = this.first < lowEnd ? 0 : highStart - lowEnd;
-    const cursor = new Cursor(this.memory, this.tree.paging, {
-      first: this.first + hole,
-      end: this.end + hole,
-    });
-    let next = this.first + hole;
+    const first = withHole(this.format, this.first);
+    const end = first + (this.end - this.first);
+    const cursor = new Cursor(this.memory, this.tree.paging, { first, end });
+    let next = first;
     for (let event = cursor.next(); event !== DONE && cursor.page <= next; event = cursor.next()) {
       if (event === PAGE) next = cursor.page + 2 ** cursor.order;
     }
-    if (next - hole < this.end) throw this.notMapped(next - hole);
+    if (next < end) throw this.notMapped(this.first + (next - first));
   }
 
   /** Nothing is mapped where something should be. */
@@ -233,8 +231,7 @@ export class TableReader {
 
   /** Byte address of a page, as a processor knows it. */
   addressOf(page: number): bigint {
-    const { lowEnd, highStart } = this.format;
-    return addressOf(page < lowEnd ? page : page + (highStart - lowEnd));
+    return addressOf(withHole(this.format, page));
   }
 
   corrupt(table: EditedTable, index: number, what: string): PageTableError {

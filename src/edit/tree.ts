@@ -12,6 +12,9 @@ export interface Tree {
   readonly sharing: Sharing;
 }
 
+/** Tables that one edit may make unless the user says otherwise: 4 GiB of them. */
+export const MOST_TABLES = 2 ** 20;
+
 /** How edits are made. */
 export interface EditPolicy {
   /** Whether a processor may be using the tables while they are changed. */

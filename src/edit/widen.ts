@@ -1,4 +1,4 @@
-import { isFaultyPage, isGlobal } from '../format/index.ts';
+import { isFaultyPage, isGlobal, withHole, withoutHole } from '../format/index.ts';
 import { Cursor, DONE, PAGE } from '../walk/index.ts';
 import type { AttributeBits } from './attributes.ts';
 import { Change, type EditedTable, MASK } from './change.ts';
@@ -56,16 +56,15 @@ export function widen(
 
 /** Everything that is mapped below a table, and what leads there: an invalidation of one page leaves the others. */
 function forgetBelow(edit: Edit, table: EditedTable, child: EditedTable): void {
-  const { lowEnd, highStart } = edit.format;
   const span = edit.spanOf(table);
-  const hole = child.page < lowEnd ? 0 : highStart - lowEnd;
-  const range = { first: child.page + hole, end: child.page + hole + span };
+  const first = withHole(edit.format, child.page);
+  const range = { first, end: first + span };
   const mark = edit.stale.mark();
   // As the tables are: nothing else can be remembered.
   const cursor = new Cursor(edit.tree.memory, edit.tree.paging, range);
   for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
     if (event !== PAGE) continue;
-    const page = cursor.page - hole;
+    const page = withoutHole(edit.format, cursor.page);
     const isGlobalPage = isGlobal(edit.facts, cursor.depth, cursor.low, cursor.and);
     edit.stale.add(page, page + 2 ** cursor.order, cursor.order, PAGES | TABLES, isGlobalPage, true);
   }

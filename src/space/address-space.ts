@@ -9,6 +9,7 @@ import {
   type EditPolicy,
   type FrameAllocator,
   MemoryStore,
+  MOST_TABLES,
   mapRange,
   OpsStore,
   type Overlap,
@@ -18,13 +19,22 @@ import {
   Sharing,
   type TableStore,
   type Tree,
+  takeFrames,
   unmapRange,
 } from '../edit/index.ts';
-import { andRights, EntryEncoder, lastIndex, orRights, type Paging, rightsText } from '../format/index.ts';
+import {
+  andRights,
+  EntryEncoder,
+  lastIndex,
+  orRights,
+  type Paging,
+  rightsText,
+  withoutHole,
+} from '../format/index.ts';
 import { listRegions, type Region, type RegionOptions } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
 import { type Path, type Step, Walker } from '../walk/index.ts';
-import { copyTables, shareTables, takeFrames } from './copies.ts';
+import { copyTables, shareTables } from './copies.ts';
 import { type Control, type KnownControl, type SpaceFormat, spaceKind, withRoots } from './machines.ts';
 import type { PlanHome } from './plan-from-json.ts';
 import { countReferences } from './references.ts';
@@ -162,8 +172,6 @@ interface Range {
 
 const PAGE_MASK = 0xfffn;
 const MOST_FRAMES = 2 ** 52;
-/** 4 GiB of them. */
-const MOST_TABLES = 2 ** 20;
 
 /**
  * An address space: page tables of any format, edited by ranges. An edit is made as a whole or not at all, and says what
@@ -705,8 +713,8 @@ export class AddressSpace {
     if (half !== undefined) {
       const { lowEnd, highStart } = half.tree.paging.format;
       if (first < lowEnd && end <= lowEnd) return { half, first, end };
-      const hole = highStart - lowEnd;
-      if (first >= highStart && end <= MOST_FRAMES) return { half, first: first - hole, end: end - hole };
+      const start = withoutHole(half.tree.paging.format, first);
+      if (first >= highStart && end <= MOST_FRAMES) return { half, first: start, end: start + pages };
     }
     const ranges = this.halves.flatMap(({ tree }) => rangesOf(tree.paging));
     throw new PageTableError('OUT_OF_RANGE', `${operation}: expected a range inside ${ranges.join(' or ')}`, {

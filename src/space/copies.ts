@@ -1,5 +1,5 @@
 import { FRAME_WORDS, PageTableError } from '../bits/index.ts';
-import type { Sharing, TableStore, Tree } from '../edit/index.ts';
+import { type Sharing, type TableStore, type Tree, takeFrames } from '../edit/index.ts';
 import {
   isFaultyTable,
   isPresent,
@@ -10,36 +10,6 @@ import {
 } from '../format/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Cursor, DONE, MISSING, TABLE } from '../walk/index.ts';
-
-/**
- * Takes frames from a store: as many as asked for, or none.
- *
- * @throws {@link PageTableError} `OUT_OF_FRAMES`; what the store throws
- */
-export function takeFrames(
-  operation: string,
-  store: Pick<TableStore, 'allocate' | 'free'>,
-  count: number,
-): number[] {
-  const frames: number[] = [];
-  try {
-    while (frames.length < count) {
-      const frame = store.allocate();
-      if (frame === undefined) {
-        throw new PageTableError(
-          'OUT_OF_FRAMES',
-          `${operation}: ${count} frames are needed for tables, and there are ${frames.length}; nothing was changed`,
-          { needed: count, found: frames.length },
-        );
-      }
-      frames.push(frame);
-    }
-    return frames;
-  } catch (error) {
-    for (const frame of frames.reverse()) store.free(frame);
-    throw error;
-  }
-}
 
 /** New roots that lead to the same tables: these are shared from now on. */
 export function shareTables(

@@ -1,6 +1,7 @@
 import { addressOf } from '../bits/index.ts';
 import type { EditPlan } from '../edit/index.ts';
 import { type Change, FILL, FILL_GROUPS } from '../edit/index.ts';
+import { withHole } from '../format/index.ts';
 import type { PageLimit } from './why.ts';
 
 /** Neighbouring pages of one size that a plan writes. */
@@ -25,8 +26,8 @@ export interface Asked {
 
 /** The pages that a plan writes, in the order of addresses. */
 export function piecesOf(plan: EditPlan, asked: Asked): PlanPiece[] {
-  const { encoder, paging } = plan.tree;
-  const { lowEnd, highStart } = paging.format;
+  const { format } = plan.tree.paging;
+  const { encoder } = plan.tree;
   const pieces: { first: number; end: number; delta: number; order: number; why: PageLimit }[] = [];
   for (const change of plan.changes) {
     if (change.kind !== FILL && change.kind !== FILL_GROUPS) continue;
@@ -49,7 +50,7 @@ export function piecesOf(plan: EditPlan, asked: Asked): PlanPiece[] {
     else joined.push(piece);
   }
   return joined.map(({ first, end, delta, order, why }) => ({
-    address: addressOf(first < lowEnd ? first : first + (highStart - lowEnd)),
+    address: addressOf(withHole(format, first)),
     physical: addressOf(first + delta),
     bytes: addressOf(end - first),
     pageBytes: 1n << BigInt(order + 12),

@@ -6,10 +6,11 @@ import {
   EditPlan,
   type EditPolicy,
   MASK,
+  MOST_TABLES,
   POINT,
   type Tree,
 } from '../edit/index.ts';
-import { tableFrame } from '../format/index.ts';
+import { tableFrame, withHole, withoutHole } from '../format/index.ts';
 import { Cursor, DONE, TABLE } from '../walk/index.ts';
 import { PLAN_SCHEMA } from './plan-json.ts';
 import { JsonReader } from './read-json.ts';
@@ -26,7 +27,6 @@ export interface PlanHome {
 
 /** Entries in one plan. */
 const MOST_WRITES = 2 ** 22;
-const MOST_TABLES = 2 ** 20;
 const FIELDS = [
   'schema',
   'format',
@@ -162,7 +162,7 @@ class PlanReader {
     if ((address & 0xfffn) !== 0n || (page >= lowEnd && page < highStart)) {
       return this.reader.refuse(place, "a page's address in the half of the first write", hex64(address));
     }
-    return page < lowEnd ? page : page - (highStart - lowEnd);
+    return withoutHole(edit.format, page);
   }
 
   // ---- tables
@@ -199,7 +199,7 @@ class PlanReader {
       ) {
         throw this.stale(write, `the ${edit.entryText(table, index)} leads to no table`);
       }
-      this.checkOwn(edit, table, low, high, write);
+      this.checkOwn(edit, tableFrame(edit.facts, table.depth, low, high), write);
       table = edit.enter(table, index, low, high);
     }
     return table;
@@ -211,16 +211,6 @@ class PlanReader {
       write.place,
       'an index that belongs to its address',
       `${write.index} and ${hex64(write.address)}`,
-    );
-  }
-
-  private checkOwn(edit: Edit, table: EditedTable, low: number, high: number, write: Write): void {
-    const frame = tableFrame(edit.facts, table.depth, low, high);
-    if (edit.sharing.countOf(frame) === 1) return;
-    throw new PageTableError(
-      'SHARED_TABLE',
-      `${this.operation}: ${write.place}: others use the table at ${hex(addressOf(frame))}, too; expected a plan made anew`,
-      { table: addressOf(frame) },
     );
   }
 
@@ -304,7 +294,7 @@ class PlanReader {
     if (wasTable && (!isTable || leadsTo >= 0)) {
       if (table.child(index)?.isNew === false)
         this.reader.refuse(place, 'no writes below an entry that is replaced', index);
-      this.checkOwn(edit, table, low, high, write);
+      this.checkOwn(edit, tableFrame(edit.facts, table.depth, low, high), write);
       this.below(edit, table, index, frameOf({ low, high }), replaced, write);
     }
     if (leadsTo >= 0) {
@@ -342,20 +332,20 @@ class PlanReader {
     for (let one: EditedTable | undefined = table; one !== undefined; one = one.parent) above.add(one.frame);
     if (above.has(frame)) return;
     replaced.add(frame);
-    const { lowEnd, highStart } = edit.format;
-    const page = edit.pageAt(table, index);
-    const first = page < lowEnd ? page : page + (highStart - lowEnd);
+    const first = withHole(edit.format, edit.pageAt(table, index));
     const cursor = new Cursor(edit.tree.memory, edit.tree.paging, { first, end: first + edit.spanOf(table) });
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       if (event !== TABLE || cursor.depth <= table.depth) continue;
       const isMet = replaced.has(cursor.frame) || above.has(cursor.frame);
-      if (edit.sharing.countOf(cursor.frame) > 1) this.checkOwnFrame(cursor.frame, write);
+      this.checkOwn(edit, cursor.frame, write);
       if (isMet) cursor.skip();
       else replaced.add(cursor.frame);
     }
   }
 
-  private checkOwnFrame(frame: number, write: Write): never {
+  /** Refuses a table that others use, too. */
+  private checkOwn(edit: Edit, frame: number, write: Write): void {
+    if (edit.sharing.countOf(frame) === 1) return;
     throw new PageTableError(
       'SHARED_TABLE',
       `${this.operation}: ${write.place}: others use the table at ${hex(addressOf(frame))}, too; expected a plan made anew`,

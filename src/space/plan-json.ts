@@ -60,7 +60,7 @@ export function planJson(
     format: plan.tree.paging.format.fact.name,
     operation: plan.operation,
     live: plan.policy.live,
-    tablesNeeded: plan.tablesNeeded,
+    tablesNeeded: plan.newTables.length,
     tablesFreed: plan.freed.map((frame) => hex64(addressOf(frame))),
     writes: Array.from(
       plan.writes(),

@@ -1,6 +1,6 @@
 import { addressOf } from '../bits/index.ts';
 import { PAGES, ROOT, type StaleRange, TABLES } from '../edit/index.ts';
-import type { Paging } from '../format/index.ts';
+import { type Paging, withHole } from '../format/index.ts';
 
 /** A range of addresses that a processor must forget. */
 export interface SpaceInvalidation {
@@ -49,9 +49,8 @@ export function invalidationsOf(
   { format }: Paging,
   asid: number | undefined,
 ): SpaceInvalidation[] {
-  const hole = format.highStart - format.lowEnd;
   return stale.map(({ first, end, order, scope, global }) => ({
-    address: addressOf(first < format.lowEnd ? first : first + hole),
+    address: addressOf(withHole(format, first)),
     bytes: BigInt(end - first) << 12n,
     pageBytes: 1n << BigInt(order + 12),
     // One of the four.

@@ -1,5 +1,12 @@
 import { addressOf, hex, hex64, PageTableError } from '../bits/index.ts';
-import type { AttributeEncoder, PageDescription, PageOptions, Rights, Tree } from '../edit/index.ts';
+import {
+  ALL_RIGHTS,
+  type AttributeEncoder,
+  type PageDescription,
+  type PageOptions,
+  type Rights,
+  type Tree,
+} from '../edit/index.ts';
 import { groupOrder } from '../format/index.ts';
 import { Cursor, DONE, MISSING, PAGE } from '../walk/index.ts';
 import { type Control, type KnownControl, SPACE_FORMATS, type SpaceFormat, spaceKind } from './machines.ts';
@@ -9,7 +16,6 @@ import { JsonReader } from './read-json.ts';
 export const SPACE_SCHEMA = 'tablewalk/space/1';
 /** Mappings in one JSON. */
 const MOST_MAPPINGS = 2 ** 20;
-const RIGHTS: readonly Rights[] = ['r', 'rw', 'rx', 'rwx', 'x'];
 const FIELDS = [
   'address',
   'bytes',
@@ -241,7 +247,7 @@ function readMapping(reader: JsonReader, place: string, json: unknown): ReadMapp
     contiguous: boolean('contiguous'),
     options: {
       physical,
-      rights: reader.text(`${place}.rights`, one.rights, RIGHTS),
+      rights: reader.text(`${place}.rights`, one.rights, ALL_RIGHTS),
       user: boolean('user'),
       type: reader.text(`${place}.type`, one.type),
       global: boolean('global'),
