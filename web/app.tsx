@@ -1,0 +1,269 @@
+import type { SourceOptions } from 'tablewalk/session';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Client, WorkerError } from './client.ts';
+import { MapView } from './map/map-view.tsx';
+import { ErrorText } from './parts/error-text.tsx';
+import { ProgressBar } from './parts/progress-bar.tsx';
+import { Tabs } from './parts/tabs.tsx';
+import { Toolbar } from './parts/toolbar.tsx';
+import type { Attempt, Image, ImageSource, Progress, Tables } from './protocol.ts';
+import { loadSample, servedSource } from './samples.ts';
+import { PANELS, type Panel, type Place, START, usePlace } from './state.ts';
+import { FindView } from './views/find.tsx';
+import { ImageView } from './views/image.tsx';
+import { Opener } from './views/opener.tsx';
+import { RegionsView } from './views/regions.tsx';
+import { RegistersForm } from './views/registers-form.tsx';
+import { TableView } from './views/table.tsx';
+import { TryBar } from './views/try-bar.tsx';
+import { TryView } from './views/try.tsx';
+import { WalkView } from './views/walk.tsx';
+
+/** What every panel gets. */
+export interface PanelProps {
+  readonly client: Client;
+  readonly image: Image;
+  /** The tables as they are shown: those of the scratch copy, where it has changes. */
+  readonly tables: Tables;
+  /** Grows whenever `tables` are others: what was asked of the worker before is out of date. */
+  readonly version: number;
+  readonly attempt: Attempt | undefined;
+  readonly place: Place;
+  readonly go: ReturnType<typeof usePlace>[1];
+}
+
+const PANEL_NAMES: Readonly<Record<Panel, string>> = {
+  walk: 'Walk',
+  table: 'Table',
+  regions: 'Regions',
+  find: 'Find',
+  try: 'Try it',
+  image: 'Image',
+};
+
+/** What the page is at. */
+type Stage =
+  | { readonly kind: 'start' }
+  | { readonly kind: 'busy'; readonly name: string }
+  /** The image is open, and more must be known to read its tables. */
+  | { readonly kind: 'asks'; readonly image: Image; readonly why: WorkerError }
+  | { readonly kind: 'open'; readonly image: Image; readonly tables: Tables };
+
+/** The explorer. */
+export function App() {
+  const client = useMemo(() => new Client(), []);
+  const [place, go] = usePlace();
+  const [stage, setStage] = useState<Stage>({ kind: 'start' });
+  const [error, setError] = useState<unknown>();
+  const [progress, setProgress] = useState<Progress | undefined>();
+  const [attempt, setAttempt] = useState<Attempt | undefined>();
+  const [version, setVersion] = useState(0);
+  /** What was opened last, so that a stopped worker can be given it again. */
+  const source = useRef<ImageSource>(undefined);
+  const current = useRef<Image>(undefined);
+  client.onProgress = setProgress;
+
+  const choose = useCallback(
+    async (image: Image, options: SourceOptions) => {
+      setError(undefined);
+      setStage({ kind: 'busy', name: image.name });
+      try {
+        const tables = await client.call('choose', options);
+        setAttempt(undefined);
+        setStage({ kind: 'open', image, tables });
+        setVersion((one) => one + 1);
+      } catch (thrown) {
+        if (!(thrown instanceof WorkerError)) throw thrown;
+        setStage({ kind: 'asks', image, why: thrown });
+      }
+    },
+    [client],
+  );
+
+  const open = useCallback(
+    async (image: ImageSource, options: SourceOptions) => {
+      setError(undefined);
+      setStage({ kind: 'busy', name: image.name });
+      source.current = image;
+      try {
+        const opened = await client.call('open', image);
+        current.current = opened;
+        await choose(opened, options);
+      } catch (thrown) {
+        setError(thrown);
+        setStage({ kind: 'start' });
+      }
+    },
+    [client, choose],
+  );
+
+  const openSample = useCallback(
+    async (name: string, options: SourceOptions = {}) => {
+      setStage({ kind: 'busy', name });
+      try {
+        await open(await loadSample(name), options);
+      } catch (thrown) {
+        setError(thrown);
+        setStage({ kind: 'start' });
+      }
+    },
+    [open],
+  );
+
+  // What the URL or the command names is opened at once.
+  useEffect(() => {
+    const served = servedSource();
+    if (served !== undefined) {
+      const { name, registers, options } = served;
+      const url = new URL('source', location.href).href;
+      // The command took these options itself.
+      void open({ name, url, ...(registers === undefined ? {} : { registers }) }, { ...(options as SourceOptions), ...place.options });
+    } else if (place.sample !== undefined) {
+      void openSample(place.sample, place.options);
+    }
+  }, []);
+
+  useEffect(() => {
+    client.onLost = () => {
+      setStage({ kind: 'start' });
+      setError(new WorkerError('STOPPED', 'stopped: the file is closed; open it again'));
+    };
+  }, [client]);
+
+  // The scratch copy follows the URL.
+  const tryKey = JSON.stringify(place.changes, (_, value: unknown) => value);
+  const applied = useRef('[]');
+  useEffect(() => {
+    if (stage.kind !== 'open') {
+      applied.current = '[]';
+      return;
+    }
+    if (applied.current === tryKey) return;
+    applied.current = tryKey;
+    client.call('attempt', place.changes).then(
+      (result) => {
+        setError(undefined);
+        setAttempt(place.changes.length === 0 ? undefined : result);
+        setVersion((one) => one + 1);
+      },
+      (thrown: unknown) => setError(thrown),
+    );
+  }, [tryKey, stage.kind]);
+
+  const take = (file: File, more: Partial<ImageSource> = {}) => {
+    // Another file: nothing that was looked at in the one before is in it.
+    if (place.sample !== undefined || stage.kind === 'open') go({ ...START });
+    void open({ name: file.name, blob: file, ...more }, {});
+  };
+  const takeSample = (name: string) => {
+    go({ ...START, sample: name });
+    void openSample(name);
+  };
+  const close = () => {
+    client.stop();
+    go({ ...START });
+    setStage({ kind: 'start' });
+    setError(undefined);
+  };
+
+  useDrop(take);
+  const opened = stage.kind === 'open' ? stage : undefined;
+  const tables = opened === undefined ? undefined : (attempt?.tables ?? opened.tables);
+  return (
+    <>
+      <Toolbar
+        title={opened?.image.name}
+        about={tables?.spaces.map(({ text }) => text).join('; ')}
+        place={place}
+        go={go}
+        close={stage.kind === 'start' ? undefined : close}
+      />
+      <main>
+        <ErrorText error={error} />
+        {progress !== undefined && <ProgressBar progress={progress} stop={() => client.stop()} />}
+        {stage.kind === 'start' && <Opener take={take} takeSample={takeSample} failed={error} />}
+        {stage.kind === 'busy' && progress === undefined && <p role="status">Opening {stage.name} …</p>}
+        {stage.kind === 'asks' && (
+          <RegistersForm
+            image={stage.image}
+            why={stage.why}
+            options={place.options}
+            submit={(options) => {
+              go({ options }, true);
+              void choose(stage.image, options);
+            }}
+            submitRegisters={(registers) => source.current && void open({ ...source.current, registers }, place.options)}
+          />
+        )}
+        {opened !== undefined && tables !== undefined && (
+          <>
+            <MapView spaces={tables.spaces} atlases={tables.atlases} place={place} go={go} title={opened.image.name} />
+            {attempt !== undefined && <TryBar attempt={attempt} place={place} go={go} />}
+            <Tabs
+              label="What is looked at"
+              tabs={PANELS.map((panel) => ({ id: panel, name: PANEL_NAMES[panel] }))}
+              chosen={place.panel}
+              choose={(panel) => go({ panel })}
+            >
+              <PanelOf
+                client={client}
+                image={opened.image}
+                tables={tables}
+                version={version}
+                attempt={attempt}
+                place={place}
+                go={go}
+              />
+            </Tabs>
+          </>
+        )}
+      </main>
+    </>
+  );
+}
+
+function PanelOf(props: PanelProps) {
+  switch (props.place.panel) {
+    case 'walk':
+      return <WalkView {...props} />;
+    case 'table':
+      return <TableView {...props} />;
+    case 'regions':
+      return <RegionsView {...props} />;
+    case 'find':
+      return <FindView {...props} />;
+    case 'try':
+      return <TryView {...props} />;
+    case 'image':
+      return <ImageView {...props} />;
+  }
+}
+
+/** A file may be dropped anywhere on the page. */
+function useDrop(take: (file: File) => void): void {
+  const latest = useRef(take);
+  latest.current = take;
+  useEffect(() => {
+    const over = (event: DragEvent) => {
+      event.preventDefault();
+      document.body.classList.add('dropping');
+    };
+    const leave = (event: DragEvent) => {
+      if (event.relatedTarget === null) document.body.classList.remove('dropping');
+    };
+    const drop = (event: DragEvent) => {
+      event.preventDefault();
+      document.body.classList.remove('dropping');
+      const file = event.dataTransfer?.files[0];
+      if (file !== undefined) latest.current(file);
+    };
+    addEventListener('dragover', over);
+    addEventListener('dragleave', leave);
+    addEventListener('drop', drop);
+    return () => {
+      removeEventListener('dragover', over);
+      removeEventListener('dragleave', leave);
+      removeEventListener('drop', drop);
+    };
+  }, []);
+}

@@ -1,0 +1,88 @@
+import type { Explorer, Progress, Reply, Request } from './protocol.ts';
+import ExplorerWorker from './worker/main.ts?worker&inline';
+
+/** What the worker threw. `code` is a `PageTableError`'s, or `STOPPED`, or `INTERNAL`. */
+export class WorkerError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Milliseconds after which work that does not stop is ended with its worker. */
+const PATIENCE = 1000;
+
+/** The worker, as the page sees it. One request is at work at a time; others wait in the worker. */
+export class Client {
+  /** Told of progress; `undefined` when nothing is at work. */
+  onProgress: (progress: Progress | undefined) => void = () => {};
+  /** Told when the worker had to be ended: what it held is gone. */
+  onLost: () => void = () => {};
+  private worker = this.start();
+  private readonly waiting = new Map<number, Waiting>();
+  private last = 0;
+
+  /** Asks the worker. A method's errors are {@link WorkerError}s. */
+  async call<M extends keyof Explorer>(
+    method: M,
+    ...args: Parameters<Explorer[M]>
+  ): Promise<Awaited<ReturnType<Explorer[M]>>> {
+    this.last += 1;
+    const id = this.last;
+    const result = new Promise<unknown>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+    this.post({ id, method, args });
+    // The worker answers with what its method gives.
+    return (await result) as Awaited<ReturnType<Explorer[M]>>;
+  }
+
+  /** Gives up what is at work and what waits. A worker that does not listen is ended. */
+  stop(): void {
+    for (const id of this.waiting.keys()) this.post({ stop: id });
+    const ids = [...this.waiting.keys()];
+    setTimeout(() => {
+      if (!ids.some((id) => this.waiting.has(id))) return;
+      this.worker.terminate();
+      this.worker = this.start();
+      const lost = [...this.waiting.values()];
+      this.waiting.clear();
+      this.onProgress(undefined);
+      for (const { reject } of lost) reject(new WorkerError('STOPPED', 'stopped'));
+      this.onLost();
+    }, PATIENCE);
+  }
+
+  private start(): Worker {
+    const worker = new ExplorerWorker();
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.receive(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const lost = [...this.waiting.values()];
+      this.waiting.clear();
+      for (const { reject } of lost) reject(new WorkerError('INTERNAL', event.message));
+    };
+    return worker;
+  }
+
+  private post(request: Request): void {
+    this.worker.postMessage(request);
+  }
+
+  private receive(reply: Reply): void {
+    if ('progress' in reply) {
+      this.onProgress(reply.progress);
+      return;
+    }
+    const waiting = this.waiting.get(reply.id);
+    this.waiting.delete(reply.id);
+    if (this.waiting.size === 0) this.onProgress(undefined);
+    if ('error' in reply) waiting?.reject(new WorkerError(reply.error.code, reply.error.message));
+    else waiting?.resolve(reply.result);
+  }
+}

@@ -1,0 +1,417 @@
+import { addressOf } from 'tablewalk/bits';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { SpaceInfo } from '../protocol.ts';
+import type { Go, Place } from '../state.ts';
+import { entryName, namesOf, pieceText } from '../words.ts';
+import { type AtlasData, HOLE, LEAF } from './atlas.ts';
+import { drawMap, laneTop, mapHeight, type View } from './draw.ts';
+import { Legend } from './legend.tsx';
+import { readPalette } from './palette.ts';
+import { CanvasPainter, SvgPainter } from './painter.ts';
+import { type Piece, Scale } from './scale.ts';
+
+const WHOLE: View = { from: 0, to: 1 };
+
+/** The narrowest part of the scale that can be seen. */
+const NARROWEST = 2 ** -48;
+
+/** Milliseconds of rest after which what is seen is put into the URL. */
+const REST = 250;
+
+interface MapProps {
+  readonly spaces: readonly SpaceInfo[];
+  readonly atlases: readonly AtlasData[];
+  readonly place: Place;
+  readonly go: Go;
+  readonly title: string;
+}
+
+/** The whole address space as one strip, and what can be done with it. */
+export function MapView({ spaces, atlases, place, go, title }: MapProps) {
+  const scale = useMemo(() => new Scale(atlases), [atlases]);
+  const names = useMemo(() => namesOf(scale, spaces), [scale, spaces]);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const width = useWidth(canvas);
+  const [view, setView] = useState<View>(() => viewOf(scale, place.zoom));
+  const [hover, setHover] = useState<{ x: number; y: number; piece: Piece } | undefined>();
+  const [chosen, setChosen] = useState<Piece | undefined>();
+  const palette = usePalette(canvas);
+  const shown = useRef(place.zoom);
+
+  // What the URL says counts, unless it came from here.
+  const zoomKey = place.zoom && `${place.zoom.first}-${place.zoom.last}`;
+  useEffect(() => {
+    if (samePages(place.zoom, shown.current)) return;
+    shown.current = place.zoom;
+    setView(viewOf(scale, place.zoom));
+  }, [zoomKey, scale]);
+
+  const page = place.address === undefined ? undefined : Number(place.address >> 12n);
+  useLayoutEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext('2d', { alpha: false });
+    if (element === null || context === null || context === undefined || width === 0) return;
+    const density = devicePixelRatio;
+    const height = mapHeight(scale);
+    if (element.width !== Math.round(width * density)) element.width = Math.round(width * density);
+    if (element.height !== Math.round(height * density)) element.height = Math.round(height * density);
+    drawMap(scale, view, width, new CanvasPainter(context, palette, density), names, { page, chosen });
+  }, [scale, view, width, palette, names, page, chosen]);
+
+  // Moves are told to the URL when they rest; a step to another piece makes a step in the history.
+  const settle = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const move = useCallback(
+    (next: View, isStep = false) => {
+      const view = clamped(next);
+      setView(view);
+      clearTimeout(settle.current);
+      const tell = () => {
+        const isWhole = view.from <= 0 && view.to >= 1;
+        const zoom = isWhole ? undefined : { first: scale.pageAt(view.from), last: scale.pageAt(view.to - (view.to - view.from) * 1e-9) };
+        shown.current = zoom;
+        go({ zoom }, !isStep);
+      };
+      if (isStep) tell();
+      else settle.current = setTimeout(tell, REST);
+    },
+    [scale, go],
+  );
+  useEffect(() => () => clearTimeout(settle.current), []);
+
+  const zoomAt = (factor: number, at: number) => {
+    const position = view.from + (view.to - view.from) * at;
+    move({ from: position - (position - view.from) * factor, to: position + (view.to - position) * factor });
+  };
+  const pan = (by: number) => {
+    const step = (view.to - view.from) * by;
+    const from = Math.min(Math.max(0, view.from + step), 1 - (view.to - view.from));
+    move({ from, to: from + view.to - view.from });
+  };
+  const show = (piece: Piece) => {
+    move({ from: piece.left, to: piece.right }, true);
+    setChosen(undefined);
+  };
+  const open = (piece: Piece, position: number) => {
+    if (piece.cell < LEAF) {
+      show(piece);
+      return;
+    }
+    const rest = scale.pageAt(position);
+    // A page of many is looked at by itself; what surrounds it stays in view until it is clicked again.
+    go({ address: addressOf(rest), panel: 'walk' });
+    if ((piece.right - piece.left) / (view.to - view.from) < 0.2) show(piece);
+  };
+
+  useWheel(canvas, (event, at) => {
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey) pan(((event.deltaX || event.deltaY) / width) * 1.0);
+    else zoomAt(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), at);
+  });
+
+  const pointer = usePointers(width, {
+    pan,
+    zoom: zoomAt,
+    hover(x, y) {
+      const piece = x === undefined ? undefined : pieceAt(scale, view, x / width, y);
+      setHover(piece === undefined || x === undefined ? undefined : { x, y, piece });
+    },
+    click(x, y) {
+      const piece = pieceAt(scale, view, x / width, y);
+      setHover(undefined);
+      if (piece !== undefined) open(piece, view.from + (x / width) * (view.to - view.from));
+    },
+  });
+
+  const crumbs = crumbsOf(scale, view);
+  const keys = (event: KeyboardEvent) => {
+    const done = keyStep(event, { scale, view, chosen, crumbs, setChosen, show, open, move, zoomAt });
+    if (done) event.preventDefault();
+  };
+
+  const exportSvg = () => {
+    const painter = new SvgPainter(palette);
+    drawMap(scale, view, width, painter, names, { page, chosen: undefined });
+    save(painter.finish(width, mapHeight(scale), title), 'map.svg', 'image/svg+xml');
+  };
+
+  return (
+    <section class="map" aria-label="Map">
+      <nav class="crumbs" aria-label="What the map shows">
+        <button type="button" onClick={() => move(WHOLE, true)} aria-current={crumbs.length === 0 ? 'true' : undefined}>
+          whole space
+        </button>
+        {crumbs.map((piece, i) => (
+          <button
+            type="button"
+            key={piece.depth}
+            onClick={() => show(piece)}
+            aria-current={i === crumbs.length - 1 ? 'true' : undefined}
+          >
+            {entryName(piece, spaces)}
+          </button>
+        ))}
+        <span class="tools">
+          <button type="button" onClick={() => zoomAt(0.5, 0.5)} aria-label="Zoom in" title="Zoom in (+)">
+            +
+          </button>
+          <button type="button" onClick={() => zoomAt(2, 0.5)} aria-label="Zoom out" title="Zoom out (-)">
+            −
+          </button>
+          <button type="button" onClick={exportSvg} title="The map as it is now, as a drawing">
+            Save SVG
+          </button>
+        </span>
+      </nav>
+      <div class="strip">
+        <canvas
+          ref={canvas}
+          style={{ height: `${mapHeight(scale)}px` }}
+          tabIndex={0}
+          role="application"
+          aria-roledescription="map"
+          aria-label={`Map of ${title}. Arrow keys choose, Enter opens, Escape goes up, plus and minus zoom.`}
+          aria-describedby="map-chosen"
+          data-from={view.from}
+          data-to={view.to}
+          onKeyDown={keys}
+          onBlur={() => setChosen(undefined)}
+          {...pointer}
+        />
+        {hover !== undefined && (
+          <div
+            class="tip"
+            aria-hidden="true"
+            style={{
+              left: `${Math.min(hover.x + 12, Math.max(0, width - 340))}px`,
+              top: `${laneTop(Math.max(0, hover.piece.depth)) + 26}px`,
+            }}
+          >
+            {pieceText(scale, spaces, hover.piece).map((line) => (
+              <div key={line}>{line}</div>
+            ))}
+          </div>
+        )}
+      </div>
+      <p id="map-chosen" class="chosen" aria-live="polite">
+        {chosen === undefined ? '' : pieceText(scale, spaces, chosen).join('; ')}
+      </p>
+      <Legend spaces={spaces} />
+    </section>
+  );
+}
+
+/** The piece under the pointer: that of the lane, or the deepest. */
+function pieceAt(scale: Scale, view: View, at: number, y: number): Piece | undefined {
+  const path = scale.path(view.from + (view.to - view.from) * at);
+  const lane = path.find(({ depth }) => y < laneTop(depth + 1));
+  const deepest = path[path.length - 1];
+  if (lane !== undefined) return lane;
+  // In the band below the lanes: what is too narrow to be pointed at is taken with its table.
+  const wide = path.findLast((piece) => (piece.right - piece.left) / (view.to - view.from) > 0.004);
+  return wide ?? path[0] ?? deepest;
+}
+
+/** The tables that fill what is seen, from the root down. */
+function crumbsOf(scale: Scale, view: View): Piece[] {
+  const middle = (view.from + view.to) / 2;
+  const slack = (view.to - view.from) * 1e-6;
+  return scale
+    .path(middle)
+    .filter(({ left, right, depth }) => depth >= 0 && left <= view.from + slack && right >= view.to - slack)
+    .filter(({ cell }) => cell !== HOLE);
+}
+
+interface KeyContext {
+  readonly scale: Scale;
+  readonly view: View;
+  readonly chosen: Piece | undefined;
+  readonly crumbs: readonly Piece[];
+  setChosen(piece: Piece | undefined): void;
+  show(piece: Piece): void;
+  open(piece: Piece, position: number): void;
+  move(view: View, isStep?: boolean): void;
+  zoomAt(factor: number, at: number): void;
+}
+
+/** What a key does on the map; `false` if nothing. */
+function keyStep(event: KeyboardEvent, context: KeyContext): boolean {
+  const { scale, view, chosen, crumbs, setChosen, show, open, move, zoomAt } = context;
+  if (event.ctrlKey || event.metaKey || event.altKey) return false;
+  const around = () => piecesIn(scale, view, crumbs[crumbs.length - 1]);
+  const beside = (by: 1 | -1) => {
+    const pieces = around();
+    if (pieces.length === 0) return;
+    const i = pieces.findIndex((one) => chosen !== undefined && one.left === chosen.left);
+    const next = i < 0 ? (by > 0 ? 0 : pieces.length - 1) : Math.min(Math.max(i + by, 0), pieces.length - 1);
+    setChosen(pieces[next]);
+  };
+  const up = () => {
+    const above = crumbs[crumbs.length - 2];
+    if (above === undefined) move(WHOLE, true);
+    else show(above);
+  };
+  switch (event.key) {
+    case 'ArrowRight':
+      beside(1);
+      return true;
+    case 'ArrowLeft':
+      beside(-1);
+      return true;
+    case 'ArrowDown':
+    case 'Enter':
+      if (chosen === undefined) beside(1);
+      else open(chosen, (chosen.left + chosen.right) / 2);
+      return true;
+    case 'ArrowUp':
+    case 'Escape':
+    case 'Backspace':
+      up();
+      return true;
+    case '+':
+    case '=':
+      zoomAt(0.5, chosen === undefined ? 0.5 : ((chosen.left + chosen.right) / 2 - view.from) / (view.to - view.from));
+      return true;
+    case '-':
+      zoomAt(2, 0.5);
+      return true;
+    case 'Home':
+    case '0':
+      move(WHOLE, true);
+      return true;
+  }
+  return false;
+}
+
+/** The pieces of the table that is seen, or of the roots, as far as they are in view. */
+function piecesIn(scale: Scale, view: View, above: Piece | undefined): Piece[] {
+  const pieces: Piece[] = [];
+  const take = (piece: Piece) => {
+    if (piece.right > view.from && piece.left < view.to) pieces.push(piece);
+  };
+  if (above === undefined || above.child < 0) scale.top(view.from, view.to, take);
+  else scale.below(above, view.from, view.to, take);
+  return pieces;
+}
+
+function viewOf(scale: Scale, zoom: Place['zoom']): View {
+  if (zoom === undefined || zoom.last < zoom.first) return WHOLE;
+  return clamped({ from: scale.place(zoom.first).left, to: scale.place(zoom.last).right });
+}
+
+function clamped({ from, to }: View): View {
+  if (!(to - from >= NARROWEST)) {
+    const middle = Math.min(Math.max((from + to) / 2, NARROWEST), 1 - NARROWEST);
+    return { from: middle - NARROWEST / 2, to: middle + NARROWEST / 2 };
+  }
+  return { from: Math.max(0, from), to: Math.min(1, to) };
+}
+
+function samePages(a: Place['zoom'], b: Place['zoom']): boolean {
+  return a?.first === b?.first && a?.last === b?.last;
+}
+
+/** Hands a text over as a file. */
+export function save(content: string | Blob, name: string, type: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([content], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** The width of an element in CSS pixels. */
+function useWidth(element: { readonly current: HTMLElement | null }): number {
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    if (element.current === null) return;
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return width;
+}
+
+/** The colours of the theme, also when it changes. */
+function usePalette(element: { readonly current: HTMLElement | null }) {
+  const [palette, setPalette] = useState(() => readPalette(document.documentElement));
+  useEffect(() => {
+    const read = () => setPalette(readPalette(element.current ?? document.documentElement));
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+    dark.addEventListener('change', read);
+    const observer = new MutationObserver(read);
+    observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+    return () => {
+      dark.removeEventListener('change', read);
+      observer.disconnect();
+    };
+  }, []);
+  return palette;
+}
+
+/** Listens to the wheel so that the page does not scroll with it. `at` is where the pointer is, in [0, 1]. */
+function useWheel(element: { readonly current: HTMLElement | null }, turn: (event: WheelEvent, at: number) => void): void {
+  const latest = useRef(turn);
+  latest.current = turn;
+  useEffect(() => {
+    const target = element.current;
+    if (target === null) return;
+    const listen = (event: WheelEvent) => {
+      event.preventDefault();
+      latest.current(event, event.offsetX / Math.max(1, target.clientWidth));
+    };
+    target.addEventListener('wheel', listen, { passive: false });
+    return () => target.removeEventListener('wheel', listen);
+  }, []);
+}
+
+/** Pixels that a pointer may move and still click. */
+const STILL = 4;
+
+interface PointerUse {
+  pan(by: number): void;
+  zoom(factor: number, at: number): void;
+  hover(x: number | undefined, y: number): void;
+  click(x: number, y: number): void;
+}
+
+/** Dragging pans, two fingers zoom, the rest hovers and clicks. */
+function usePointers(width: number, use: PointerUse) {
+  const down = useRef(new Map<number, { x: number; moved: number }>());
+  return {
+    onPointerDown(event: PointerEvent) {
+      if (event.button !== 0) return;
+      down.current.set(event.pointerId, { x: event.offsetX, moved: 0 });
+      if (event.currentTarget instanceof HTMLElement) event.currentTarget.setPointerCapture(event.pointerId);
+    },
+    onPointerMove(event: PointerEvent) {
+      const held = down.current.get(event.pointerId);
+      if (held === undefined) {
+        use.hover(event.offsetX, event.offsetY);
+        return;
+      }
+      const others = [...down.current.entries()].filter(([id]) => id !== event.pointerId);
+      const by = event.offsetX - held.x;
+      held.moved += Math.abs(by);
+      if (others.length > 0) {
+        const other = others[0][1].x;
+        const before = Math.max(8, Math.abs(held.x - other));
+        const after = Math.max(8, Math.abs(event.offsetX - other));
+        use.zoom(before / after, other / width);
+      } else if (held.moved > STILL) {
+        use.hover(undefined, 0);
+        use.pan(-by / width);
+      }
+      held.x = event.offsetX;
+    },
+    onPointerUp(event: PointerEvent) {
+      const held = down.current.get(event.pointerId);
+      down.current.delete(event.pointerId);
+      if (held !== undefined && held.moved <= STILL) use.click(event.offsetX, event.offsetY);
+    },
+    onPointerCancel(event: PointerEvent) {
+      down.current.delete(event.pointerId);
+    },
+    onPointerLeave() {
+      use.hover(undefined, 0);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { addressOf, hex64 } from 'tablewalk/bits';
+import { rightsText } from 'tablewalk/format';
+import { pagesText, pageSizeText, rangeText } from 'tablewalk/report';
+import { FAULTY, HOLE, LEAF, MISSING, TABLE } from './map/atlas.ts';
+import type { Names } from './map/draw.ts';
+import { GAP, type Piece, type Scale } from './map/scale.ts';
+import type { SpaceInfo } from './protocol.ts';
+
+/** What pieces of the map are called. */
+export function namesOf(scale: Scale, spaces: readonly SpaceInfo[]): Names {
+  return {
+    entry: (piece) => entryName(piece, spaces),
+    content: (piece) => contentText(scale, piece),
+    address: (page) => `0x${addressOf(page).toString(16)}`,
+  };
+}
+
+/** `PDE 432`, or `PDE 0 to 511` of a run. */
+export function entryName({ space, depth, first, count }: Piece, spaces: readonly SpaceInfo[]): string {
+  if (depth < 0) return '';
+  const { entry } = spaces[space].levels[depth];
+  return count === 1 ? `${entry} ${first}` : `${entry} ${first} to ${first + count - 1}`;
+}
+
+/** What a piece holds, in short: `37 × 2M rw-`. */
+export function contentText(scale: Scale, piece: Piece): string {
+  const { space, depth, cell, count } = piece;
+  if (cell === GAP) return 'no canonical address';
+  const shift = scale.atlases[space].orders[depth] + 12;
+  if (cell >= LEAF) {
+    const rights = cell & 63;
+    const user = (rights & 7) !== 0;
+    return `${count === 1 ? '' : `${count} × `}${pageSizeText(shift)} ${user ? 'user ' : ''}${rightsText(rights, user)}`;
+  }
+  const size = pagesText(count * 2 ** (shift - 12));
+  if (cell === HOLE) return `${size} not mapped`;
+  if (cell === MISSING) return 'not in image';
+  if (cell === FAULTY) return 'reserved bits';
+  return count === 1 ? `${size} by a table` : `one table, ${count} times`;
+}
+
+/** Everything that the map knows of a piece, for tooltips and for those who listen. */
+export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Piece): string[] {
+  const { first, end } = scale.pagesOf(piece);
+  const lines = [rangeText(first, end)];
+  if (piece.cell === GAP) return [...lines, 'no address here is canonical: it belongs to neither half'];
+  const [user, supervisor] = spaces[piece.space].privileges;
+  const size = pagesText(end - first);
+  const name = entryName(piece, spaces);
+  if (piece.cell >= LEAF) {
+    const shift = scale.atlases[piece.space].orders[piece.depth] + 12;
+    const rights = piece.cell & 63;
+    const pages = piece.count === 1 ? `one ${pageSizeText(shift)} page` : `${piece.count} pages of ${pageSizeText(shift)}`;
+    lines.push(`${size}: ${pages}, ${name}`);
+    lines.push(`${user} ${rightsText(rights, true)}, ${supervisor} ${rightsText(rights, false)}`);
+    if ((rights & 6) === 6 || (rights & 48) === 48) lines.push('can be written and executed');
+    return lines;
+  }
+  const level = spaces[piece.space].levels[piece.depth + 1];
+  const says: Record<number, string> = {
+    [HOLE]: 'not mapped',
+    [MISSING]: 'the table is not in the image: what it maps is not known',
+    [FAULTY]: 'a reserved bit is set: every access faults',
+    [TABLE]: piece.count === 1 ? `a ${level?.table ?? 'table'}` : `the same ${level?.table ?? 'table'} ${piece.count} times`,
+  };
+  return [...lines, `${size}: ${says[piece.cell]}, ${name}`];
+}
+
+/** An address in 16 digits. */
+export function address(value: bigint): string {
+  return hex64(value);
+}
