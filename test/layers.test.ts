@@ -17,6 +17,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   capture: ['bits', 'memory', 'format', 'walk', 'machine'],
   cpu: ['bits', 'memory', 'format', 'walk'],
   inspect: ['bits', 'memory', 'format', 'walk'],
+  session: ['bits', 'memory', 'format', 'walk', 'machine'],
+  report: ['bits', 'memory', 'format', 'walk', 'machine', 'inspect', 'session'],
   edit: ['bits', 'memory', 'format', 'walk'],
   space: ['bits', 'memory', 'format', 'walk', 'inspect', 'edit'],
   x86_64: ['bits', 'memory', 'format', 'walk', 'cpu'],

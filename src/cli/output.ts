@@ -1,3 +1,5 @@
+import type { Json } from '../report/index.ts';
+
 /** Where a command writes: results, messages, and how results look. */
 export interface Output {
   readonly mode: 'text' | 'json' | 'ndjson';
@@ -8,9 +10,6 @@ export interface Output {
   /** Writes one message. */
   note(text: string): void;
 }
-
-/** A value as JSON shows it: 64-bit numbers are strings of `0x` and 16 digits. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /**
  * Writes records: one object that holds them all under `key`, or one line for each.

@@ -1,6 +1,9 @@
 export {
+  AARCH64_FLAGS,
   type Aarch64Assumption,
   type Aarch64Control,
+  type Aarch64FlagFact,
+  type Aarch64FlagRegister,
   type Half,
   type HalfControl,
   halfControl,
@@ -8,6 +11,7 @@ export {
   type KnownAarch64Control,
   knownAarch64Control,
   outputBits,
+  PSTATE_PAN,
   resolveAarch64Control,
   SCTLR_EPAN,
   SCTLR_M,
@@ -76,6 +80,7 @@ export {
   untagged,
   withDirty,
 } from './compile.ts';
+export type { ControlFlagFact } from './control-flag.ts';
 export { describeEntry, reservedTexts } from './describe.ts';
 export { EntryEncoder, kindOf, type LevelEncoding } from './encode.ts';
 export {
@@ -118,6 +123,7 @@ export {
   knownRiscvControl,
   MENVCFG_ADUE,
   MENVCFG_PBMTE,
+  RISCV_FLAGS,
   type RiscvAssumption,
   type RiscvControl,
   resolveRiscvControl,
@@ -166,6 +172,7 @@ export {
   type ResolvedControl,
   resolveX86Control,
   rootOf,
+  X86_FLAGS,
   type X86Control,
   type X86ControlName,
   x86Format,

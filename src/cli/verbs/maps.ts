@@ -1,35 +1,38 @@
-import { addressOf, hex64, hexPage, joinHalves, PageTableError } from '../../bits/index.ts';
+import { PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import {
-  ACCESSES,
-  type FormatFact,
-  type Paging,
-  pageDirty,
-  RISCV_FORMATS,
-  rightsText,
-  X86_FORMATS,
-} from '../../format/index.ts';
+import { type FormatFact, type Paging, RISCV_FORMATS, X86_FORMATS } from '../../format/index.ts';
 import {
   type Cluster,
   DEFAULT_MAX_ROWS,
-  type FaultyRegion,
   joinRegions,
   listRegions,
-  type MappedRegion,
   MERGE_RULES,
-  type MergeRule,
   printQemuMem,
   printQemuRiscvMem,
   printQemuTlb,
   type Region,
-  type Repeat,
 } from '../../inspect/index.ts';
 import { ABSENT, type PhysicalMemory, SparseMemory } from '../../memory/index.ts';
-import { tableAddress } from '../../walk/index.ts';
-import { type Json, type Output, writeRecords } from '../output.ts';
-import { noteSession, type Session, sessionJson } from '../session.ts';
-import { countText, layOut, pageSizeText, pagesText, parseCount, plural, rangeText } from '../text.ts';
-import { filterRows, parsePages, parseRange, type RowFilter } from './filters.ts';
+import {
+  clusterCells,
+  clusterHeader,
+  clusterJson,
+  filterRows,
+  layOut,
+  parsePages,
+  parseRange,
+  plural,
+  type RowFilter,
+  regionCells,
+  regionHeader,
+  regionJson,
+  ruleText,
+  sessionJson,
+  writableAndExecutable,
+} from '../../report/index.ts';
+import { parseCount, type Session } from '../../session/index.ts';
+import { type Output, writeRecords } from '../output.ts';
+import { noteSession } from '../session.ts';
 
 /** What `maps` takes beside the options of every verb. */
 export interface MapsOptions extends RowFilter {
@@ -82,7 +85,13 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
         );
   if (output.mode !== 'text') {
     const head = { ...sessionJson(session), merge };
-    if (clusters === undefined) writeRecords(output, 'regions', rows.map(regionJson), head);
+    if (clusters === undefined)
+      writeRecords(
+        output,
+        'regions',
+        rows.map(({ region, paging }) => regionJson(region, paging)),
+        head,
+      );
     else writeRecords(output, 'clusters', clusters.map(clusterJson), head);
   } else if (clusters === undefined) {
     printTable(rows, session, output);
@@ -164,16 +173,9 @@ interface Row {
   readonly paging: Paging;
 }
 
-/** What the columns of rights are called. */
-function privilegeHeaders({ spaces }: Session): string[] {
-  const [user, supervisor] = spaces[0].paging.format.fact.privileges;
-  return supervisor === 'supervisor' ? ['USER', 'SUPER'] : [user, supervisor];
-}
-
 function printTable(rows: readonly Row[], session: Session, output: Output): void {
-  const rights = privilegeHeaders(session);
-  const header = ['LINEAR', 'PHYSICAL', 'SIZE', 'PAGES', ...rights, 'TYPE', 'ACC', 'DIRTY', 'GLOBAL', ''];
-  layOut([header, ...rows.map(rowCells)], new Set([2])).forEach((line, i) => {
+  const cells = rows.map(({ region, paging }) => regionCells(region, paging));
+  layOut([regionHeader(session), ...cells], new Set([2])).forEach((line, i) => {
     const row = rows[i - 1]?.region;
     output.line(
       row !== undefined && output.colour && writableAndExecutable(row) ? `\x1b[31m${line}\x1b[0m` : line,
@@ -181,157 +183,7 @@ function printTable(rows: readonly Row[], session: Session, output: Output): voi
   });
 }
 
-function rowCells({ region: row, paging }: Row): string[] {
-  const range = rangeText(row.first, row.end);
-  const repeat = repeatText(row.repeat);
-  switch (row.kind) {
-    case 'mapped':
-      return [
-        range,
-        row.frame === undefined ? '(scattered)' : hexPage(row.frame),
-        pagesText(row.end - row.first),
-        pageSizesText(row),
-        rightsText(row.rights, true),
-        rightsText(row.rights, false),
-        row.memoryType?.name ?? 'mixed',
-        shareText(row.accessed, row.leaves),
-        tracksWrites(paging) ? shareText(row.dirty, row.leaves) : '-',
-        row.global === undefined ? 'some' : row.global ? 'yes' : 'no',
-        repeat,
-      ];
-    case 'shared':
-      return [range, `same as ${hexPage(row.same)}: ${plural(row.leaves, 'page')} of one table. ${repeat}`];
-    case 'missing':
-      return [
-        range,
-        `not in image: the table at ${hex64(tableAddress(paging, row.depth, row.frame))}. ${repeat}`,
-      ];
-    case 'faulty':
-      return [range, `every access faults: ${reservedText(row, paging)}. ${repeat}`];
-  }
-}
-
-/** What of an entry makes every access fault. */
-function reservedText(row: FaultyRegion, paging: Paging): string {
-  const result = paging.access('reserved', [row], ACCESSES[0]);
-  return result.kind === 'fault' ? result.because.join(', ') : 'the entry is reserved';
-}
-
-/** Page sizes, and the sizes of contiguous groups with a `c`: `4K+64Kc`, smallest first. */
-function pageSizesText({ pageShifts, groupShifts, contiguous, leaves }: MappedRegion): string {
-  const pages = contiguous === leaves ? [] : pageShifts.map((shift) => ({ shift, mark: '' }));
-  const groups = groupShifts.map((shift) => ({ shift, mark: 'c' }));
-  return [...pages, ...groups]
-    .sort((a, b) => a.shift - b.shift)
-    .map(({ shift, mark }) => `${pageSizeText(shift)}${mark}`)
-    .join('+');
-}
-
-/** Whether hardware says of any page that it was written to. */
-function tracksWrites({ format }: Paging): boolean {
-  return pageDirty(format.facts, format.levels - 1) !== 0;
-}
-
-function repeatText(repeat: Repeat | undefined): string {
-  return repeat === undefined ? '' : `${countText(repeat.count)} times, every ${pagesText(repeat.stride)}`;
-}
-
-/** How many of a row's pages have a bit. */
-function shareText(count: number, of: number): string {
-  return count === 0 ? 'none' : count === of ? 'all' : 'some';
-}
-
-function writableAndExecutable(row: Region): boolean {
-  return row.kind === 'mapped' && ((row.rights & 6) === 6 || (row.rights & 48) === 48);
-}
-
 function printClusters(list: readonly Cluster[], session: Session, output: Output): void {
-  const rows = list.map((one) => [
-    rangeText(one.first, one.end),
-    pagesText(one.end - one.first),
-    pagesText(one.mapped),
-    countText(one.regions),
-    [...one.pageShifts]
-      .sort((a, b) => a - b)
-      .map(pageSizeText)
-      .join('+'),
-    [...one.user].join(' '),
-    [...one.supervisor].join(' '),
-    [repeatText(one.repeat), one.missing ? 'partly not in image' : '', one.faulty ? 'has faulty entries' : '']
-      .filter((text) => text !== '')
-      .join(', '),
-  ]);
-  const header = ['LINEAR', 'SPAN', 'MAPPED', 'REGIONS', 'PAGES', ...privilegeHeaders(session), ''];
-  for (const line of layOut([header, ...rows], new Set([1, 2, 3]))) output.line(line);
-}
-
-function clusterJson(one: Cluster): Json {
-  return {
-    first: hex64(addressOf(one.first)),
-    end: hex64(addressOf(one.end)),
-    mapped: one.mapped * 4096,
-    regions: one.regions,
-    pageSizes: [...one.pageShifts].sort((a, b) => a - b).map((shift) => 2 ** shift),
-    user: [...one.user],
-    supervisor: [...one.supervisor],
-    count: one.repeat?.count ?? 1,
-    stride: one.repeat === undefined ? null : one.repeat.stride * 4096,
-    missing: one.missing,
-    faulty: one.faulty,
-  };
-}
-
-function regionJson({ region: row, paging }: Row): Json {
-  const span = {
-    kind: row.kind,
-    first: hex64(addressOf(row.first)),
-    end: hex64(addressOf(row.end)),
-    size: (row.end - row.first) * 4096,
-    count: row.repeat?.count ?? 1,
-    stride: row.repeat === undefined ? null : row.repeat.stride * 4096,
-  };
-  switch (row.kind) {
-    case 'mapped':
-      return { ...span, ...mappedJson(row, paging) };
-    case 'shared':
-      return {
-        ...span,
-        same: hex64(addressOf(row.same)),
-        table: hex64(addressOf(row.frame)),
-        pages: row.leaves,
-      };
-    case 'missing':
-      return { ...span, table: hex64(tableAddress(paging, row.depth, row.frame)) };
-    case 'faulty':
-      return { ...span, entry: hex64(joinHalves(row.low, row.high)) };
-  }
-}
-
-function mappedJson(row: MappedRegion, paging: Paging): { readonly [key: string]: Json } {
-  return {
-    physical: row.frame === undefined ? null : hex64(addressOf(row.frame)),
-    user: rightsText(row.rights, true),
-    supervisor: rightsText(row.rights, false),
-    memoryType: row.memoryType?.name ?? null,
-    global: row.global ?? null,
-    pageSizes: row.pageShifts.map((shift) => 2 ** shift),
-    groupSizes: row.groupShifts.map((shift) => 2 ** shift),
-    pages: row.leaves,
-    contiguous: row.contiguous,
-    accessed: row.accessed,
-    dirty: tracksWrites(paging) ? row.dirty : null,
-  };
-}
-
-function ruleText(rule: MergeRule): string {
-  const rules: Record<MergeRule, string> = {
-    rights: 'A row is contiguous in linear space with equal rights.',
-    physical:
-      'A row is contiguous in linear and physical space with equal rights, memory type and global bit.',
-    size: 'A row is contiguous in linear and physical space with equal rights, memory type, global bit and page size.',
-    attributes:
-      'A row is contiguous in linear and physical space with equal rights, memory type, global, accessed and dirty bits and page size.',
-    none: 'A row is one page.',
-  };
-  return rules[rule];
+  const rows = [clusterHeader(session), ...list.map(clusterCells)];
+  for (const line of layOut(rows, new Set([1, 2, 3]))) output.line(line);
 }

@@ -1,4 +1,5 @@
 import { hex, PageTableError } from '../../bits/index.ts';
+import { bitOf, type ControlFlagFact } from '../control-flag.ts';
 import { GRANULES, type Granule, INPUT_BITS } from './formats.ts';
 
 // Arm ARM (DDI 0487), "TCR_EL1, Translation Control Register (EL1)", "SCTLR_EL1", "TTBR0_EL1".
@@ -19,6 +20,9 @@ export const SCTLR_M = 1n << 0n;
 export const SCTLR_WXN = 1n << 19n;
 /** SCTLR_EL1.EPAN: PAN counts for pages that EL0 can only execute. */
 export const SCTLR_EPAN = 1n << 57n;
+
+/** PSTATE.PAN: EL1 does not read or write what EL0 can. */
+export const PSTATE_PAN = 1n << 22n;
 
 /** Everything outside the tables that decides what they mean, of the EL1&0 regime. Registers are unsigned 64-bit values. */
 export interface Aarch64Control {
@@ -76,6 +80,61 @@ const FIELDS = {
   lower: { size: 0n, epd: 7n, granule: 14n, tbi: 37n, hpd: 41n, tbid: 51n, e0pd: 55n },
   upper: { size: 16n, epd: 23n, granule: 30n, tbi: 38n, hpd: 42n, tbid: 52n, e0pd: 56n },
 } as const;
+
+/** The registers of EL1 that hold flags. */
+export type Aarch64FlagRegister = 'SCTLR_EL1' | 'TCR_EL1' | 'PSTATE';
+
+/** A flag, and the half that it concerns where it does not concern both. */
+export interface Aarch64FlagFact extends ControlFlagFact<Aarch64FlagRegister> {
+  readonly half?: Half;
+}
+
+const PERMISSIONS = 'Arm ARM (DDI 0487), section "Stage 1 permissions"';
+const HIERARCHY = 'Arm ARM (DDI 0487), section "Hierarchical control of data access permissions"';
+const USER_WALKS = 'Arm ARM (DDI 0487), "TCR_EL1, Translation Control Register (EL1)", E0PDn';
+const HARDWARE_FLAG = 'Arm ARM (DDI 0487), section "Hardware management of the Access flag"';
+const HARDWARE_DIRTY = 'Arm ARM (DDI 0487), section "Hardware management of the dirty state"';
+
+function flag(
+  register: Aarch64FlagRegister,
+  name: string,
+  mask: bigint,
+  meaning: string,
+  source: string,
+  half?: Half,
+): Aarch64FlagFact {
+  const fact = { register, name, bit: bitOf(mask), meaning, source };
+  return half === undefined ? fact : { ...fact, half };
+}
+
+/** The bits of control registers that change what entries mean, but not which format they have. */
+export const AARCH64_FLAGS: readonly Aarch64FlagFact[] = [
+  flag('SCTLR_EL1', 'WXN', SCTLR_WXN, 'what can be written is not executed', PERMISSIONS),
+  flag('SCTLR_EL1', 'EPAN', SCTLR_EPAN, 'PAN = 1 forbids EL1 what EL0 can only execute, too', PERMISSIONS),
+  flag('PSTATE', 'PAN', PSTATE_PAN, 'EL1 does not read or write what EL0 can', PERMISSIONS),
+  ...(['lower', 'upper'] as const).flatMap((half, n) => {
+    const at = FIELDS[half];
+    return [
+      flag(
+        'TCR_EL1',
+        `HPD${n}`,
+        1n << at.hpd,
+        `table descriptors of the ${half} half take no rights away`,
+        HIERARCHY,
+        half,
+      ),
+      flag('TCR_EL1', `E0PD${n}`, 1n << at.e0pd, `EL0 has no access to the ${half} half`, USER_WALKS, half),
+    ];
+  }),
+  flag('TCR_EL1', 'HA', TCR_HA, 'hardware sets AF; otherwise an entry with AF = 0 faults', HARDWARE_FLAG),
+  flag(
+    'TCR_EL1',
+    'HD',
+    TCR_HD,
+    'with HA = 1, hardware clears AP[2] on the first write where DBM = 1',
+    HARDWARE_DIRTY,
+  ),
+];
 
 /** TCR_EL1 as far as one half goes. */
 export function halfControl(tcr: bigint, half: Half): HalfControl {
@@ -166,7 +225,7 @@ export function knownAarch64Control(
     tcr: registers['TCR_EL1'],
     mair: registers['MAIR_EL1'],
     sctlr: registers['SCTLR_EL1'],
-    pan: pstate === undefined ? undefined : ((pstate >> 22n) & 1n) !== 0n,
+    pan: pstate === undefined ? undefined : (pstate & PSTATE_PAN) !== 0n,
     // PARange: four bits, of which the codes are those of IPS.
     physBits:
       features === undefined ? undefined : Math.min(OUTPUT_BITS[Number(features & 7n)], MOST_OUTPUT_BITS),

@@ -1,7 +1,8 @@
 import { hex, PageTableError } from '../../bits/index.ts';
+import { bitOf, type ControlFlagFact } from '../control-flag.ts';
 import type { FormatFact } from '../format.ts';
 import type { Root } from '../paging.ts';
-import { FORMAT_SV32, FORMAT_SV39, FORMAT_SV48, FORMAT_SV57 } from './formats.ts';
+import { FORMAT_SV32, FORMAT_SV39, FORMAT_SV48, FORMAT_SV57, RISCV_FORMATS } from './formats.ts';
 
 // RISC-V Privileged ISA, chapter "Supervisor-Level ISA": sections "Supervisor Status (sstatus) Register", "Supervisor
 // Address Translation and Protection (satp) Register"; chapter "Machine-Level ISA", "Machine Environment Configuration".
@@ -14,6 +15,42 @@ export const SSTATUS_MXR = 1n << 19n;
 export const MENVCFG_ADUE = 1n << 61n;
 /** menvcfg.PBMTE: Svpbmt may be used. On RV32 it is bit 30 of menvcfgh. */
 export const MENVCFG_PBMTE = 1n << 62n;
+
+const STATUS = 'RISC-V Privileged ISA, section "Supervisor Status (sstatus) Register"';
+const CONFIGURATION = 'RISC-V Privileged ISA, section "Machine Environment Configuration (menvcfg) Register"';
+
+/** The bits of control registers that change what entries mean, but not which format they have. */
+export const RISCV_FLAGS: readonly ControlFlagFact<'sstatus' | 'menvcfg'>[] = [
+  {
+    register: 'sstatus',
+    name: 'SUM',
+    bit: bitOf(SSTATUS_SUM),
+    meaning: 'S-mode may read and write user pages',
+    source: STATUS,
+  },
+  {
+    register: 'sstatus',
+    name: 'MXR',
+    bit: bitOf(SSTATUS_MXR),
+    meaning: 'what can be executed can be read',
+    source: STATUS,
+  },
+  {
+    register: 'menvcfg',
+    name: 'PBMTE',
+    bit: bitOf(MENVCFG_PBMTE),
+    meaning: 'bits 62:61 of an entry are a memory type; otherwise they are reserved',
+    source: CONFIGURATION,
+    formats: RISCV_FORMATS.filter((one) => one !== FORMAT_SV32),
+  },
+  {
+    register: 'menvcfg',
+    name: 'ADUE',
+    bit: bitOf(MENVCFG_ADUE),
+    meaning: 'hardware sets A and D; otherwise an access that needs one set faults',
+    source: CONFIGURATION,
+  },
+];
 
 /** Everything outside the tables that decides what they mean. Registers are unsigned values of `xlen` bits. */
 export interface RiscvControl {

@@ -1,5 +1,6 @@
 import { hex, PageTableError } from '../../bits/index.ts';
 import { type CompiledFormat, compileFormat } from '../compile.ts';
+import { bitOf, type ControlFlagFact } from '../control-flag.ts';
 import type { FormatFact } from '../format.ts';
 import type { Root } from '../paging.ts';
 import { FORMAT_4_LEVEL, FORMAT_5_LEVEL, FORMAT_32_BIT, FORMAT_PAE } from './formats.ts';
@@ -42,6 +43,37 @@ export const EFER_LME = 1n << 8n;
 export const EFER_LMA = 1n << 10n;
 /** EFER.NXE: execute-disable. */
 export const EFER_NXE = 1n << 11n;
+
+const PAGING = 'Intel SDM vol. 3A, section "Paging-Mode Modifiers"';
+const RIGHTS = 'Intel SDM vol. 3A, section "Determination of Access Rights"';
+const KEYS = 'Intel SDM vol. 3A, section "Protection Keys"';
+const GLOBAL = 'Intel SDM vol. 3A, section "Global Pages"';
+const KEYED = [FORMAT_4_LEVEL, FORMAT_5_LEVEL];
+const WIDE = [FORMAT_PAE, ...KEYED];
+
+function flag(
+  register: 'CR0' | 'CR4' | 'EFER',
+  name: string,
+  mask: bigint,
+  meaning: string,
+  source: string,
+  formats?: readonly FormatFact[],
+): ControlFlagFact<'CR0' | 'CR4' | 'EFER'> {
+  const fact = { register, name, bit: bitOf(mask), meaning, source };
+  return formats === undefined ? fact : { ...fact, formats };
+}
+
+/** The bits of control registers that change what entries mean, but not which format they have. */
+export const X86_FLAGS: readonly ControlFlagFact<'CR0' | 'CR4' | 'EFER'>[] = [
+  flag('CR0', 'WP', CR0_WP, 'supervisor writes obey R/W', RIGHTS),
+  flag('CR4', 'PSE', CR4_PSE, 'PS = 1 in a PDE maps a page of 4 MiB', PAGING, [FORMAT_32_BIT]),
+  flag('CR4', 'PGE', CR4_PGE, 'pages with G = 1 are global', GLOBAL),
+  flag('CR4', 'SMEP', CR4_SMEP, 'no supervisor fetch from user pages', RIGHTS),
+  flag('CR4', 'SMAP', CR4_SMAP, 'no supervisor read or write of user pages, unless RFLAGS.AC = 1', RIGHTS),
+  flag('CR4', 'PKE', CR4_PKE, 'PKRU may deny user pages by their keys', KEYS, KEYED),
+  flag('CR4', 'PKS', CR4_PKS, 'PKRS may deny supervisor pages by their keys', KEYS, KEYED),
+  flag('EFER', 'NXE', EFER_NXE, 'XD = 1 forbids fetches; otherwise it is reserved', PAGING, WIDE),
+];
 
 /** IA32_PAT after reset: WB, WT, UC-, UC, twice. */
 export const PAT_RESET = 0x0007_0406_0007_0406n;

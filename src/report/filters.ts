@@ -1,17 +1,22 @@
-import { PageTableError, pageOf } from '../../bits/index.ts';
-import type { FormatFact } from '../../format/index.ts';
-import { filterRegions, type Region } from '../../inspect/index.ts';
-import type { PageRange } from '../../walk/index.ts';
-import { pageSizeText, parseHex, parseSize } from '../text.ts';
+import { PageTableError, pageOf } from '../bits/index.ts';
+import type { FormatFact } from '../format/index.ts';
+import { filterRegions, type Region } from '../inspect/index.ts';
+import { parseHex, parseSize } from '../session/index.ts';
+import type { PageRange } from '../walk/index.ts';
+import { pageSizeText } from './text.ts';
 
-/** The options that choose rows. */
+/** What chooses rows, as texts by the names of the command's filter. */
 export interface RowFilter {
   readonly rights?: string;
   readonly size?: string;
   readonly minSize?: string;
 }
 
-/** `A-B` (end not included) or `A+LENGTH`, as the pages that these addresses touch. */
+/**
+ * Reads a range of addresses: `A-B` (end not included) or `A+LENGTH`, as the pages that these addresses touch.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT` if it is not one
+ */
 export function parseRange(text: string): PageRange {
   const [from, to, extra] = text.split(/[-+]/);
   if (from === undefined || to === undefined || extra !== undefined) {
@@ -55,15 +60,19 @@ export function parsePages(what: string, text: string): number {
   return pageOf(bytes);
 }
 
-/** Keeps the rows that `--rights`, `--size` and `--min-size` ask for. */
+/**
+ * Keeps the rows that a filter asks for.
+ *
+ * @throws {@link PageTableError} `BAD_ARGUMENT` for a text that says nothing
+ */
 export function filterRows(
   rows: readonly Region[],
-  options: RowFilter,
+  filter: RowFilter,
   format: FormatFact,
 ): readonly Region[] {
-  const wanted = options.rights === undefined ? undefined : parseRights(options.rights);
-  const shift = options.size === undefined ? undefined : parsePageShift(options.size, format);
-  const least = options.minSize === undefined ? 0 : parsePages('--min-size', options.minSize);
+  const wanted = filter.rights === undefined ? undefined : parseRights(filter.rights);
+  const shift = filter.size === undefined ? undefined : parsePageShift(filter.size, format);
+  const least = filter.minSize === undefined ? 0 : parsePages('--min-size', filter.minSize);
   if (wanted === undefined && shift === undefined && least === 0) return rows;
   return filterRegions(
     rows,

@@ -1,18 +1,21 @@
 import { PageTableError } from '../bits/index.ts';
 import {
+  AARCH64_FLAGS,
   aarch64Paging,
   GRANULES,
   type Half,
   halfControl,
   type KnownAarch64Control,
   knownAarch64Control,
+  PSTATE_PAN,
   resolveAarch64Control,
 } from '../format/index.ts';
 import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
-import type { Choice, SourceOptions, Space } from './choice.ts';
-import { parseCount, parseHex } from './text.ts';
+import type { Choice, Space, TableOptions } from './choice.ts';
+import { controlFlags } from './flags.ts';
+import { parseCount, parseHex } from './parse.ts';
 
-/** Options that only AArch64 machines have, as commander names them. */
+/** Options that only AArch64 machines have. */
 export const AARCH64_OPTIONS = ['ttbr0', 'ttbr1', 'tcr', 'mair', 'sctlr', 'pstate'] as const;
 
 const HALVES = [
@@ -25,7 +28,7 @@ const HALVES = [
  *
  * @throws {@link PageTableError} `NO_ROOT`, `BAD_ARGUMENT`, `PAGING_DISABLED`
  */
-export function chooseAarch64(machine: Machine, cpu: Cpu | undefined, options: SourceOptions): Choice {
+export function chooseAarch64(machine: Machine, cpu: Cpu | undefined, options: TableOptions): Choice {
   const held = cpu === undefined ? {} : knownAarch64Control(cpu.registers);
   const given = givenControl(options);
   const named: NamedRoot | undefined = machine.roots[0];
@@ -49,7 +52,14 @@ export function chooseAarch64(machine: Machine, cpu: Cpu | undefined, options: S
       `${machine.kind} has no root table to read (${unread.join('; ')}); give registers with --registers FILE, or --ttbr0 and --ttbr1`,
     );
   }
-  return { spaces, unread, assumed };
+  const halves = spaces.map(({ half }) => half);
+  const facts = AARCH64_FLAGS.filter(({ half }) => half === undefined || halves.includes(half));
+  const flags = controlFlags(facts, spaces[0].paging.format.fact, {
+    SCTLR_EL1: ['sctlr', control.sctlr],
+    TCR_EL1: ['tcr', control.tcr],
+    PSTATE: ['pstate', control.pan ? PSTATE_PAN : 0n],
+  });
+  return { spaces, unread, assumed, flags };
 
   function fromText(option: 'ttbr0' | 'ttbr1', register: string): string {
     if (given[option] !== undefined) return `--${option}`;
@@ -74,7 +84,7 @@ function tcrOf(named: NamedRoot | undefined): bigint | undefined {
   return size | (size << 16n) | (BigInt(granule.tg0) << 14n) | (BigInt(granule.tg1) << 30n) | (ips << 32n);
 }
 
-function givenControl(options: SourceOptions): KnownAarch64Control {
+function givenControl(options: TableOptions): KnownAarch64Control {
   const value = (name: (typeof AARCH64_OPTIONS)[number]) => {
     const text = options[name];
     return text === undefined ? undefined : parseHex(`--${name}`, text);
@@ -86,7 +96,7 @@ function givenControl(options: SourceOptions): KnownAarch64Control {
     tcr: value('tcr'),
     mair: value('mair'),
     sctlr: value('sctlr'),
-    pan: pstate === undefined ? undefined : ((pstate >> 22n) & 1n) !== 0n,
+    pan: pstate === undefined ? undefined : (pstate & PSTATE_PAN) !== 0n,
     physBits:
       options.physBits === undefined ? undefined : parseCount('--phys-bits', options.physBits, 32, 48),
   };

@@ -1,11 +1,10 @@
 import type { Half, Paging } from '../format/index.ts';
 
-/** What every verb takes, as commander gives it. */
-export interface SourceOptions {
-  readonly raw?: true;
-  readonly base?: string;
-  readonly maxUnpacked?: string;
-  readonly registers?: string;
+/**
+ * What a user gives to choose page tables: texts by the names of the command's options, hexadecimal where they are values of
+ * registers. The four that deny (`page1gb`, `pse36`, `svnapot`, `svpbmt`) count where they are `false`.
+ */
+export interface TableOptions {
   readonly cpu?: string;
   readonly root?: string;
   readonly mode?: string;
@@ -50,4 +49,27 @@ export interface Choice {
   readonly unread: readonly string[];
   /** What no source gave: in short, and what follows from it. */
   readonly assumed: readonly { readonly short: string; readonly text: string }[];
+  /** The bits of control registers on which the meaning of entries depends. */
+  readonly flags: readonly ControlFlag[];
+}
+
+/** Options that hold a register with flags. */
+export type FlagOption = 'cr0' | 'cr4' | 'efer' | 'sctlr' | 'tcr' | 'pstate' | 'sstatus' | 'menvcfg';
+
+/** One bit of a control register, as it stands. */
+export interface ControlFlag {
+  /** The manual's names of the register and of the bit: `CR4`, `SMEP`. */
+  readonly register: string;
+  readonly name: string;
+  /** The option that holds the register. */
+  readonly option: FlagOption;
+  /** Its place in the register, in `[0, 64)`. */
+  readonly bit: number;
+  /** What holds while it is 1, in a few words. */
+  readonly meaning: string;
+  /** Where the manual describes it. */
+  readonly source: string;
+  readonly on: boolean;
+  /** The register in effect, assumed or not; of PSTATE, sstatus and menvcfg only the bits that are flags. */
+  readonly value: bigint;
 }

@@ -5,16 +5,18 @@ import {
   type FormatFact,
   knownX86Control,
   resolveX86Control,
+  X86_FLAGS,
   X86_FORMATS,
   type X86Control,
   x86Paging,
 } from '../format/index.ts';
 import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
 import { tableAddress } from '../walk/index.ts';
-import type { Choice, SourceOptions } from './choice.ts';
-import { parseCount, parseHex } from './text.ts';
+import type { Choice, TableOptions } from './choice.ts';
+import { controlFlags } from './flags.ts';
+import { parseCount, parseHex } from './parse.ts';
 
-/** Options that only x86 machines have, as commander names them. */
+/** Options that only x86 machines have. */
 export const X86_OPTIONS = [
   'root',
   'mode',
@@ -35,7 +37,7 @@ export const X86_OPTIONS = [
  *
  * @throws {@link PageTableError} `NO_ROOT`, `BAD_ARGUMENT`, `PAGING_DISABLED`
  */
-export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: SourceOptions): Choice {
+export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: TableOptions): Choice {
   const known = { ...(cpu === undefined ? {} : knownX86Control(cpu.registers)), ...givenControl(options) };
   const named = machine.roots[0];
   const root = rootOption(options) ?? known.cr3 ?? named?.address;
@@ -65,11 +67,16 @@ export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: Sourc
     spaces: [{ paging, rootFrom: rootFromText(options, cpu, known.cr3, named) }],
     unread: [],
     assumed,
+    flags: controlFlags(X86_FLAGS, paging.format.fact, {
+      CR0: ['cr0', control.cr0],
+      CR4: ['cr4', control.cr4],
+      EFER: ['efer', control.efer],
+    }),
   };
 }
 
 function rootFromText(
-  options: SourceOptions,
+  options: TableOptions,
   cpu: Cpu | undefined,
   cr3: bigint | undefined,
   named: NamedRoot | undefined,
@@ -80,7 +87,7 @@ function rootFromText(
   return `${named?.name} (${named?.source})`;
 }
 
-function givenControl(options: SourceOptions): Partial<X86Control> {
+function givenControl(options: TableOptions): Partial<X86Control> {
   const given: Record<string, bigint | number | boolean> = {};
   for (const name of ['cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs'] as const) {
     const text = options[name];
@@ -93,11 +100,11 @@ function givenControl(options: SourceOptions): Partial<X86Control> {
   return given;
 }
 
-function rootOption(options: SourceOptions): bigint | undefined {
+function rootOption(options: TableOptions): bigint | undefined {
   return options.root === undefined ? undefined : parseHex('--root', options.root);
 }
 
-function modeOption(options: SourceOptions): FormatFact | undefined {
+function modeOption(options: TableOptions): FormatFact | undefined {
   const { mode } = options;
   if (mode === undefined) return undefined;
   const fact = X86_FORMATS.find((one) => one.name.toLowerCase() === mode.toLowerCase());

@@ -1,5 +1,5 @@
-import { hex64 } from '../../bits/index.ts';
-import { ACCESSES, type EntryBits, type Paging, type WalkEnd } from '../../format/index.ts';
+import { hex64 } from '../bits/index.ts';
+import { ACCESSES, type EntryBits, type Paging, type WalkEnd } from '../format/index.ts';
 
 /**
  * Why an address does not translate, in a few words.

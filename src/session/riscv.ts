@@ -3,18 +3,24 @@ import {
   type FormatFact,
   type KnownRiscvControl,
   knownRiscvControl,
+  MENVCFG_ADUE,
+  MENVCFG_PBMTE,
+  RISCV_FLAGS,
   RISCV_FORMATS,
   resolveRiscvControl,
   riscvMode,
   riscvPaging,
+  SSTATUS_MXR,
+  SSTATUS_SUM,
   satpFor,
   satpRoot,
 } from '../format/index.ts';
 import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
-import type { Choice, SourceOptions } from './choice.ts';
-import { parseCount, parseHex } from './text.ts';
+import type { Choice, TableOptions } from './choice.ts';
+import { controlFlags } from './flags.ts';
+import { parseCount, parseHex } from './parse.ts';
 
-/** Options that RISC-V machines have, as commander names them; x86 machines have some of them too. */
+/** Options that RISC-V machines have; x86 machines have some of them too. */
 export const RISCV_OPTIONS = ['root', 'mode', 'satp', 'sstatus', 'menvcfg', 'svnapot', 'svpbmt'] as const;
 
 /**
@@ -22,7 +28,7 @@ export const RISCV_OPTIONS = ['root', 'mode', 'satp', 'sstatus', 'menvcfg', 'svn
  *
  * @throws {@link PageTableError} `NO_ROOT`, `BAD_ARGUMENT`, `PAGING_DISABLED`
  */
-export function chooseRiscv(machine: Machine, cpu: Cpu | undefined, options: SourceOptions): Choice {
+export function chooseRiscv(machine: Machine, cpu: Cpu | undefined, options: TableOptions): Choice {
   const registers = cpu?.registers ?? {};
   const known = { ...knownRiscvControl(registers), ...givenControl(options) };
   const mode = modeOption(options);
@@ -50,10 +56,18 @@ export function chooseRiscv(machine: Machine, cpu: Cpu | undefined, options: Sou
     satp = satpFor(fact, frame);
   }
   const { control, assumed } = resolveRiscvControl({ ...known, xlen, satp });
+  const paging = riscvPaging(control);
+  // A processor without Svpbmt has no PBMTE.
+  const facts = RISCV_FLAGS.filter(({ name }) => name !== 'PBMTE' || options.svpbmt !== false);
+  const { sum, mxr, svpbmt, adue } = control;
   return {
-    spaces: [{ paging: riscvPaging(control), rootFrom: rootFromText(options, cpu, held?.satp, named) }],
+    spaces: [{ paging, rootFrom: rootFromText(options, cpu, held?.satp, named) }],
     unread: [],
     assumed,
+    flags: controlFlags(facts, paging.format.fact, {
+      sstatus: ['sstatus', (sum ? SSTATUS_SUM : 0n) | (mxr ? SSTATUS_MXR : 0n)],
+      menvcfg: ['menvcfg', (svpbmt ? MENVCFG_PBMTE : 0n) | (adue ? MENVCFG_ADUE : 0n)],
+    }),
   };
 }
 
@@ -89,7 +103,7 @@ function noRoot(machine: Machine): PageTableError {
 }
 
 function rootFromText(
-  options: SourceOptions,
+  options: TableOptions,
   cpu: Cpu | undefined,
   satp: bigint | undefined,
   named: NamedRoot | undefined,
@@ -100,7 +114,7 @@ function rootFromText(
   return `${named?.name} (${named?.source})`;
 }
 
-function givenControl(options: SourceOptions): KnownRiscvControl {
+function givenControl(options: TableOptions): KnownRiscvControl {
   const value = (name: 'satp' | 'sstatus' | 'menvcfg') => {
     const text = options[name];
     return text === undefined ? undefined : parseHex(`--${name}`, text);
@@ -116,7 +130,7 @@ function givenControl(options: SourceOptions): KnownRiscvControl {
 }
 
 /** Frame of the root that the user gives. */
-function rootOption(options: SourceOptions): number | undefined {
+function rootOption(options: TableOptions): number | undefined {
   if (options.root === undefined) return undefined;
   const root = parseHex('--root', options.root);
   const frame = frameOf(root);
@@ -134,7 +148,7 @@ function frameOf(address: bigint | undefined): number | undefined {
   return isTable ? pageOf(address) : undefined;
 }
 
-function modeOption(options: SourceOptions): FormatFact | undefined {
+function modeOption(options: TableOptions): FormatFact | undefined {
   const { mode } = options;
   if (mode === undefined) return undefined;
   const fact = formatNamed(mode);
