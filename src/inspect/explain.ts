@@ -16,6 +16,7 @@ import {
 import type { PhysicalMemory } from '../memory/index.ts';
 import { type Step, tableAddress, Walker } from '../walk/index.ts';
 import { decodeLinux, type LinuxEntry } from './linux.ts';
+import { rightsBelow } from './page-bits.ts';
 
 /** One field of an entry, with what it holds. */
 export interface ExplainedField extends Field {
@@ -47,6 +48,11 @@ export interface ExplainedLevel {
   readonly source: string;
   /** What this entry takes away from everything below it: `writes`, `user access`, `fetches`. */
   readonly removes: readonly string[];
+  /**
+   * Effective rights, the bits of `format/rights.ts`, that the entries down to and including this one leave possible: of an
+   * entry that leads to a table those that some page below it could have, of one that maps a page its own, otherwise 0.
+   */
+  readonly rightsSoFar: number;
   /** True if the entry leads to the very root: a recursive entry. */
   readonly recursive: boolean;
 }
@@ -95,14 +101,18 @@ export function explain(memory: PhysicalMemory, paging: Paging, address: bigint)
   const mapped = end === 'mapped' && frame !== undefined && pageShift !== undefined;
   // Frames are below 2^44: no shift of numbers.
   const page = mapped ? addressOf(frame - (frame % 2 ** (pageShift - 12))) : undefined;
-  const levels = steps.map((step) => explainLevel(paging, step, step === last ? end : undefined, page));
   const group = mapped ? groupOrder(facts, last.depth, last.high) : 0;
   let and = -1;
   let or = 0;
-  for (const step of steps.slice(0, -1)) {
-    and = andRights(facts, step.depth, and, step.low);
-    or = orRights(facts, step.depth, or, step.high);
-  }
+  const levels = steps.map((step) => {
+    const { depth, low, high } = step;
+    const level = explainLevel(paging, step, step === last ? end : undefined, page);
+    if (level.leads === 'page') return { ...level, rightsSoFar: paging.rights(and, or, low, high) };
+    if (level.leads !== 'table') return { ...level, rightsSoFar: 0 };
+    and = andRights(facts, depth, and, low);
+    or = orRights(facts, depth, or, high);
+    return { ...level, rightsSoFar: rightsBelow(paging, depth, and, or) };
+  });
   return {
     address,
     format: fact.title,
@@ -143,7 +153,7 @@ function explainLevel(
   step: Step,
   end: WalkEnd | undefined,
   page: bigint | undefined,
-): ExplainedLevel {
+): Omit<ExplainedLevel, 'rightsSoFar'> {
   const { fact } = paging.format;
   const level = fact.levels[step.depth];
   const value = joinHalves(step.low, step.high);

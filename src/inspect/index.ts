@@ -1,5 +1,14 @@
 export { type Census, takeCensus } from './census.ts';
 export {
+  DEFAULT_MAX_CHANGES,
+  type DiffOptions,
+  diffRegions,
+  type PageMeaning,
+  type PagingView,
+  type RegionChange,
+  type RegionDiff,
+} from './diff.ts';
+export {
   type ExplainedAccess,
   type ExplainedField,
   type ExplainedLevel,
@@ -17,6 +26,15 @@ export { type Cluster, filterRegions, joinRegions, type Summary } from './overvi
 export { printQemuMem, printQemuTlb } from './qemu-monitor.ts';
 export { printQemuRiscvMem } from './qemu-riscv.ts';
 export {
+  DEFAULT_MAX_RESULTS,
+  type FrameMapping,
+  type FrameTable,
+  findPhysical,
+  type PhysicalRange,
+  type PhysicalReferences,
+  type ReferenceOptions,
+} from './references.ts';
+export {
   DEFAULT_MAX_ROWS,
   type FaultyRegion,
   listRegions,
@@ -29,3 +47,4 @@ export {
   type Repeat,
   type SharedRegion,
 } from './regions.ts';
+export { type IndexedTable, TableIndex, type TableParent, tableIndex } from './table-index.ts';
