@@ -1,5 +1,5 @@
-import type { SourceOptions } from 'tablewalk/session';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { TableOptions } from 'tablewalk/session';
 import { Client, WorkerError } from './client.ts';
 import { MapView } from './map/map-view.tsx';
 import { ErrorText } from './parts/error-text.tsx';
@@ -8,29 +8,17 @@ import { Tabs } from './parts/tabs.tsx';
 import { Toolbar } from './parts/toolbar.tsx';
 import type { Attempt, Image, ImageSource, Progress, Tables } from './protocol.ts';
 import { loadSample, servedSource } from './samples.ts';
-import { PANELS, type Panel, type Place, START, usePlace } from './state.ts';
+import { PANELS, type Panel, START, usePlace } from './state.ts';
 import { FindView } from './views/find.tsx';
 import { ImageView } from './views/image.tsx';
 import { Opener } from './views/opener.tsx';
+import type { PanelProps } from './views/panel.ts';
 import { RegionsView } from './views/regions.tsx';
 import { RegistersForm } from './views/registers-form.tsx';
 import { TableView } from './views/table.tsx';
-import { TryBar } from './views/try-bar.tsx';
 import { TryView } from './views/try.tsx';
+import { TryBar } from './views/try-bar.tsx';
 import { WalkView } from './views/walk.tsx';
-
-/** What every panel gets. */
-export interface PanelProps {
-  readonly client: Client;
-  readonly image: Image;
-  /** The tables as they are shown: those of the scratch copy, where it has changes. */
-  readonly tables: Tables;
-  /** Grows whenever `tables` are others: what was asked of the worker before is out of date. */
-  readonly version: number;
-  readonly attempt: Attempt | undefined;
-  readonly place: Place;
-  readonly go: ReturnType<typeof usePlace>[1];
-}
 
 const PANEL_NAMES: Readonly<Record<Panel, string>> = {
   walk: 'Walk',
@@ -64,7 +52,7 @@ export function App() {
   client.onProgress = setProgress;
 
   const choose = useCallback(
-    async (image: Image, options: SourceOptions) => {
+    async (image: Image, options: TableOptions) => {
       setError(undefined);
       setStage({ kind: 'busy', name: image.name });
       try {
@@ -81,7 +69,7 @@ export function App() {
   );
 
   const open = useCallback(
-    async (image: ImageSource, options: SourceOptions) => {
+    async (image: ImageSource, options: TableOptions) => {
       setError(undefined);
       setStage({ kind: 'busy', name: image.name });
       source.current = image;
@@ -98,7 +86,7 @@ export function App() {
   );
 
   const openSample = useCallback(
-    async (name: string, options: SourceOptions = {}) => {
+    async (name: string, options: TableOptions = {}) => {
       setStage({ kind: 'busy', name });
       try {
         await open(await loadSample(name), options);
@@ -117,7 +105,10 @@ export function App() {
       const { name, registers, options } = served;
       const url = new URL('source', location.href).href;
       // The command took these options itself.
-      void open({ name, url, ...(registers === undefined ? {} : { registers }) }, { ...(options as SourceOptions), ...place.options });
+      void open(
+        { name, url, ...(registers === undefined ? {} : { registers }) },
+        { ...(options as TableOptions), ...place.options },
+      );
     } else if (place.sample !== undefined) {
       void openSample(place.sample, place.options);
     }
@@ -192,12 +183,20 @@ export function App() {
               go({ options }, true);
               void choose(stage.image, options);
             }}
-            submitRegisters={(registers) => source.current && void open({ ...source.current, registers }, place.options)}
+            submitRegisters={(registers) =>
+              source.current && void open({ ...source.current, registers }, place.options)
+            }
           />
         )}
         {opened !== undefined && tables !== undefined && (
           <>
-            <MapView spaces={tables.spaces} atlases={tables.atlases} place={place} go={go} title={opened.image.name} />
+            <MapView
+              spaces={tables.spaces}
+              atlases={tables.atlases}
+              place={place}
+              go={go}
+              title={opened.image.name}
+            />
             {attempt !== undefined && <TryBar attempt={attempt} place={place} go={go} />}
             <Tabs
               label="What is looked at"

@@ -1,5 +1,6 @@
-import type { ControlFlag, SourceOptions } from 'tablewalk/session';
 import type { Explanation } from 'tablewalk/inspect';
+import type { FieldWords } from 'tablewalk/report';
+import type { ControlFlag, TableOptions } from 'tablewalk/session';
 import type { AtlasData } from './map/atlas.ts';
 
 /** What the page asks of the worker, and what the worker answers. All of it can be posted; bytes are in `bigint`s or in frames. */
@@ -7,7 +8,7 @@ export interface Explorer {
   /** Takes an image. Throws what `openImage` throws. */
   open(image: ImageSource): Promise<Image>;
   /** Chooses page tables, reads them, and drops the scratch copy. Throws what `choosePaging` throws: `NO_ROOT`, … */
-  choose(options: SourceOptions): Promise<Tables>;
+  choose(options: TableOptions): Promise<Tables>;
   /** Follows one address. */
   explain(address: bigint): Promise<Walk>;
   /** One table with all its entries; `undefined` if there is none at such a place. */
@@ -102,12 +103,18 @@ export interface Walk {
   readonly explanation: Explanation;
   /** What `explain` prints, line by line. */
   readonly lines: readonly string[];
-  /** For each level: its fields in the words of `explain`, highest bits first, as `explanation.levels[i].fields`. */
-  readonly fieldTexts: readonly (readonly string[])[];
+  /** The first line of those: what the address comes to. */
+  readonly outcome: string;
+  /** For each level: its fields with what is said of them, lowest bit first. */
+  readonly fields: readonly (readonly FieldWords[])[];
+  /** For each level: `maps the page at 0x…`. */
+  readonly leads: readonly string[];
+  /** What the walk comes to: label (`physical`, `rights`, `user read`) and text, as the last lines of `explain`. */
+  readonly rows: readonly (readonly string[])[];
+  /** Of each of the six accesses: `user read`, and `allowed` or its fault and why. */
+  readonly accesses: readonly { readonly name: string; readonly allowed: boolean; readonly text: string }[];
   /** For each level: the table in which its entry lies. */
   readonly tables: readonly TableAt[];
-  /** What refused accesses get: label (`user read`) and text. */
-  readonly refused: readonly { readonly label: string; readonly text: string }[];
   /** What `explain --json` prints. */
   readonly json: string;
 }
@@ -124,10 +131,17 @@ export interface Table {
   readonly highs: Uint32Array;
   /** First linear page of the first entry, on the first way that leads here. */
   readonly page: number;
+  /** Of a root with both halves: index of the first entry of the upper one; the count of entries where there is none. */
+  readonly upperFrom: number;
   /** `log2` of the 4-KiB pages that an entry spans. */
   readonly order: number;
   /** Every entry that leads here. The root has none unless it is recursive. */
-  readonly parents: readonly { readonly at: TableAt; readonly index: number; readonly entry: string }[];
+  readonly parents: readonly {
+    readonly at: TableAt;
+    readonly index: number;
+    readonly count: number;
+    readonly entry: string;
+  }[];
   /** Ways from the root to here; not 1 where tables are shared. */
   readonly ways: number;
   /** Whether the image does not have it: then there are no entries. */
@@ -148,6 +162,8 @@ export interface EntryText {
   readonly target: bigint | undefined;
   /** Effective rights, of a page: `rw-` of both privileges. */
   readonly rights: readonly [user: string, supervisor: string] | undefined;
+  /** Its fields with what is said of them, lowest bit first; of an entry that is not present, the present bit alone. */
+  readonly fields: readonly FieldWords[];
 }
 
 /** As the options of `maps`, with its words. Empty texts are not given. */

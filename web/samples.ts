@@ -3,7 +3,11 @@ import type { ImageSource } from './protocol.ts';
 /** The samples that ship with the page. */
 export const SAMPLES = [
   { name: 'linux-amd64-la48', title: 'x86-64', about: 'Linux under QEMU, 4-level paging, 74,337 pages' },
-  { name: 'linux-arm64-4k-nokaslr', title: 'arm64', about: 'Linux under QEMU, two halves, 4-KiB granule, contiguous groups' },
+  {
+    name: 'linux-arm64-4k-nokaslr',
+    title: 'arm64',
+    about: 'Linux under QEMU, two halves, 4-KiB granule, contiguous groups',
+  },
   { name: 'linux-riscv64-sv39', title: 'RISC-V', about: 'Linux under QEMU, Sv39' },
 ] as const;
 

@@ -1,5 +1,5 @@
-import type { SourceOptions } from 'tablewalk/session';
 import { useEffect, useState } from 'preact/hooks';
+import type { TableOptions } from 'tablewalk/session';
 import type { Change, RegionFilter, TableAt } from './protocol.ts';
 
 /** The panels below the map. */
@@ -24,7 +24,7 @@ export interface Place {
   readonly physical: bigint | undefined;
   readonly changes: readonly Change[];
   /** Registers and the like that the reader gave. */
-  readonly options: SourceOptions;
+  readonly options: TableOptions;
 }
 
 /** The filter that lists everything. */
@@ -49,8 +49,26 @@ const MAX_CHANGES = 64;
 
 /** Options that a fragment may hold: those of the command's that are about page tables, and flags that deny. */
 const TEXT_OPTIONS = [
-  'cpu', 'root', 'mode', 'cr0', 'cr3', 'cr4', 'efer', 'pat', 'pkru', 'pkrs', 'ttbr0', 'ttbr1', 'tcr', 'mair', 'sctlr',
-  'pstate', 'satp', 'sstatus', 'menvcfg', 'physBits',
+  'cpu',
+  'root',
+  'mode',
+  'cr0',
+  'cr3',
+  'cr4',
+  'efer',
+  'pat',
+  'pkru',
+  'pkrs',
+  'ttbr0',
+  'ttbr1',
+  'tcr',
+  'mair',
+  'sctlr',
+  'pstate',
+  'satp',
+  'sstatus',
+  'menvcfg',
+  'physBits',
 ] as const;
 const DENIALS = ['page1gb', 'pse36', 'svnapot', 'svpbmt'] as const;
 
@@ -95,7 +113,8 @@ export function fromFragment(fragment: string): Place {
     sample: sample !== undefined && /^[a-z0-9-]{1,64}$/.test(sample) ? sample : undefined,
     panel: PANELS.find((one) => one === parts.get('panel')) ?? 'walk',
     address: hex('va'),
-    zoom: zoom === null ? undefined : { first: Number.parseInt(zoom[1], 16), last: Number.parseInt(zoom[2], 16) },
+    zoom:
+      zoom === null ? undefined : { first: Number.parseInt(zoom[1], 16), last: Number.parseInt(zoom[2], 16) },
     table: parseTable(parts.get('table') ?? ''),
     entry: parseIndex(parts.get('entry') ?? ''),
     filter: {

@@ -14,6 +14,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2023',
     modulePreload: false,
+    cssCodeSplit: false,
     assetsInlineLimit: 0,
     rollupOptions: {
       output: {
@@ -32,7 +33,8 @@ function classicScript(): Plugin {
     name: 'classic-script',
     apply: 'build',
     enforce: 'post',
-    transformIndexHtml: (html) => html.replace(/<script type="module" crossorigin/, '<script defer').replace(/ crossorigin/g, ''),
+    transformIndexHtml: (html) =>
+      html.replace(/<script type="module" crossorigin/, '<script defer').replace(/ crossorigin/g, ''),
   };
 }
 

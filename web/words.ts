@@ -1,6 +1,6 @@
 import { addressOf, hex64 } from 'tablewalk/bits';
 import { rightsText } from 'tablewalk/format';
-import { pagesText, pageSizeText, rangeText } from 'tablewalk/report';
+import { pageSizeText, pagesText, rangeText } from 'tablewalk/report';
 import { FAULTY, HOLE, LEAF, MISSING, TABLE } from './map/atlas.ts';
 import type { Names } from './map/draw.ts';
 import { GAP, type Piece, type Scale } from './map/scale.ts';
@@ -50,7 +50,10 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
   if (piece.cell >= LEAF) {
     const shift = scale.atlases[piece.space].orders[piece.depth] + 12;
     const rights = piece.cell & 63;
-    const pages = piece.count === 1 ? `one ${pageSizeText(shift)} page` : `${piece.count} pages of ${pageSizeText(shift)}`;
+    const pages =
+      piece.count === 1
+        ? `one ${pageSizeText(shift)} page`
+        : `${piece.count} pages of ${pageSizeText(shift)}`;
     lines.push(`${size}: ${pages}, ${name}`);
     lines.push(`${user} ${rightsText(rights, true)}, ${supervisor} ${rightsText(rights, false)}`);
     if ((rights & 6) === 6 || (rights & 48) === 48) lines.push('can be written and executed');
@@ -61,7 +64,10 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
     [HOLE]: 'not mapped',
     [MISSING]: 'the table is not in the image: what it maps is not known',
     [FAULTY]: 'a reserved bit is set: every access faults',
-    [TABLE]: piece.count === 1 ? `a ${level?.table ?? 'table'}` : `the same ${level?.table ?? 'table'} ${piece.count} times`,
+    [TABLE]:
+      piece.count === 1
+        ? `a ${level?.table ?? 'table'}`
+        : `the same ${level?.table ?? 'table'} ${piece.count} times`,
   };
   return [...lines, `${size}: ${says[piece.cell]}, ${name}`];
 }

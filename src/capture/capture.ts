@@ -28,6 +28,8 @@ export interface CaptureOptions {
   readonly range?: PageRange;
   /** Where the tables go; a new one by default. Frames that it holds already are not read again. */
   readonly into?: SparseMemory;
+  /** The table to begin with, all of which is wanted then; the root by default. */
+  readonly table?: { readonly depth: number; readonly frame: number };
 }
 
 /**
@@ -47,8 +49,9 @@ export async function captureTables(
   const whole = new Cursor(into.memory, paging);
   // Frame of each table, and the first page that it maps; -1 if it is met in several places, of which the range may
   // hold different parts.
-  let level = new Map([[paging.root.frame, 0]]);
-  for (let depth = 0; depth < paging.format.levels && level.size > 0; depth += 1) {
+  const { table } = options;
+  let level = new Map([table === undefined ? [paging.root.frame, 0] : [table.frame, -1]]);
+  for (let depth = table?.depth ?? 0; depth < paging.format.levels && level.size > 0; depth += 1) {
     await readInto(machine, into, [...level.keys()]);
     const next = new Map<number, number>();
     for (const [frame, page] of level) {

@@ -102,7 +102,8 @@ export function runsOf(atlas: AtlasData, node: number): Run[] {
     const cell = cells[start + i];
     const child = cell === TABLE ? children[start + i] : -1;
     let end = i + 1;
-    while (end < count && cells[start + end] === cell && (child < 0 || children[start + end] === child)) end += 1;
+    while (end < count && cells[start + end] === cell && (child < 0 || children[start + end] === child))
+      end += 1;
     if (child >= 0 && end - i < FOLD_FROM) end = i + 1;
     runs.push({ first: i, count: end - i, cell, child });
     i = end;

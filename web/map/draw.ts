@@ -59,7 +59,14 @@ export function laneTop(depth: number): number {
 }
 
 /** Draws the map. Time is bounded by the width, not by the tables. */
-export function drawMap(scale: Scale, view: View, width: number, painter: Painter, names: Names, marks: Marks): void {
+export function drawMap(
+  scale: Scale,
+  view: View,
+  width: number,
+  painter: Painter,
+  names: Names,
+  marks: Marks,
+): void {
   new Drawing(scale, view, width, painter, names).draw(marks);
 }
 
@@ -240,7 +247,15 @@ class Drawing {
 }
 
 /** Of several things in one pixel, the first of these is seen. */
-const PRECEDENCE: readonly Look[] = ['wx', 'faulty', 'missing', ...CLASS_NAMES.slice(1), 'table', 'gap', 'hole'];
+const PRECEDENCE: readonly Look[] = [
+  'wx',
+  'faulty',
+  'missing',
+  ...CLASS_NAMES.slice(1),
+  'table',
+  'gap',
+  'hole',
+];
 
 /** The look of a table of which nothing more can be shown: that of most of its pages. */
 function overallLook({ marks, pages }: AtlasData, node: number): Look {

@@ -32,8 +32,8 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
         ))}
       </ul>
       <p>
-        Each lane is a level of tables; colour begins in the lane whose entry maps the page, so the higher a block stands, the larger its pages. Widths are
-        compressed: order is that of addresses, size is not.
+        Each lane is a level of tables; colour begins in the lane whose entry maps the page, so the higher a
+        block stands, the larger its pages. Widths are compressed: order is that of addresses, size is not.
       </p>
     </details>
   );

@@ -1,13 +1,13 @@
-import { addressOf } from 'tablewalk/bits';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { addressOf } from 'tablewalk/bits';
 import type { SpaceInfo } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
 import { entryName, namesOf, pieceText } from '../words.ts';
 import { type AtlasData, HOLE, LEAF } from './atlas.ts';
 import { drawMap, laneTop, mapHeight, type View } from './draw.ts';
 import { Legend } from './legend.tsx';
-import { readPalette } from './palette.ts';
 import { CanvasPainter, SvgPainter } from './painter.ts';
+import { readPalette } from './palette.ts';
 import { type Piece, Scale } from './scale.ts';
 
 const WHOLE: View = { from: 0, to: 1 };
@@ -67,7 +67,9 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
       clearTimeout(settle.current);
       const tell = () => {
         const isWhole = view.from <= 0 && view.to >= 1;
-        const zoom = isWhole ? undefined : { first: scale.pageAt(view.from), last: scale.pageAt(view.to - (view.to - view.from) * 1e-9) };
+        const zoom = isWhole
+          ? undefined
+          : { first: scale.pageAt(view.from), last: scale.pageAt(view.to - (view.to - view.from) * 1e-9) };
         shown.current = zoom;
         go({ zoom }, !isStep);
       };
@@ -103,7 +105,8 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   };
 
   useWheel(canvas, (event, at) => {
-    if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey) pan(((event.deltaX || event.deltaY) / width) * 1.0);
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey)
+      pan(((event.deltaX || event.deltaY) / width) * 1.0);
     else zoomAt(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), at);
   });
 
@@ -136,7 +139,11 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   return (
     <section class="map" aria-label="Map">
       <nav class="crumbs" aria-label="What the map shows">
-        <button type="button" onClick={() => move(WHOLE, true)} aria-current={crumbs.length === 0 ? 'true' : undefined}>
+        <button
+          type="button"
+          onClick={() => move(WHOLE, true)}
+          aria-current={crumbs.length === 0 ? 'true' : undefined}
+        >
           whole space
         </button>
         {crumbs.map((piece, i) => (
@@ -268,7 +275,10 @@ function keyStep(event: KeyboardEvent, context: KeyContext): boolean {
       return true;
     case '+':
     case '=':
-      zoomAt(0.5, chosen === undefined ? 0.5 : ((chosen.left + chosen.right) / 2 - view.from) / (view.to - view.from));
+      zoomAt(
+        0.5,
+        chosen === undefined ? 0.5 : ((chosen.left + chosen.right) / 2 - view.from) / (view.to - view.from),
+      );
       return true;
     case '-':
       zoomAt(2, 0.5);
@@ -348,7 +358,10 @@ function usePalette(element: { readonly current: HTMLElement | null }) {
 }
 
 /** Listens to the wheel so that the page does not scroll with it. `at` is where the pointer is, in [0, 1]. */
-function useWheel(element: { readonly current: HTMLElement | null }, turn: (event: WheelEvent, at: number) => void): void {
+function useWheel(
+  element: { readonly current: HTMLElement | null },
+  turn: (event: WheelEvent, at: number) => void,
+): void {
   const latest = useRef(turn);
   latest.current = turn;
   useEffect(() => {

@@ -1,7 +1,19 @@
 import type { ClassName } from './atlas.ts';
 
 /** How a piece looks; each stands in the palette. `on` is for texts on colours, `mark` for what is chosen. */
-export type Look = ClassName | 'table' | 'table-edge' | 'hole' | 'gap' | 'missing' | 'faulty' | 'ink' | 'faint' | 'paper' | 'mark' | 'on';
+export type Look =
+  | ClassName
+  | 'table'
+  | 'table-edge'
+  | 'hole'
+  | 'gap'
+  | 'missing'
+  | 'faulty'
+  | 'ink'
+  | 'faint'
+  | 'paper'
+  | 'mark'
+  | 'on';
 
 /** Looks that are hatched, so that they are told apart without colour. */
 export const HATCHED: readonly Look[] = ['wx', 'missing', 'faulty', 'gap'];
@@ -48,7 +60,14 @@ export class CanvasPainter implements Painter {
     this.context.fillRect(x, y, width, height);
   }
 
-  text(x: number, y: number, width: number, text: string, look: Look, align: 'left' | 'center' = 'left'): void {
+  text(
+    x: number,
+    y: number,
+    width: number,
+    text: string,
+    look: Look,
+    align: 'left' | 'center' = 'left',
+  ): void {
     const shown = fitting(text, width, FONT_SIZE);
     if (shown === '') return;
     this.context.fillStyle = this.fills.get(look) ?? '';
@@ -87,10 +106,19 @@ export class SvgPainter implements Painter {
 
   rect(x: number, y: number, width: number, height: number, look: Look): void {
     const fill = HATCHED.includes(look) ? `url(#${look})` : this.palette[look];
-    this.parts.push(`<rect x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}" fill="${fill}"/>`);
+    this.parts.push(
+      `<rect x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}" fill="${fill}"/>`,
+    );
   }
 
-  text(x: number, y: number, width: number, text: string, look: Look, align: 'left' | 'center' = 'left'): void {
+  text(
+    x: number,
+    y: number,
+    width: number,
+    text: string,
+    look: Look,
+    align: 'left' | 'center' = 'left',
+  ): void {
     const shown = fitting(text, width, FONT_SIZE);
     if (shown === '') return;
     const anchor = align === 'center' ? ' text-anchor="middle"' : '';

@@ -3,7 +3,18 @@ import type { Look, Palette } from './painter.ts';
 
 const LOOKS: readonly (Look | 'hatch')[] = [
   ...CLASS_NAMES,
-  'table', 'table-edge', 'hole', 'gap', 'missing', 'faulty', 'ink', 'faint', 'paper', 'mark', 'on', 'hatch',
+  'table',
+  'table-edge',
+  'hole',
+  'gap',
+  'missing',
+  'faulty',
+  'ink',
+  'faint',
+  'paper',
+  'mark',
+  'on',
+  'hatch',
 ];
 
 /** The colours that the style sheet gives, by the names of looks: `--map-user-rw`. */

@@ -85,7 +85,8 @@ export class Scale {
   path(position: number): Piece[] {
     const pieces: Piece[] = [];
     const take = (piece: Piece) => {
-      if (piece.left <= position && position < piece.right && pieces[pieces.length - 1]?.node !== piece.node) pieces.push(piece);
+      if (piece.left <= position && position < piece.right && pieces[pieces.length - 1]?.node !== piece.node)
+        pieces.push(piece);
     };
     this.top(position, position, take);
     for (let last = pieces[pieces.length - 1]; last !== undefined && last.child >= 0; ) {
@@ -112,7 +113,10 @@ export class Scale {
     for (;;) {
       const depth = atlas.depths[node];
       const layout = this.layout(space, node);
-      const index = Math.min(Math.floor((counted - first) / 2 ** atlas.orders[depth]), atlas.counts[depth] - 1);
+      const index = Math.min(
+        Math.floor((counted - first) / 2 ** atlas.orders[depth]),
+        atlas.counts[depth] - 1,
+      );
       const i = layout.runs.findIndex((run) => run.cell !== GAP && index < run.first + run.count);
       const run = layout.runs[i];
       const width = right - left;
@@ -230,7 +234,7 @@ export class Scale {
 }
 
 function weightOf(atlas: AtlasData, { cell, child, count }: Run): number {
-  if (cell === TABLE) return 1 + Math.sqrt(atlas.riches[child]);
+  if (cell === TABLE) return atlas.riches[child] === 0 ? 0.2 : 1 + Math.sqrt(atlas.riches[child]);
   if (cell >= LEAF) return 1 + Math.log2(count) / 2;
   return cell === HOLE ? 0.8 + Math.log2(count) / 12 : 1;
 }

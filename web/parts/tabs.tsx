@@ -13,7 +13,8 @@ export function Tabs<T extends string>({ label, tabs, chosen, choose, children }
   const keys = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const i = tabs.findIndex(({ id }) => id === chosen);
-    const next = event.key === 'Home' ? 0 : event.key === 'End' ? tabs.length - 1 : step === undefined ? -1 : i + step;
+    const next =
+      event.key === 'Home' ? 0 : event.key === 'End' ? tabs.length - 1 : step === undefined ? -1 : i + step;
     if (next < 0 || next >= tabs.length) return;
     event.preventDefault();
     choose(tabs[next].id);

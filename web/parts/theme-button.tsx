@@ -8,7 +8,12 @@ export function ThemeButton() {
     setDark(!dark);
   };
   return (
-    <button type="button" onClick={change} aria-label={dark ? 'Light theme' : 'Dark theme'} title={dark ? 'Light theme' : 'Dark theme'}>
+    <button
+      type="button"
+      onClick={change}
+      aria-label={dark ? 'Light theme' : 'Dark theme'}
+      title={dark ? 'Light theme' : 'Dark theme'}
+    >
       {dark ? '☀' : '☾'}
     </button>
   );

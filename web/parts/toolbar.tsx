@@ -97,7 +97,10 @@ function useShortcuts(showHelp: () => void): void {
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
       const { target } = event;
-      const types = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
+      const types =
+        target instanceof HTMLInputElement ||
+        target instanceof HTMLTextAreaElement ||
+        target instanceof HTMLSelectElement;
       if (types || event.ctrlKey || event.metaKey || event.altKey) return;
       const focus = (selector: string) => {
         const element = document.querySelector(selector);

@@ -1,4 +1,4 @@
-import type { PanelProps } from '../app.tsx';
+import type { PanelProps } from './panel.ts';
 
 /** What the image says of itself, what its tables consist of, and what had to be assumed: as `info`. */
 export function ImageView({ image, tables }: PanelProps) {

@@ -22,8 +22,8 @@ export function Opener({ take, takeSample, failed }: OpenerProps) {
     <div class="opener">
       <h2>Look into real page tables</h2>
       <p>
-        What is mapped where, with which rights, and why: of x86, AArch64 and RISC-V machines, from a memory image. The file stays on your machine:
-        nothing is uploaded, and there is nowhere to upload it to.
+        What is mapped where, with which rights, and why: of x86, AArch64 and RISC-V machines, from a memory
+        image. The file stays on your machine: nothing is uploaded, and there is nowhere to upload it to.
       </p>
       <div class="drop">
         <label for="file">
@@ -31,10 +31,16 @@ export function Opener({ take, takeSample, failed }: OpenerProps) {
         </label>
         <input id="file" type="file" onChange={(event) => choose(event.currentTarget.files?.[0])} />
         <span class="small">
-          ELF cores (QEMU’s <code>dump-guest-memory</code>, Linux’s kdump) or raw memory, packed with gzip or not. Larger than your memory is fine, unless packed.
+          ELF cores (QEMU’s <code>dump-guest-memory</code>, Linux’s kdump) or raw memory, packed with gzip or
+          not. Larger than your memory is fine, unless packed.
         </span>
         <label>
-          <input type="checkbox" checked={isRaw} onChange={(event) => setIsRaw(event.currentTarget.checked)} /> it is raw memory
+          <input
+            type="checkbox"
+            checked={isRaw}
+            onChange={(event) => setIsRaw(event.currentTarget.checked)}
+          />{' '}
+          it is raw memory
         </label>
         {isRaw && (
           <form
@@ -45,7 +51,13 @@ export function Opener({ take, takeSample, failed }: OpenerProps) {
             }}
           >
             <label for="base">that begins at physical address</label>{' '}
-            <input id="base" type="text" value={base} onInput={(event) => setBase(event.currentTarget.value)} spellcheck={false} />{' '}
+            <input
+              id="base"
+              type="text"
+              value={base}
+              onInput={(event) => setBase(event.currentTarget.value)}
+              spellcheck={false}
+            />{' '}
             <button type="submit" class="primary" disabled={file === undefined}>
               Open
             </button>
@@ -63,7 +75,8 @@ export function Opener({ take, takeSample, failed }: OpenerProps) {
       </div>
       {failed === undefined && (
         <p class="small">
-          Press <kbd>?</kbd> for keys. All that you look at stands in the address bar, so a link or a bookmark brings you back.
+          Press <kbd>?</kbd> for keys. All that you look at stands in the address bar, so a link or a bookmark
+          brings you back.
         </p>
       )}
     </div>

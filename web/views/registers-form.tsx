@@ -1,5 +1,5 @@
-import type { SourceOptions } from 'tablewalk/session';
 import { useState } from 'preact/hooks';
+import type { TableOptions } from 'tablewalk/session';
 import type { WorkerError } from '../client.ts';
 import { ErrorText } from '../parts/error-text.tsx';
 import type { Image } from '../protocol.ts';
@@ -8,12 +8,12 @@ interface RegistersFormProps {
   readonly image: Image;
   /** Why the tables cannot be read yet. */
   readonly why: WorkerError;
-  readonly options: SourceOptions;
-  submit(options: SourceOptions): void;
+  readonly options: TableOptions;
+  submit(options: TableOptions): void;
   submitRegisters(text: string): void;
 }
 
-type Name = Extract<keyof SourceOptions, string>;
+type Name = Extract<keyof TableOptions, string>;
 
 /** The registers that decide, by architecture: name of the option, and what it is. */
 const FIELDS: Readonly<Record<string, readonly (readonly [Name, string])[]>> = {
@@ -52,13 +52,17 @@ const ARCHITECTURES = ['x86', 'aarch64', 'riscv'] as const;
 export function RegistersForm({ image, why, options, submit, submitRegisters }: RegistersFormProps) {
   const [architecture, setArchitecture] = useState<string>(image.architecture ?? 'x86');
   const [given, setGiven] = useState<Readonly<Record<string, string>>>(() =>
-    Object.fromEntries(Object.entries(options).filter((one): one is [string, string] => typeof one[1] === 'string')),
+    Object.fromEntries(
+      Object.entries(options).filter((one): one is [string, string] => typeof one[1] === 'string'),
+    ),
   );
   const [text, setText] = useState('');
   const send = (event: Event) => {
     event.preventDefault();
     const names = FIELDS[architecture].map(([name]) => name);
-    const kept = Object.entries(given).filter(([name, value]) => names.some((one) => one === name) && value.trim() !== '');
+    const kept = Object.entries(given).filter(
+      ([name, value]) => names.some((one) => one === name) && value.trim() !== '',
+    );
     submit(Object.fromEntries(kept.map(([name, value]) => [name, value.trim()])));
   };
   return (
@@ -122,7 +126,12 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
         <fieldset>
           <legend>Or all at once</legend>
           <label for="registers-text">What QEMU or gdb prints for “info registers”, or JSON</label>
-          <textarea id="registers-text" value={text} onInput={(event) => setText(event.currentTarget.value)} spellcheck={false} />
+          <textarea
+            id="registers-text"
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+            spellcheck={false}
+          />
           <button type="submit" disabled={text.trim() === ''}>
             Use these
           </button>

@@ -8,7 +8,14 @@ import {
   withoutHole,
 } from 'tablewalk/format';
 import type { PhysicalMemory } from 'tablewalk/memory';
-import { Cursor, DONE, FAULTY as FAULTY_ENTRY, MISSING as MISSING_TABLE, PAGE, TABLE as TABLE_ENTRY } from 'tablewalk/walk';
+import {
+  Cursor,
+  DONE,
+  FAULTY as FAULTY_ENTRY,
+  MISSING as MISSING_TABLE,
+  PAGE,
+  TABLE as TABLE_ENTRY,
+} from 'tablewalk/walk';
 import {
   type AtlasData,
   CLASS_OF,
@@ -17,6 +24,7 @@ import {
   HAS_FAULTY,
   HAS_MISSING,
   HAS_WX,
+  HOLE,
   LEAF,
   MISSING,
   TABLE,
@@ -171,14 +179,16 @@ class Builder {
       before = cell;
       childBefore = child;
       if (child >= 0) {
-        for (let i = 0; i < CLASSES; i += 1) this.pages[node * CLASSES + i] += this.pages[child * CLASSES + i];
+        for (let i = 0; i < CLASSES; i += 1)
+          this.pages[node * CLASSES + i] += this.pages[child * CLASSES + i];
       } else if (cell >= LEAF) {
         const kind = CLASS_OF[cell & 63];
         this.pages[node * CLASSES + kind] += span;
       }
     }
     if (this.pages[node * CLASSES + wx] > 0) this.marks[node] |= HAS_WX;
-    this.riches[node] = rich;
+    // A table without anything in it is no more than a hole.
+    this.riches[node] = rich === 1 && before === HOLE ? 0 : rich;
   }
 }
 

@@ -1,0 +1,5 @@
+import type { PanelProps } from './panel.ts';
+
+export function WalkView(_props: PanelProps) {
+  return <p>walk</p>;
+}

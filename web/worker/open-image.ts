@@ -1,0 +1,349 @@
+import { addressOf, PageTableError, pageOf } from 'tablewalk/bits';
+import { captureTables } from 'tablewalk/capture';
+import { rightsText } from 'tablewalk/format';
+import {
+  explain,
+  findPhysical,
+  listRegions,
+  MERGE_RULES,
+  type Region,
+  type TableIndex,
+  tableIndex,
+  takeCensus,
+} from 'tablewalk/inspect';
+import type { Machine } from 'tablewalk/machine';
+import { ABSENT, SparseMemory } from 'tablewalk/memory';
+import {
+  accessName,
+  accessText,
+  explanationJson,
+  explanationLines,
+  explanationRows,
+  fieldWords,
+  filterRows,
+  leadsText,
+  machineRows,
+  parseRange,
+  plural,
+  regionCells,
+  regionHeader,
+  regionJson,
+  ruleText,
+  sessionJson,
+  tableRows,
+  writableAndExecutable,
+} from 'tablewalk/report';
+import {
+  choosePaging,
+  parseHex,
+  rootAddress,
+  type Session,
+  type Space,
+  spaceAt,
+  spaceText,
+  type TableOptions,
+} from 'tablewalk/session';
+import { type ByteSource, blobBytes, openImage, parseRegisters, withRegisters } from 'tablewalk/source';
+import { tableAddress } from 'tablewalk/walk';
+import type {
+  Attempt,
+  Change,
+  EntryText,
+  Explorer,
+  Found,
+  Image,
+  ImageSource,
+  RegionFilter,
+  RegionList,
+  RegionRow,
+  SpaceInfo,
+  Table,
+  TableAt,
+  Tables,
+  Walk,
+} from '../protocol.ts';
+import { buildAtlas } from './build-atlas.ts';
+import type { Looked } from './looked.ts';
+import { Scratch } from './scratch.ts';
+import { entriesOf, tableOf } from './table.ts';
+import { stoppable, watched } from './watched.ts';
+import type { Work } from './work.ts';
+
+/** Tables that are read at most: of 4 KiB, 512 MiB. */
+const MAX_TABLES = 1 << 17;
+/** Rows of a list of regions at most. */
+const MAX_ROWS = 300_000;
+/** Linear ranges that are told of a physical address. */
+const MAX_FOUND = 500;
+
+/** Each method of the protocol, given its work besides. */
+type Methods = {
+  readonly [M in keyof Explorer]: (work: Work, ...args: Parameters<Explorer[M]>) => ReturnType<Explorer[M]>;
+};
+
+/** A row of the list of regions, and whose it is. */
+interface ListedRegion {
+  readonly region: Region;
+  readonly space: Space;
+}
+
+/** What the worker holds: one image, its tables, and a scratch copy of them. */
+export class OpenImage implements Methods {
+  private machine: Machine | undefined;
+  private source: ByteSource | undefined;
+  private options: TableOptions = {};
+  private session: Session | undefined;
+  private captured = new SparseMemory(MAX_TABLES);
+  private scratch: Scratch | undefined;
+  private list: readonly ListedRegion[] = [];
+  private readonly indexes = new Map<number, TableIndex>();
+
+  async open(work: Work, image: ImageSource): Promise<Image> {
+    await this.machine?.close();
+    this.machine = undefined;
+    this.session = undefined;
+    this.source = blobBytes(image.blob ?? new Blob());
+    const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
+    const opened = await openImage(watched(this.source, work, 'reading the file'), {
+      ...base,
+      ...(image.base === undefined ? {} : { format: 'raw' as const }),
+    });
+    this.machine =
+      image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
+    const { architecture, cpus } = this.machine;
+    return { name: image.name, architecture, rows: machineRows(this.machine), cpus };
+  }
+
+  async choose(work: Work, options: TableOptions): Promise<Tables> {
+    const { machine } = this;
+    if (machine === undefined) throw nothingOpen();
+    this.options = options;
+    this.session = choosePaging(machine, options);
+    this.captured = new SparseMemory(MAX_TABLES);
+    this.scratch = undefined;
+    await this.capture(work, this.session);
+    if (this.session.spaces.every(({ paging }) => this.captured.locate(paging.root.frame) === ABSENT)) {
+      const roots = this.session.spaces.map(spaceText).join('; ');
+      throw new PageTableError('NO_ROOT', `the root table is not in the image: ${roots}`);
+    }
+    return this.tables(work);
+  }
+
+  async explain(_work: Work, address: bigint): Promise<Walk> {
+    const { session, memory } = this.looked();
+    const space = spaceAt(session, address);
+    const { paging } = space;
+    const it = explain(memory, paging, address);
+    const index = session.spaces.indexOf(space);
+    const lines = explanationLines(session, space, it);
+    return {
+      space: index,
+      explanation: it,
+      lines,
+      outcome: lines[0],
+      fields: it.levels.map(({ fields }) => fieldWords(fields)),
+      leads: it.levels.map((level) => leadsText(paging, level)),
+      rows: explanationRows(session, space, it),
+      accesses: it.accesses.map(({ access, result }) => ({
+        name: accessName(access, paging),
+        allowed: result.kind === 'allowed',
+        text: accessText(result),
+      })),
+      // The first entry of a table lies where the table begins, also where a table spans several frames.
+      tables: it.levels.map(({ depth, address: at, index: i }) => ({
+        space: index,
+        depth,
+        frame: pageOf(at - BigInt(i * paging.format.fact.entryBytes)),
+      })),
+      json: JSON.stringify(explanationJson(session, it), null, 2),
+    };
+  }
+
+  async table(_work: Work, at: TableAt): Promise<Table> {
+    return tableOf(this.looked(), this.index(at.space), at);
+  }
+
+  async entries(_work: Work, at: TableAt, from: number, to: number): Promise<readonly EntryText[]> {
+    return entriesOf(this.looked(), this.index(at.space), at, from, to);
+  }
+
+  async regions(work: Work, filter: RegionFilter): Promise<RegionList> {
+    const { session, memory } = this.looked();
+    const merge = MERGE_RULES.find((rule) => rule === (filter.merge === '' ? 'physical' : filter.merge));
+    if (merge === undefined) {
+      throw new PageTableError(
+        'BAD_ARGUMENT',
+        `the rule is '${filter.merge}'; expected one of ${MERGE_RULES.join(', ')}`,
+      );
+    }
+    const range = filter.range === '' ? {} : { range: parseRange(filter.range) };
+    const rowFilter = {
+      ...(filter.rights === '' ? {} : { rights: filter.rights }),
+      ...(filter.size === '' ? {} : { size: filter.size }),
+      ...(filter.minSize === '' ? {} : { minSize: filter.minSize }),
+    };
+    const rows: ListedRegion[] = [];
+    for (const space of session.spaces) {
+      await work.breathe('listing regions', rows.length);
+      const { paging } = space;
+      const listed = listRegions(memory, paging, { merge, maxRows: MAX_ROWS, ...range });
+      for (const region of filterRows(listed, rowFilter, paging.format.fact)) rows.push({ region, space });
+    }
+    this.list = rows;
+    return {
+      count: rows.length,
+      header: regionHeader(session),
+      note: `${plural(rows.length, 'row')}. ${ruleText(merge)}`,
+    };
+  }
+
+  async regionRows(_work: Work, from: number, to: number): Promise<readonly RegionRow[]> {
+    return this.list.slice(from, to).map(({ region, space }) => ({
+      cells: regionCells(region, space.paging),
+      first: addressOf(region.first),
+      end: addressOf(region.end),
+      wx: writableAndExecutable(region),
+    }));
+  }
+
+  async find(_work: Work, physical: bigint): Promise<Found> {
+    const { session, memory } = this.looked();
+    if (physical >= 1n << 56n) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `find: physical address 0x${physical.toString(16)}; expected one below 2^56`,
+      );
+    }
+    const frame = pageOf(physical);
+    const offset = physical % 4096n;
+    const found = session.spaces.map(({ paging }, space) => {
+      const references = findPhysical(
+        memory,
+        paging,
+        { first: frame, end: frame + 1 },
+        { maxResults: MAX_FOUND, index: this.index(space) },
+      );
+      return { references, paging, space };
+    });
+    return {
+      physical,
+      pages: found.flatMap(({ references }) =>
+        references.mappings.flatMap(({ first, end, rights, pageShift }) =>
+          // One frame is asked for: where one page follows another that leads there too, each is told by itself.
+          Array.from({ length: Math.min(end - first, MAX_FOUND) }, (_, i) => ({
+            linear: addressOf(first + i) + offset,
+            end: addressOf(first + i + 1),
+            rights: [rightsText(rights, true), rightsText(rights, false)] as const,
+            pageShift,
+          })),
+        ),
+      ),
+      more: found.some(({ references }) => references.moreMappings),
+      tables: found.flatMap(({ references, paging, space }) =>
+        references.tables.map(({ depth, frame: first }) => ({
+          at: { space, depth, frame: first },
+          name: `${paging.format.fact.levels[depth].table} at 0x${tableAddress(paging, depth, first).toString(16)}`,
+        })),
+      ),
+      inImage: this.machine?.frames.some(({ first, end }) => frame >= first && frame < end) ?? false,
+    };
+  }
+
+  async attempt(work: Work, changes: readonly Change[]): Promise<Attempt> {
+    if (this.session === undefined || this.machine === undefined) throw nothingOpen();
+    const scratch = new Scratch(this.machine, this.session, this.options, this.captured);
+    for (const change of changes) await scratch.make(work, change);
+    this.scratch = changes.length === 0 ? undefined : scratch;
+    this.list = [];
+    this.indexes.clear();
+    return { ...scratch.differences(), done: scratch.done, tables: await this.tables(work) };
+  }
+
+  async exportRegions(work: Work): Promise<Blob> {
+    const { session } = this.looked();
+    const head = JSON.stringify(sessionJson(session));
+    const parts = [head.slice(0, -1), ',"regions":[\n'];
+    for (const [i, { region, space }] of this.list.entries()) {
+      if (i % 1000 === 0) await work.breathe('writing rows', i, this.list.length);
+      parts.push(i === 0 ? '' : ',\n', JSON.stringify(regionJson(region, space.paging)));
+    }
+    return new Blob([...parts, '\n]}\n'], { type: 'application/json' });
+  }
+
+  /** The tables that are looked at now. */
+  private looked(): Looked {
+    if (this.scratch !== undefined) return this.scratch;
+    if (this.session === undefined) throw nothingOpen();
+    return { session: this.session, memory: this.captured.memory };
+  }
+
+  private index(space: number): TableIndex {
+    const known = this.indexes.get(space);
+    if (known !== undefined) return known;
+    const { session, memory } = this.looked();
+    const one = session.spaces[space];
+    if (one === undefined)
+      throw new PageTableError('OUT_OF_RANGE', `space ${space}; expected one of ${session.spaces.length}`);
+    const index = tableIndex(memory, one.paging);
+    this.indexes.set(space, index);
+    return index;
+  }
+
+  private async capture(work: Work, session: Session): Promise<void> {
+    if (this.machine === undefined) throw nothingOpen();
+    const reader = stoppable(this.machine, work, this.captured);
+    for (const { paging } of session.spaces) await captureTables(reader, paging, { into: this.captured });
+  }
+
+  /** Everything that the page shows of tables without asking again. */
+  private async tables(work: Work): Promise<Tables> {
+    this.indexes.clear();
+    this.list = [];
+    const { session, memory } = this.looked();
+    const atlases = [];
+    const counted = [];
+    for (const space of session.spaces) {
+      await work.breathe('outlining tables', this.captured.size, this.captured.size);
+      atlases.push(buildAtlas(memory, space.paging));
+      await work.breathe('counting pages', this.captured.size, this.captured.size);
+      counted.push({ space, census: takeCensus(memory, space.paging) });
+    }
+    return {
+      spaces: session.spaces.map(spaceInfo),
+      unread: session.unread,
+      assumed: session.assumed.map(({ text }) => text),
+      flags: session.flags,
+      rows: tableRows(session, counted),
+      atlases,
+    };
+  }
+}
+
+function spaceInfo(space: Space, i: number): SpaceInfo {
+  const { paging, half } = space;
+  const { fact, lowEnd, highStart } = paging.format;
+  const shifts = fact.levels.flatMap(({ entries }) => entries.flatMap(({ pageShift }) => pageShift ?? []));
+  return {
+    text: spaceText(space),
+    title: fact.title,
+    half,
+    root: { space: i, depth: 0, frame: paging.root.frame },
+    rootAddress: rootAddress(paging),
+    entryBytes: fact.entryBytes,
+    vaBits: fact.vaBits,
+    levels: fact.levels.map(({ table, entry, indexHigh, indexLow }) => ({
+      table,
+      entry,
+      indexHigh,
+      indexLow,
+    })),
+    privileges: fact.privileges,
+    pageShifts: [...new Set(shifts)].sort((a, b) => a - b),
+    lowEnd,
+    highStart,
+  };
+}
+
+function nothingOpen(): PageTableError {
+  return new PageTableError('BAD_ARGUMENT', 'no image is open');
+}

@@ -1,0 +1,146 @@
+import { addressOf, hex, PageTableError } from 'tablewalk/bits';
+import { captureTables } from 'tablewalk/capture';
+import { isFaultyTable, isPresent, lastIndex, leadsToTable, type Paging, tableFrame } from 'tablewalk/format';
+import { diffRegions, tableIndex } from 'tablewalk/inspect';
+import type { Machine } from 'tablewalk/machine';
+import { ABSENT, OverlayMemory, type PhysicalMemory, type SparseMemory } from 'tablewalk/memory';
+import { choosePaging, flipFlag, type Session, type TableOptions } from 'tablewalk/session';
+import { tableAddress } from 'tablewalk/walk';
+import type { Attempt, Change } from '../protocol.ts';
+import type { Looked } from './looked.ts';
+import { meaningText } from './meaning-text.ts';
+import { stoppable } from './watched.ts';
+import type { Work } from './work.ts';
+
+/** Ranges that are told to change. */
+const MAX_CHANGED = 5000;
+
+/** A copy of the tables that may be changed: the image's own stay as they are, in memory as in the file. */
+export class Scratch implements Looked {
+  session: Session;
+  /** Each change in words. */
+  readonly done: string[] = [];
+  private readonly machine: Machine;
+  private readonly original: Session;
+  private readonly captured: SparseMemory;
+  private options: TableOptions;
+  private overlay: OverlayMemory | undefined;
+
+  constructor(machine: Machine, session: Session, options: TableOptions, captured: SparseMemory) {
+    this.machine = machine;
+    this.original = session;
+    this.session = session;
+    this.options = options;
+    this.captured = captured;
+  }
+
+  /** Where the changed tables are. */
+  get memory(): PhysicalMemory {
+    return this.overlay?.memory ?? this.captured.memory;
+  }
+
+  /**
+   * Makes a change, and reads the tables to which it leads.
+   *
+   * @throws {@link PageTableError} `OUT_OF_RANGE` if there is no such entry, bit or flag
+   */
+  async make(work: Work, change: Change): Promise<void> {
+    const reader = stoppable(this.machine, work, this.captured);
+    if (change.kind === 'flag') {
+      this.flip(change.register, change.name);
+      for (const { paging } of this.session.spaces)
+        await captureTables(reader, paging, { into: this.captured });
+      return;
+    }
+    const { paging, table } = this.write(change);
+    if (table !== undefined) await captureTables(reader, paging, { into: this.captured, table });
+  }
+
+  /** Which addresses mean something else than in the image. */
+  differences(): Pick<Attempt, 'rows' | 'bytes' | 'more'> {
+    const rows: Attempt['rows'][number][] = [];
+    let pages = 0;
+    let more = false;
+    this.original.spaces.forEach(({ paging }, i) => {
+      const after = this.session.spaces[i];
+      if (after === undefined) return;
+      const diff = diffRegions(
+        { memory: this.captured.memory, paging },
+        { memory: this.memory, paging: after.paging },
+        { maxRows: MAX_CHANGED },
+      );
+      more ||= diff.more;
+      const { privileges } = paging.format.fact;
+      for (const { first, end, before, after: then } of diff.changes) {
+        pages += end - first;
+        rows.push({
+          first: addressOf(first),
+          end: addressOf(end),
+          before: meaningText(before, privileges),
+          after: meaningText(then, privileges),
+        });
+      }
+    });
+    return { rows, bytes: addressOf(pages), more };
+  }
+
+  private flip(register: string, name: string): void {
+    const flag = this.session.flags.find((one) => one.register === register && one.name === name);
+    if (flag === undefined) {
+      const known = this.session.flags.map((one) => `${one.register}.${one.name}`).join(', ');
+      throw new PageTableError('OUT_OF_RANGE', `try: no flag ${register}.${name}; expected one of ${known}`);
+    }
+    this.options = flipFlag(this.session, this.options, flag);
+    this.session = choosePaging(this.machine, this.options);
+    this.done.push(`${register}.${name}: ${flag.on ? '1 → 0' : '0 → 1'}`);
+  }
+
+  /** Flips a bit of an entry. Returns the table to which the entry leads then. */
+  private write({ at, index, bit }: Extract<Change, { kind: 'entry' }>): {
+    paging: Paging;
+    table: { depth: number; frame: number } | undefined;
+  } {
+    const space = this.session.spaces[at.space];
+    if (space === undefined) throw new PageTableError('OUT_OF_RANGE', `try: no address space ${at.space}`);
+    const { paging } = space;
+    const { facts, entryShift, fact } = paging.format;
+    const { depth, frame } = at;
+    const last = depth < paging.format.levels ? lastIndex(facts, depth) : -1;
+    if (index > last || bit >= fact.entryBytes * 8) {
+      throw new PageTableError(
+        'OUT_OF_RANGE',
+        `try: bit ${bit} of entry ${index} at depth ${depth}; expected one of ${fact.entryBytes * 8} bits, of ${last + 1} entries`,
+      );
+    }
+    this.overlay ??= new OverlayMemory(this.captured.memory);
+    const { memory } = this.overlay;
+    const offset = (depth === 0 ? paging.root.word : 0) + (index << entryShift);
+    const base = memory.locate(frame + (offset >> 10));
+    const address = hex(tableAddress(paging, depth, frame));
+    if (tableIndex(memory, paging).numberOf(depth, frame) === undefined || base === ABSENT) {
+      throw new PageTableError('OUT_OF_RANGE', `try: no table at ${address}, depth ${depth}, in the image`);
+    }
+    const words = memory.current();
+    const from = base + (offset & 1023);
+    words[from + (bit >> 5)] ^= 1 << (bit & 31);
+    const low = words[from] | 0;
+    const high = entryShift === 1 ? words[from + 1] | 0 : 0;
+    const isSet = (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
+    const field = paging
+      .describe({ depth, low, high })
+      .fields.find((one) => bit >= one.low && bit <= one.high);
+    const { table, entry } = fact.levels[depth];
+    const name = field === undefined ? '' : ` (${field.name})`;
+    this.done.push(
+      `${entry} ${index} of the ${table} at ${address}: bit ${bit}${name} ${isSet ? '0 → 1' : '1 → 0'}`,
+    );
+    const leads =
+      isPresent(facts, depth, low) &&
+      leadsToTable(facts, depth, low) &&
+      !isFaultyTable(facts, depth, low, high);
+    return {
+      paging,
+      table: leads ? { depth: depth + 1, frame: tableFrame(facts, depth, low, high) } : undefined,
+    };
+  }
+}

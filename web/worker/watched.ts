@@ -1,0 +1,33 @@
+import type { FrameReader } from 'tablewalk/capture';
+import type { SparseMemory } from 'tablewalk/memory';
+import type { ByteSource } from 'tablewalk/source';
+import type { Work } from './work.ts';
+
+/** A source of which each read may be stopped, and tells how far it is. Once the image is open, only tables are read. */
+export function watched(source: ByteSource, work: Work, what: string): ByteSource {
+  let isOpening = true;
+  let done = 0;
+  return {
+    size: source.size,
+    async read(offset, length) {
+      done = Math.max(done, offset + length);
+      if (isOpening)
+        await work.breathe(what, done, source.size).catch((error: unknown) => {
+          isOpening = false;
+          throw error;
+        });
+      return source.read(offset, length);
+    },
+    close: () => source.close(),
+  };
+}
+
+/** A machine of which each batch of tables may be stopped, and tells how many were read. */
+export function stoppable(machine: FrameReader, work: Work, into: SparseMemory): FrameReader {
+  return {
+    async readFrames(frames, target) {
+      await work.breathe('reading tables', into.size);
+      return machine.readFrames(frames, target);
+    },
+  };
+}
