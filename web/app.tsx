@@ -164,7 +164,7 @@ export function App() {
     <>
       <Toolbar
         title={opened?.image.name}
-        about={tables?.spaces.map(({ text }) => text).join('; ')}
+        about={tables?.spaces.map(({ text }) => text) ?? []}
         place={place}
         go={go}
         close={stage.kind === 'start' ? undefined : close}

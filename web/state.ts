@@ -86,7 +86,7 @@ export function toFragment(place: Place): string {
   add('entry', place.entry?.toString());
   for (const [name, value] of Object.entries(place.filter)) add(name, value);
   add('pa', place.physical?.toString(16));
-  add('try', place.changes.map(changeText).join('_'));
+  add('try', place.changes.map(changeText).join('*'));
   for (const name of TEXT_OPTIONS) add(`o.${name}`, place.options[name]);
   for (const name of DENIALS) if (place.options[name] === false) add(`o.${name}`, 'no');
   if (place.options.amd === true) add('o.amd', 'yes');
@@ -126,7 +126,7 @@ export function fromFragment(fragment: string): Place {
     },
     physical: hex('pa'),
     changes: (parts.get('try') ?? '')
-      .split('_')
+      .split('*')
       .slice(0, MAX_CHANGES)
       .flatMap((text) => parseChange(text) ?? []),
     options,

@@ -16,7 +16,7 @@ import type { Look, Painter } from './painter.ts';
 import { GAP, type Piece, type Scale } from './scale.ts';
 
 /** Heights of the map's parts, in CSS pixels. */
-export const RAIL = 7;
+export const RAIL = 16;
 export const LANE = 20;
 export const BAND = 72;
 export const AXIS = 20;
@@ -82,6 +82,8 @@ class Drawing {
   private readonly looks: Look[];
   /** Right end of the last text on the axis. */
   private axisEnd = -1;
+  /** Where something can be written and executed: left and right ends, in order. */
+  private readonly risks: { left: number; right: number }[] = [];
 
   constructor(scale: Scale, view: View, width: number, painter: Painter, names: Names) {
     this.scale = scale;
@@ -101,6 +103,7 @@ class Drawing {
     this.scale.top(this.view.from, this.view.to, this.visit);
     for (let depth = 0; depth < this.scale.levels; depth += 1) this.flush(depth);
     this.scale.top(this.view.from, this.view.to, this.label);
+    this.drawRail();
     if (marks.chosen !== undefined) this.frame(marks.chosen);
     if (marks.page !== undefined) this.mark(marks.page);
   }
@@ -184,13 +187,27 @@ class Drawing {
     return overallLook(this.scale.atlases[space], child);
   }
 
-  /** Where something can be written and executed, the rail says so at any scale. */
+  /** Remembers where something can be written and executed. */
   private rail({ space, cell, child }: Piece, left: number, width: number): void {
     const wx =
       cell >= LEAF
         ? CLASS_OF[cell & 63] === 0
         : cell === TABLE && (this.scale.atlases[space].marks[child] & HAS_WX) !== 0;
-    if (wx) this.painter.rect(left - 1, 0, Math.max(width, 1) + 2, RAIL - 2, 'wx');
+    if (!wx) return;
+    const last = this.risks[this.risks.length - 1];
+    if (last !== undefined && left - last.right < 3) last.right = Math.max(last.right, left + width);
+    else this.risks.push({ left, right: left + width });
+  }
+
+  /** At any scale, the rail says where something can be written and executed. */
+  private drawRail(): void {
+    this.risks.forEach(({ left, right }, i) => {
+      const from = Math.max(0, Math.min(left, this.width - 6));
+      const to = Math.max(right, from + 6);
+      this.painter.rect(from, 1, to - from, RAIL - 3, 'wx');
+      const room = (this.risks[i + 1]?.left ?? this.width) - to - 4;
+      if (room > 26) this.painter.text(to + 3, RAIL / 2, room, 'W+X', 'ink');
+    });
   }
 
   /** Texts come last, over the colours. */
@@ -241,8 +258,8 @@ class Drawing {
     const { left, right } = this.scale.place(page);
     const x = this.x((left + right) / 2);
     if (x < 0 || x > this.width) return;
-    this.painter.rect(x - 1, 0, 2, this.bottom + 4, 'mark');
-    this.painter.rect(x - 4, 0, 8, 4, 'mark');
+    this.painter.rect(x - 1, RAIL - 4, 2, this.bottom - RAIL + 8, 'mark');
+    this.painter.rect(x - 4, RAIL - 5, 8, 4, 'mark');
   }
 }
 

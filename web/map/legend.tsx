@@ -12,7 +12,7 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
     ['kernel-r', `${supervisor} r--`],
     ['kernel-rw', `${supervisor} rw-`],
     ['kernel-rx', `${supervisor} r-x`],
-    ['wx', 'written and executed by one privilege (also on the rail at the top, at any zoom)'],
+    ['wx', 'W+X: one privilege may write and execute; the rail at the top shows it at any zoom'],
     ['none', 'present, nobody may'],
     ['table', 'entry that leads to a table'],
     ['hole', 'not mapped'],
@@ -21,7 +21,7 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
     ['gap', 'no canonical address'],
   ];
   return (
-    <details class="legend" open>
+    <details class="legend" open={matchMedia('(min-width: 601px)').matches}>
       <summary>Legend</summary>
       <ul>
         {rows.map(([look, text]) => (

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { addressOf } from 'tablewalk/bits';
+import { pagesText } from 'tablewalk/report';
 import type { SpaceInfo } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
 import { entryName, namesOf, pieceText } from '../words.ts';
@@ -125,6 +126,8 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   });
 
   const crumbs = crumbsOf(scale, view);
+  // Pages of the class that stands first.
+  const risky = atlases.reduce((sum, { pages }) => sum + pages[0], 0);
   const keys = (event: KeyboardEvent) => {
     const done = keyStep(event, { scale, view, chosen, crumbs, setChosen, show, open, move, zoomAt });
     if (done) event.preventDefault();
@@ -157,6 +160,15 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
           </button>
         ))}
         <span class="tools">
+          {risky > 0 && (
+            <button
+              type="button"
+              class="risk"
+              onClick={() => go({ panel: 'regions', filter: { ...place.filter, rights: 'wx' } })}
+            >
+              W+X: {pagesText(risky)}
+            </button>
+          )}
           <button type="button" onClick={() => zoomAt(0.5, 0.5)} aria-label="Zoom in" title="Zoom in (+)">
             +
           </button>
@@ -169,9 +181,9 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
         </span>
       </nav>
       <div class="strip">
-        <canvas
-          ref={canvas}
-          style={{ height: `${mapHeight(scale)}px` }}
+        <div
+          class="surface"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes keys, as its label says
           tabIndex={0}
           role="application"
           aria-roledescription="map"
@@ -182,7 +194,9 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
           onKeyDown={keys}
           onBlur={() => setChosen(undefined)}
           {...pointer}
-        />
+        >
+          <canvas ref={canvas} style={{ height: `${mapHeight(scale)}px` }} />
+        </div>
         {hover !== undefined && (
           <div
             class="tip"

@@ -1,5 +1,6 @@
 import {
   type AtlasData,
+  CLASS_OF,
   countedPage,
   entryPage,
   HOLE,
@@ -235,7 +236,8 @@ export class Scale {
 
 function weightOf(atlas: AtlasData, { cell, child, count }: Run): number {
   if (cell === TABLE) return atlas.riches[child] === 0 ? 0.2 : 1 + Math.sqrt(atlas.riches[child]);
-  if (cell >= LEAF) return 1 + Math.log2(count) / 2;
+  // What can be written and executed must not be overlooked.
+  if (cell >= LEAF) return (1 + Math.log2(count) / 2) * (CLASS_OF[cell & 63] === 0 ? 4 : 1);
   return cell === HOLE ? 0.8 + Math.log2(count) / 12 : 1;
 }
 

@@ -20,7 +20,7 @@ export function Help({ close }: { close(): void }) {
   return (
     <dialog ref={dialog} onClose={close} aria-labelledby="help-title">
       <h2 id="help-title">Keys</h2>
-      <dl>
+      <dl class="keys">
         {KEYS.map(([key, text]) => (
           <div key={key}>
             <dt>

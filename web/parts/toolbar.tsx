@@ -6,7 +6,8 @@ import { ThemeButton } from './theme-button.tsx';
 
 interface ToolbarProps {
   readonly title: string | undefined;
-  readonly about: string | undefined;
+  /** What tables are read, a line for each root. */
+  readonly about: readonly string[];
   readonly place: Place;
   readonly go: Go;
   readonly close: (() => void) | undefined;
@@ -24,7 +25,11 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
       {title !== undefined && (
         <div class="what">
           <strong>{title}</strong>
-          <span>{about}</span>
+          {about.map((line) => (
+            <span key={line} title={line}>
+              {line}
+            </span>
+          ))}
         </div>
       )}
       {title !== undefined && <AddressForm place={place} go={go} />}
@@ -107,7 +112,7 @@ function useShortcuts(showHelp: () => void): void {
         if (element instanceof HTMLElement) element.focus();
       };
       if (event.key === '/') focus('#address');
-      else if (event.key === 'm') focus('.map canvas');
+      else if (event.key === 'm') focus('.map .surface');
       else if (event.key === 't') focus('[role=tab][aria-selected=true]');
       else if (event.key === '?') latest.current();
       else return;
