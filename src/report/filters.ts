@@ -5,7 +5,7 @@ import { parseHex, parseSize } from '../session/index.ts';
 import type { PageRange } from '../walk/index.ts';
 import { pageSizeText } from './text.ts';
 
-/** What chooses rows, as texts by the names of the command's filter. */
+/** What chooses rows, as texts by the names of the command's options. */
 export interface RowFilter {
   readonly rights?: string;
   readonly size?: string;

@@ -37,5 +37,6 @@ export {
   tracksWrites,
   writableAndExecutable,
 } from './regions.ts';
+export { listRows, type RegionRow, type RowList, type RowOptions } from './rows.ts';
 export { countText, layOut, pageSizeText, pagesText, plural, rangeText, sizeText, wrap } from './text.ts';
 export { type Translation, translationCells, translationJson } from './translation.ts';

@@ -32,7 +32,7 @@ export function controlFlags<R extends string>(
 export function flipFlag(session: Choice, options: TableOptions, flag: ControlFlag): TableOptions {
   const given = options[flag.option];
   const value = given === undefined ? flag.value : parseHex(`--${flag.option}`, given);
-  // An image that names five levels is asked only where CR4 is not given.
+  // That an image names five levels counts only while CR4 is not given.
   const five = flag.option === 'cr4' && session.spaces[0].paging.format.fact === FORMAT_5_LEVEL;
   return {
     ...options,

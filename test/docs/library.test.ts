@@ -59,6 +59,29 @@ test('the program of docs/library.md that walks tables of RISC-V', () => {
   expectPrinted('riscvPaging', before, 'console.log(walker.translate(0));\n', 'true\n-1\n');
 });
 
+test('the programs of docs/library.md that choose page tables as the command does', () => {
+  // A user page at 0x1000, which leads to 0x5000.
+  const before =
+    "const { memoryBytes, openImage } = await import('tablewalk/source');\nconst bytes = new Uint8Array(0x6000);\n" +
+    'const words = new BigUint64Array(bytes.buffer);\n' +
+    'for (const [i, entry] of [[0x200, 0x2007n], [0x400, 0x3007n], [0x600, 0x4007n], [0x801, 0x5007n]]) words[i] = entry;\n' +
+    "const machine = await openImage(memoryBytes(bytes), { format: 'raw' });\n";
+  const text = readFileSync(`${ROOT}docs/library.md`, 'utf8');
+  const flip = text.match(/```js\n(const smep = [\s\S]*?)```/)?.[1] ?? '';
+  const after =
+    `${flip}\nconsole.log(sessionText(session));\nfor (const one of [session, other]) {\n` +
+    "  console.log(regionCells(listRows(one, memory, {}).rows[0].region, one.spaces[0].paging).slice(0, 6).join(' '));\n}\n" +
+    'console.log(table.length, table[0][0], flipFlag(session, options, smep).cr4);\n';
+  // SMEP = 1: no supervisor fetch from a user page.
+  const row = '0000000000001000-0000000000002000 0000000000005000 4 KiB 4K rwx';
+  expectPrinted(
+    'choosePaging',
+    before,
+    after,
+    `x86-64 4-level paging, root 0x0000000000001000 from --root\n${row} rw-\n${row} rwx\n2 LINEAR 0xa0\n`,
+  );
+});
+
 test('the program of docs/library.md that makes maps of AArch64', () => {
   expectPrinted(
     'TargetAllocator',

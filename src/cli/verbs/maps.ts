@@ -1,28 +1,25 @@
 import { PageTableError } from '../../bits/index.ts';
 import { captureTables } from '../../capture/index.ts';
-import { type FormatFact, type Paging, RISCV_FORMATS, X86_FORMATS } from '../../format/index.ts';
+import { type FormatFact, RISCV_FORMATS, X86_FORMATS } from '../../format/index.ts';
 import {
   type Cluster,
-  DEFAULT_MAX_ROWS,
   joinRegions,
-  listRegions,
-  MERGE_RULES,
   printQemuMem,
   printQemuRiscvMem,
   printQemuTlb,
-  type Region,
 } from '../../inspect/index.ts';
 import { ABSENT, type PhysicalMemory, SparseMemory } from '../../memory/index.ts';
 import {
   clusterCells,
   clusterHeader,
   clusterJson,
-  filterRows,
   layOut,
+  listRows,
   parsePages,
   parseRange,
   plural,
-  type RowFilter,
+  type RegionRow,
+  type RowOptions,
   regionCells,
   regionHeader,
   regionJson,
@@ -30,17 +27,13 @@ import {
   sessionJson,
   writableAndExecutable,
 } from '../../report/index.ts';
-import { parseCount, type Session } from '../../session/index.ts';
+import type { Session } from '../../session/index.ts';
 import { type Output, writeRecords } from '../output.ts';
 import { noteSession } from '../session.ts';
 
 /** What `maps` takes beside the options of every verb. */
-export interface MapsOptions extends RowFilter {
-  readonly range?: string;
-  readonly merge?: string;
+export interface MapsOptions extends RowOptions {
   readonly gap?: string;
-  readonly all?: true;
-  readonly limit?: string;
   readonly format?: string;
 }
 
@@ -54,28 +47,7 @@ export async function maps(session: Session, options: MapsOptions, output: Outpu
   if (options.format !== undefined && options.format !== 'table')
     return printAsQemu(session, memory, options, output);
 
-  const merge = MERGE_RULES.find((rule) => rule === (options.merge ?? 'physical'));
-  if (merge === undefined) {
-    throw new PageTableError(
-      'BAD_ARGUMENT',
-      `--merge is '${options.merge}'; expected one of ${MERGE_RULES.join(', ')}`,
-    );
-  }
-  const maxRows =
-    options.limit === undefined ? DEFAULT_MAX_ROWS : parseCount('--limit', options.limit, 1, 2 ** 31);
-  const rows: Row[] = [];
-  for (const { paging } of session.spaces) {
-    const more = options.all ? { all: true } : {};
-    const listed = listRegions(memory, paging, { merge, maxRows, ...more, ...within });
-    rows.push(...filterRows(listed, options, paging.format.fact).map((region) => ({ region, paging })));
-  }
-  if (rows.length > maxRows) {
-    throw new PageTableError(
-      'LIMIT_EXCEEDED',
-      `regions: more than ${maxRows} rows; narrow the range or raise the limit`,
-      { maxRows },
-    );
-  }
+  const { rows, merge } = listRows(session, memory, options);
   const clusters =
     options.gap === undefined
       ? undefined
@@ -167,13 +139,7 @@ function printAsQemu(session: Session, memory: PhysicalMemory, options: MapsOpti
   return rootIsThere(session, memory) ? 0 : 1;
 }
 
-/** A row, and the page tables that it comes from. */
-interface Row {
-  readonly region: Region;
-  readonly paging: Paging;
-}
-
-function printTable(rows: readonly Row[], session: Session, output: Output): void {
+function printTable(rows: readonly RegionRow[], session: Session, output: Output): void {
   const cells = rows.map(({ region, paging }) => regionCells(region, paging));
   layOut([regionHeader(session), ...cells], new Set([2])).forEach((line, i) => {
     const row = rows[i - 1]?.region;
