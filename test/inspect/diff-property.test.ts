@@ -6,7 +6,7 @@ import { LONG } from '../support/long.ts';
 import { type PagingCase, pagingCases, type SlowMeaning } from '../support/paging-cases.ts';
 import { createRandom, type Random } from '../support/random-tables.ts';
 
-const CASES = LONG ? 400 : 24;
+const CASES = LONG ? 400 : 16;
 const WINDOW = 48;
 
 /** The same memory with single bits of entries flipped. */
@@ -71,7 +71,7 @@ describe('differences', () => {
         { memory: it.memory, paging: it.paging },
         { memory: pair.memory, paging: pair.b.paging },
       ] as const;
-      const { changes, more } = diffRegions(...views, { maxRows: 3000 });
+      const { changes, more } = diffRegions(...views, { maxRows: 1000 });
       seen.rows += changes.length;
       let end = 0;
       for (const row of changes) {
