@@ -58,7 +58,7 @@ export interface DiffOptions {
   readonly sizes?: boolean;
   /** Changes at most; 10,000 by default. */
   readonly maxRows?: number;
-  /** Pairs of tables that are compared at most; 1,048,576 by default. */
+  /** Different pairs of tables that are compared at most; 1,048,576 by default. */
   readonly maxTables?: number;
 }
 
@@ -81,8 +81,9 @@ const DEFAULT_MAX_TABLES = 2 ** 20;
  * memory type, or global or not. Accessed and dirty bits do not count, nor do the tables themselves.
  *
  * Two tables are compared once for each depth and each set of rights that the entries above leave; they are compared again, at
- * each place, only if they differ. Where the memory is the very same object on both sides, and registers make the same of entries,
- * tables that both sides share are passed over. The work is bounded by `maxTables` and `maxRows`, whatever the tables hold.
+ * each place, only if there is more than one change in them. Where the memory is the very same object on both sides, and registers make the same of entries,
+ * tables that both sides share are passed over. The work is bounded by `maxTables` and `maxRows`, whatever the tables hold:
+ * where one of them ends the list, go on with a `range` from its `end`.
  *
  * @throws {@link PageTableError} `BAD_ARGUMENT` if the formats split addresses differently; `OUT_OF_RANGE` if the range is not
  *   one of whole numbers in [0, 2^52], or a limit is not at least 1
@@ -93,11 +94,15 @@ export function diffRegions(before: PagingView, after: PagingView, options: Diff
 
 /** A change in the making. */
 interface Row {
-  first: number;
+  readonly first: number;
   end: number;
   readonly before: Meaning;
   readonly after: Meaning;
 }
+
+/** Of what two tables map: no change, one, or several. One alone may go on in what comes next, without end. */
+type Found = undefined | Row | typeof SEVERAL;
+const SEVERAL = 'several';
 
 class Differ {
   private readonly before: DiffSide;
@@ -106,13 +111,12 @@ class Differ {
   private readonly range: PageRange;
   private readonly withSizes: boolean;
   private readonly maxRows: number;
-  /** Tables compared for the first time, and again, that are still allowed. */
-  private firstVisits: number;
-  private moreVisits: number;
+  /** Different pairs of tables that may still be compared. */
+  private left: number;
   private readonly sameMemory: boolean;
   private readonly samePaging: boolean;
-  /** Pairs of tables that were compared as a whole, and whether they differ. */
-  private readonly known = new Map<string, boolean>();
+  /** Pairs of tables that were compared as a whole, and what was found; rows are counted from the first page. */
+  private readonly known = new Map<string, Found>();
   private readonly rows: Row[] = [];
   private end = ALL_PAGES.end;
   private more = false;
@@ -148,9 +152,7 @@ class Differ {
     this.before = new DiffSide(before.memory, before.paging, this.names, this.withSizes);
     this.after = new DiffSide(after.memory, after.paging, this.names, this.withSizes);
     this.maxRows = maxRows;
-    this.firstVisits = maxTables;
-    // To come to as many changes, each through a table of each level.
-    this.moreVisits = maxTables + maxRows * before.paging.format.levels;
+    this.left = maxTables;
     this.sameMemory = before.memory === after.memory;
     this.samePaging = makeTheSame(before.paging, after.paging);
   }
@@ -170,9 +172,9 @@ class Differ {
    * Compares two tables, or a table with what the other side has in its whole range.
    *
    * @param page - first page of the range; of the root without the hole between two halves
-   * @returns whether they differ; `true` also where it was stopped
+   * @returns what was found; where it was stopped, not all
    */
-  private visit(depth: number, a: Meaning, b: Meaning, page: number): boolean {
+  private visit(depth: number, a: Meaning, b: Meaning, page: number): Found {
     const { before, after, samePaging, sameMemory } = this;
     const { format } = before.paging;
     const { entryShift, indexScale } = format;
@@ -180,7 +182,7 @@ class Differ {
     const partMask = (1024 >>> entryShift) - 1;
     const alike = samePaging && a.kind === b.kind && a.and === b.and && a.or === b.or;
     const [first, limit] = this.indices(depth, page);
-    let differs = false;
+    let found: Found;
     let baseA = ABSENT;
     let baseB = ABSENT;
     for (let index = first; index < limit; index += 1) {
@@ -203,32 +205,42 @@ class Differ {
       const start = page + index * span;
       const at = depth === 0 ? withHole(format, start) : start;
       if (before.kind === BY_TABLE || after.kind === BY_TABLE) {
-        if (this.descend(depth + 1, before.copy(), after.copy(), at)) differs = true;
+        found = join(found, this.descend(depth + 1, before.copy(), after.copy(), at));
       } else if (before.kind !== after.kind || before.frame !== after.frame || before.code !== after.code) {
-        differs = true;
-        this.emit(at, at + span);
+        this.emit(at, at + span, before, after);
+        if (found === undefined) found = rowOf(at, at + span, before, after);
+        else if (found !== SEVERAL && !extend(found, at, at + span, before, after)) found = SEVERAL;
       }
-      if (this.more) return true;
+      if (this.more) break;
     }
-    return differs;
+    return found;
   }
 
-  /** {@link visit}, unless it is known that there is no difference. */
-  private descend(depth: number, a: Meaning, b: Meaning, page: number): boolean {
+  /** {@link visit}, unless what it finds is known: a table with several changes is read again, each time for more of them. */
+  private descend(depth: number, a: Meaning, b: Meaning, page: number): Found {
     const key = `${depth} ${keyOf(a)} ${keyOf(b)}`;
+    const isKnown = this.known.has(key);
     const known = this.known.get(key);
-    if (known === false) return false;
-    if (known === undefined ? this.firstVisits === 0 : this.moreVisits === 0) {
-      this.stop(page);
-      return true;
+    if (isKnown && known === undefined) return undefined;
+    if (known !== undefined && known !== SEVERAL) {
+      const row = moved(known, page);
+      this.emit(row.first, row.end, row.before, row.after);
+      return row;
     }
-    if (known === undefined) this.firstVisits -= 1;
-    else this.moreVisits -= 1;
-    const differs = this.visit(depth, a, b, page);
+    if (!isKnown) {
+      if (this.left === 0) {
+        this.stop(page);
+        return undefined;
+      }
+      this.left -= 1;
+    }
+    const found = this.visit(depth, a, b, page);
     const span = 1 / this.before.paging.format.indexScale[depth - 1];
     const isWhole = page >= this.range.first && page + span <= this.range.end;
-    if (isWhole && !this.more) this.known.set(key, differs);
-    return differs;
+    if (isWhole && !this.more) {
+      this.known.set(key, found === undefined || found === SEVERAL ? found : moved(found, -page));
+    }
+    return found;
   }
 
   /** The entries of a table that reach into the range. */
@@ -247,20 +259,17 @@ class Differ {
   }
 
   /** Adds a change: to the last one if it goes on alike. */
-  private emit(start: number, end: number): void {
+  private emit(start: number, rowEnd: number, a: Meaning, b: Meaning): void {
     const first = Math.max(start, this.range.first);
-    const before = cut(this.before, first - start);
-    const after = cut(this.after, first - start);
+    const end = Math.min(rowEnd, this.range.end);
+    // A row that was found in a table which only reaches into the range can lie outside.
+    if (first >= end) return;
+    const before = cut(a, first - start);
+    const after = cut(b, first - start);
     const last = this.rows[this.rows.length - 1];
-    if (last?.end === first) {
-      const length = first - last.first;
-      if (goesOn(last.before, before, length) && goesOn(last.after, after, length)) {
-        last.end = Math.min(end, this.range.end);
-        return;
-      }
-    }
+    if (last !== undefined && extend(last, first, end, before, after)) return;
     if (this.rows.length === this.maxRows) this.stop(first);
-    else this.rows.push({ first, end: Math.min(end, this.range.end), before, after });
+    else this.rows.push(rowOf(first, end, before, after));
   }
 
   private stop(page: number): void {
@@ -284,18 +293,44 @@ class Differ {
 }
 
 /** What a range means from some page of it on. */
-function cut(side: DiffSide, pages: number): Meaning {
-  const meaning = side.copy();
-  return side.kind === MAPPED && pages > 0 ? { ...meaning, frame: side.frame + pages } : meaning;
+function cut(meaning: Meaning, pages: number): Meaning {
+  return meaning.kind === MAPPED && pages > 0 ? { ...meaning, frame: meaning.frame + pages } : meaning;
 }
 
-/** Whether what follows `length` pages later is the same, with frames that go on. */
+function rowOf(first: number, end: number, before: Meaning, after: Meaning): Row {
+  return { first, end, before: copyOf(before), after: copyOf(after) };
+}
+
+function copyOf({ kind, frame, code, and, or }: Meaning): Meaning {
+  return { kind, frame, code, and, or };
+}
+
+function moved(row: Row, pages: number): Row {
+  return { ...row, first: row.first + pages, end: row.end + pages };
+}
+
+/** Adds pages to a row if they are its next ones, and their change is the same, with frames that go on. */
+function extend(row: Row, first: number, end: number, before: Meaning, after: Meaning): boolean {
+  if (row.end !== first) return false;
+  const length = first - row.first;
+  if (!goesOn(row.before, before, length) || !goesOn(row.after, after, length)) return false;
+  row.end = end;
+  return true;
+}
+
 function goesOn(last: Meaning, next: Meaning, length: number): boolean {
   return (
     last.kind === next.kind &&
     last.code === next.code &&
     last.frame + (last.kind === MAPPED ? length : 0) === next.frame
   );
+}
+
+/** What was found in two neighbours together. */
+function join(found: Found, next: Found): Found {
+  if (found === undefined || next === undefined) return found ?? next;
+  if (found === SEVERAL || next === SEVERAL) return SEVERAL;
+  return extend(found, next.first, next.end, next.before, next.after) ? found : SEVERAL;
 }
 
 function keyOf({ kind, frame, code, and, or }: Meaning): string {
