@@ -43,18 +43,20 @@ export async function requestRange(
     () => controller.abort(new Error(`the answer was not complete after ${timeoutMs} ms`)),
     timeoutMs,
   );
+  let status: number | undefined;
   try {
     const headers = new Headers(request.headers);
     headers.set('Range', `bytes=${offset}-${offset + length - 1}`);
     // Pieces in a browser's cache could be of the file as it was before. Node's types do not know this option.
     const init = { headers, cache: 'no-store', signal: controller.signal } as const;
     const response = await fetch(url, init);
+    status = response.status;
     return await answerOf(response, offset, length);
   } catch (cause) {
     throw new PageTableError(
       'READ_FAILED',
       `read: ${length} bytes at offset ${hex(offset)} of ${url}: ${failureText(cause)}`,
-      { url, offset, length },
+      { url, offset, length, ...(status === undefined ? {} : { status }) },
       { cause },
     );
   } finally {

@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from 'vitest';
+import { refusal } from '../../src/cli/explorer/requests.ts';
 import { type Explorer, startExplorer } from '../../src/cli/explorer/server.ts';
 import { listWebFiles, type PageSource } from '../../src/cli/explorer/web-files.ts';
 import { type ByteSource, httpBytes, memoryBytes } from '../../src/source/index.ts';
@@ -259,25 +260,29 @@ describe('/source', () => {
     };
   }
 
-  it('is read no faster than it is taken, and no further once the reader has gone', async () => {
-    const source = large(2 ** 30);
-    const one = await start(source);
-    const socket = connect(Number(portOf(one)), '127.0.0.1');
-    socket.pause();
-    socket.write(`GET /source HTTP/1.1\r\nHost: 127.0.0.1:${portOf(one)}\r\n\r\n`);
-    let before = -1;
-    while (source.readAt === 0 || source.readAt !== before) {
-      before = source.readAt;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    // Buffers of the two ends; 1 GiB would be read in the same time.
-    expect(source.readAt).toBeLessThan(2 ** 26);
-    socket.destroy();
-    await one.close();
-    expect(source.readAt).toBeLessThan(2 ** 26);
-  });
+  it.each(['reader', 'server'])(
+    'is read no faster than it is taken, and no further once the %s has gone',
+    async (who) => {
+      const source = large(2 ** 30);
+      const one = await start(source);
+      const socket = connect(Number(portOf(one)), '127.0.0.1');
+      socket.on('error', () => {}).pause();
+      socket.write(`GET /source HTTP/1.1\r\nHost: 127.0.0.1:${portOf(one)}\r\n\r\n`);
+      let before = -1;
+      while (source.readAt === 0 || source.readAt !== before) {
+        before = source.readAt;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      // Buffers of the two ends; 1 GiB would be read in the same time.
+      expect(source.readAt).toBeLessThan(2 ** 26);
+      if (who === 'reader') socket.destroy();
+      await one.close();
+      socket.destroy();
+      expect(source.readAt).toBeLessThan(2 ** 26);
+    },
+  );
 
-  it('says that it cannot be read, if nothing was sent before; else cuts the connection', async () => {
+  it('is an error if nothing of it can be read; if that comes later, the connection is cut', async () => {
     const early = await start(large(0));
     expect((await ask('/source', {}, 'GET', early.url)).status).toBe(500);
     expect(reports.pop()).toBe('/source: the disk failed');
@@ -297,7 +302,7 @@ const SAFE_HEADERS = {
   'cache-control': 'no-store',
 };
 
-describe('other origins', () => {
+describe('requests', () => {
   it.each<[string, string, Record<string, string>, string, number]>([
     ['the page', '/', {}, 'GET', 200],
     ['a range', '/source', { range: 'bytes=0-1' }, 'GET', 206],
@@ -306,18 +311,24 @@ describe('other origins', () => {
     ['another method', '/', {}, 'POST', 405],
     ['a refused request', '/', { host: 'example.org' }, 'GET', 403],
     ['HEAD', '/', {}, 'HEAD', 200],
-  ])('the headers that shut them out are on every answer: %s', async (_, path, headers, method, expected) => {
-    const answer = await ask(path, headers, method);
-    expect(answer.status).toBe(expected);
-    expect(answer.headers).toMatchObject(SAFE_HEADERS);
-    expect(answer.headers['access-control-allow-origin']).toBeUndefined();
-  });
+  ])(
+    'of other origins are shut out by headers, on every answer: %s',
+    async (_, path, headers, method, expected) => {
+      const answer = await ask(path, headers, method);
+      expect(answer.status).toBe(expected);
+      expect(answer.headers).toMatchObject(SAFE_HEADERS);
+      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+    },
+  );
 
-  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH'])('%s is refused', async (method) => {
-    const { status, headers } = await ask('/source', {}, method);
-    expect(status).toBe(405);
-    expect(headers).toMatchObject({ allow: 'GET, HEAD', connection: 'close' });
-  });
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH'])(
+    'are GET and HEAD alone: %s',
+    async (method) => {
+      const { status, headers } = await ask('/source', {}, method);
+      expect(status).toBe(405);
+      expect(headers).toMatchObject({ allow: 'GET, HEAD', connection: 'close' });
+    },
+  );
 
   /** Headers with `PORT` in place of the server's. */
   type Headers = Record<string, string>;
@@ -338,7 +349,7 @@ describe('other origins', () => {
     ['an address typed in', '/', { ...link, 'sec-fetch-site': 'none' }],
     ['a link elsewhere', '/', link],
     ['a link on another port', '/?va=1', { ...link, 'sec-fetch-site': 'same-site' }],
-  ])('are not: %s', async (_, path, headers) => {
+  ])('are answered: %s', async (_, path, headers) => {
     expect((await ask(path, withPort(headers))).status).toBe(200);
   });
 
@@ -383,7 +394,7 @@ describe('other origins', () => {
     return answer;
   }
 
-  it('two hosts, none, and headers without an end are refused', async () => {
+  it('are refused with two hosts, none, and headers without an end', async () => {
     const host = `Host: 127.0.0.1:${portOf(explorer)}\r\n`;
     expect(await talk(`GET / HTTP/1.1\r\n${host}${host}\r\n`)).toMatch(/^HTTP\/1\.1 40[03] /);
     expect(await talk('GET / HTTP/1.1\r\nHost:\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
@@ -392,7 +403,26 @@ describe('other origins', () => {
     expect(await talk(`GET / HTTP/1.1\r\n${host}x: ${'x'.repeat(2 ** 20)}`)).toMatch(/^HTTP\/1\.1 431 /);
   });
 
-  it('reaches no address but 127.0.0.1', async () => {
+  it('are turned away on more connections than 64, and answered again when some have gone', async () => {
+    const one = await start(memoryBytes(IMAGE));
+    const sockets = Array.from({ length: 64 }, () => connect(Number(portOf(one)), '127.0.0.1'));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    await expect(ask('/', {}, 'GET', one.url)).rejects.toThrow(/hang up|ECONNRESET/);
+    for (const socket of sockets.splice(0)) socket.destroy();
+    let answer: Answer | undefined;
+    while (answer === undefined) answer = await ask('/', {}, 'GET', one.url).catch(() => undefined);
+    expect(answer.status).toBe(200);
+  });
+
+  it('may leave the port out, at port 80 alone', () => {
+    const to = (host: string) => ({ headersDistinct: { host: [host] } }) as unknown as IncomingMessage;
+    expect(refusal(to('localhost'), 80, '/')).toBeUndefined();
+    expect(refusal(to('127.0.0.1:80'), 80, '/')).toBeUndefined();
+    expect(refusal(to('localhost'), 8080, '/')).toMatch(/^expected Host/);
+    expect(refusal(to('evil.example'), 80, '/')).toMatch(/^expected Host/);
+  });
+
+  it('reach it at no address but 127.0.0.1', async () => {
     // All of 127.0.0.0/8 is this machine: a server at every address would answer.
     const socket = connect(Number(portOf(explorer)), '127.0.0.2');
     const [error] = await once(socket, 'error');
@@ -453,8 +483,8 @@ describe('the verb', () => {
     const main = await linkBuilt(folder);
     const registers = samplePath('registers.json');
     const given = ['--root', '1000', '--no-page1gb', '--registers', registers];
-    const runs = (['SIGINT', 'SIGTERM'] as const).map(async (signal) => {
-      const process = child(main, join(folder, 'image'), ...given);
+    const runs = (['SIGINT', 'SIGTERM'] as const).map(async (signal, i) => {
+      const process = child(main, join(folder, 'image'), ...given, ...(i === 0 ? [] : ['--json']));
       let out = '';
       let err = '';
       process.stderr?.on('data', (text) => {
@@ -464,8 +494,8 @@ describe('the verb', () => {
         out += text;
       });
       while (!out.endsWith('\n')) await once(process.stdout as NodeJS.EventEmitter, 'data');
-      expect(out).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\n$/);
-      const url = out.trim();
+      const url = i === 0 ? out.trimEnd() : JSON.parse(out).url;
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
       expect(sourceIn((await ask('/', {}, 'GET', url)).body)).toEqual({
         name: 'image',
         size: 1_000_000,

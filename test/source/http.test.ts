@@ -206,7 +206,7 @@ test('a server that begins well and fails later fails at the read, and is asked 
   const error = await failure(bytes.read(0, 1000));
   expect(error.code).toBe('READ_FAILED');
   expect(error.message).toContain('found 503 Service Unavailable');
-  expect(error.detail).toMatchObject({ url, length: 100 });
+  expect(error.detail).toMatchObject({ url, length: 100, status: 503 });
   broken = false;
   expectBytes(await bytes.read(0, 1000), DATA);
 });
