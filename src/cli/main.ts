@@ -51,6 +51,10 @@ const err = new Descriptor(2);
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => out.write(text),
   err: (text) => err.write(text),
+  flush: () => {
+    out.flush();
+    err.flush();
+  },
   colour: isatty(1) && process.env['NO_COLOR'] === undefined,
 });
 out.flush();

@@ -9,6 +9,8 @@ export interface Output {
   line(text: string): void;
   /** Writes one message. */
   note(text: string): void;
+  /** Hands over now what was written so far: for a verb that goes on without an end. */
+  flush(): void;
 }
 
 /**

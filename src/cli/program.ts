@@ -6,6 +6,7 @@ import { choosePaging, type Session } from '../session/index.ts';
 import type { Output } from './output.ts';
 import { openSource, type SourceOptions } from './session.ts';
 import { explain } from './verbs/explain.ts';
+import { type ExploreOptions, explore } from './verbs/explore.ts';
 import { info } from './verbs/info.ts';
 import { type MapsOptions, maps } from './verbs/maps.ts';
 import { read } from './verbs/read.ts';
@@ -15,6 +16,8 @@ import { translate } from './verbs/translate.ts';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Hands over what was written so far, where something is kept back. */
+  flush?(): void;
   /** Whether results go to a terminal that shows colour. */
   readonly colour: boolean;
 }
@@ -115,6 +118,12 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       onTables(source, options, (session, output) => read(session, address, length, output)),
     );
 
+  verb('explore', 'serves the explorer with the image, a page for the browsers of this machine, until Ctrl-C')
+    .option('--port <number>', 'port at 127.0.0.1 (0: any that is free)')
+    .action(async (source: string, options: CommonOptions & ExploreOptions, command: Command) => {
+      exit = await explore(source, options, givenOptions(command), outputOf(options, terminal));
+    });
+
   // After a verb's own options, which are what a reader of its help looks for.
   for (const command of program.commands) withSourceOptions(command);
   try {
@@ -184,6 +193,14 @@ function withSourceOptions(command: Command): void {
     .option('--no-svpbmt', 'PBMT is reserved');
 }
 
+/** The options by which an image is read, those that were given: an option that denies has a value otherwise, too. */
+function givenOptions(command: Command): SourceOptions {
+  const { port, json, ndjson, ...options } = command.opts();
+  return Object.fromEntries(
+    Object.entries(options).filter(([name]) => command.getOptionValueSource(name) === 'cli'),
+  );
+}
+
 function outputOf(options: CommonOptions, terminal: Terminal): Output {
   if (options.json && options.ndjson) {
     throw new PageTableError('BAD_ARGUMENT', 'both --json and --ndjson are given; expected one of them');
@@ -193,6 +210,7 @@ function outputOf(options: CommonOptions, terminal: Terminal): Output {
     colour: terminal.colour,
     line: (text) => terminal.out(`${text}\n`),
     note: (text) => terminal.err(`${text}\n`),
+    flush: () => terminal.flush?.(),
   };
 }
 

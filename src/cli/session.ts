@@ -9,7 +9,7 @@ import {
   sessionText,
   type TableOptions,
 } from '../session/index.ts';
-import { parseRegisters, withRegisters } from '../source/index.ts';
+import { type OpenOptions, parseRegisters, withRegisters } from '../source/index.ts';
 import { openFile } from '../source/node/index.ts';
 import type { Output } from './output.ts';
 
@@ -21,22 +21,24 @@ export interface SourceOptions extends TableOptions {
   readonly registers?: string;
 }
 
-/** Opens the source of a command; an error names it. */
-export async function openSource(path: string, options: SourceOptions): Promise<Machine> {
+/** How a source is opened. */
+export function openOptions(options: SourceOptions): OpenOptions {
   const base = options.base === undefined ? {} : { base: parseHex('--base', options.base) };
   const limit =
     options.maxUnpacked === undefined
       ? {}
       : // Sizes are below 2^53 in any memory.
         { maxUnpackedBytes: Number(parseSize('--max-unpacked', options.maxUnpacked)) };
+  return { ...(options.raw ? { format: 'raw' as const } : {}), ...base, ...limit };
+}
+
+/** Opens the source of a command; an error names it. */
+export async function openSource(path: string, options: SourceOptions): Promise<Machine> {
+  const how = openOptions(options);
   const registers = options.registers === undefined ? undefined : readRegisters(options.registers);
   try {
-    const machine = await openFile(path, {
-      ...(options.raw ? { format: 'raw' as const } : {}),
-      ...base,
-      ...limit,
-    });
-    return registers === undefined ? machine : withRegisters(machine, registers);
+    const machine = await openFile(path, how);
+    return registers === undefined ? machine : withRegisters(machine, registers.cpus);
   } catch (error) {
     if (!(error instanceof PageTableError)) throw error;
     const hint = HINTS[error.code] ?? '';
@@ -65,11 +67,10 @@ function readStart(path: string): string {
   }
 }
 
-/** Registers from a file of the user's; an error names it. */
-function readRegisters(path: string): readonly Cpu[] {
-  let text: string;
+/** The text of a file of registers; an error names it. */
+function readText(path: string): string {
   try {
-    text = readStart(path);
+    return readStart(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new PageTableError(
@@ -79,8 +80,13 @@ function readRegisters(path: string): readonly Cpu[] {
       { cause: error },
     );
   }
+}
+
+/** Registers from a file of the user's, and its text; an error names it. */
+export function readRegisters(path: string): { readonly cpus: readonly Cpu[]; readonly text: string } {
+  const text = readText(path);
   try {
-    return parseRegisters(text);
+    return { cpus: parseRegisters(text), text };
   } catch (error) {
     if (!(error instanceof PageTableError)) throw error;
     throw new PageTableError(error.code, `--registers ${path}: ${error.message}`, error.detail, {
