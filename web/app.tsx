@@ -7,7 +7,8 @@ import { ProgressBar } from './parts/progress-bar.tsx';
 import { Tabs } from './parts/tabs.tsx';
 import { Toolbar } from './parts/toolbar.tsx';
 import type { Attempt, Image, ImageSource, Progress, Tables } from './protocol.ts';
-import { loadSample, servedSource } from './samples.ts';
+import { loadSample } from './samples.ts';
+import { servedImage } from './served.ts';
 import { PANELS, type Panel, START, usePlace } from './state.ts';
 import { FindView } from './views/find.tsx';
 import { ImageView } from './views/image.tsx';
@@ -100,15 +101,9 @@ export function App() {
 
   // What the URL or the command names is opened at once.
   useEffect(() => {
-    const served = servedSource();
+    const served = servedImage();
     if (served !== undefined) {
-      const { name, registers, options } = served;
-      const url = new URL('source', location.href).href;
-      // The command took these options itself.
-      void open(
-        { name, url, ...(registers === undefined ? {} : { registers }) },
-        { ...(options as TableOptions), ...place.options },
-      );
+      void open(served.image, { ...served.options, ...place.options });
     } else if (place.sample !== undefined) {
       void openSample(place.sample, place.options);
     }

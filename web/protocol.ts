@@ -35,8 +35,12 @@ export interface ImageSource {
   readonly url?: string;
   /** What QEMU or gdb prints for `info registers`, or JSON. */
   readonly registers?: string;
-  /** Raw memory that begins at this physical address: hexadecimal. */
+  /** Whether it is raw memory; so it is where a base is given. */
+  readonly raw?: boolean;
+  /** Physical address of the first byte of raw memory, hexadecimal; 0 if not given. */
   readonly base?: string;
+  /** Bytes to which a packed file may unpack. */
+  readonly maxUnpackedBytes?: number;
 }
 
 /** What an image says of itself. */

@@ -52,19 +52,3 @@ export async function loadSample(name: string): Promise<ImageSource> {
   const bytes = Uint8Array.from(atob(core), (one) => one.charCodeAt(0));
   return { name, blob: new Blob([bytes]), registers };
 }
-
-/** What `tablewalk explore` was started with; `undefined` elsewhere. */
-export interface Served {
-  readonly name: string;
-  readonly size: number;
-  readonly options: Readonly<Record<string, string | boolean>>;
-  readonly registers?: string;
-}
-
-/** Reads what the command's server put into the page. */
-export function servedSource(): Served | undefined {
-  const content = document.querySelector('meta[name="tablewalk-source"]')?.getAttribute('content');
-  if (content === null || content === undefined) return undefined;
-  // Written by the command itself.
-  return JSON.parse(content) as Served;
-}

@@ -43,7 +43,14 @@ import {
   spaceText,
   type TableOptions,
 } from 'tablewalk/session';
-import { type ByteSource, blobBytes, openImage, parseRegisters, withRegisters } from 'tablewalk/source';
+import {
+  type ByteSource,
+  blobBytes,
+  httpBytes,
+  openImage,
+  parseRegisters,
+  withRegisters,
+} from 'tablewalk/source';
 import { tableAddress } from 'tablewalk/walk';
 import type {
   Attempt,
@@ -102,11 +109,13 @@ export class OpenImage implements Methods {
     await this.machine?.close();
     this.machine = undefined;
     this.session = undefined;
-    this.source = blobBytes(image.blob ?? new Blob());
+    this.source = image.blob === undefined ? await httpBytes(image.url ?? '') : blobBytes(image.blob);
     const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
+    const limit = image.maxUnpackedBytes === undefined ? {} : { maxUnpackedBytes: image.maxUnpackedBytes };
     const opened = await openImage(watched(this.source, work, 'reading the file'), {
       ...base,
-      ...(image.base === undefined ? {} : { format: 'raw' as const }),
+      ...limit,
+      ...(image.raw === true || image.base !== undefined ? { format: 'raw' as const } : {}),
     });
     this.machine =
       image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
