@@ -90,10 +90,8 @@ export interface Aarch64FlagFact extends ControlFlagFact<Aarch64FlagRegister> {
 }
 
 const PERMISSIONS = 'Arm ARM (DDI 0487), section "Stage 1 permissions"';
-const HIERARCHY = 'Arm ARM (DDI 0487), section "Hierarchical control of data access permissions"';
-const USER_WALKS = 'Arm ARM (DDI 0487), "TCR_EL1, Translation Control Register (EL1)", E0PDn';
-const HARDWARE_FLAG = 'Arm ARM (DDI 0487), section "Hardware management of the Access flag"';
-const HARDWARE_DIRTY = 'Arm ARM (DDI 0487), section "Hardware management of the dirty state"';
+const HIERARCHY = 'Arm ARM (DDI 0487), section "Stage 1 hierarchical permissions"';
+const TCR = 'Arm ARM (DDI 0487), "TCR_EL1, Translation Control Register (EL1)"';
 
 function flag(
   register: Aarch64FlagRegister,
@@ -123,17 +121,11 @@ export const AARCH64_FLAGS: readonly Aarch64FlagFact[] = [
         HIERARCHY,
         half,
       ),
-      flag('TCR_EL1', `E0PD${n}`, 1n << at.e0pd, `EL0 has no access to the ${half} half`, USER_WALKS, half),
+      flag('TCR_EL1', `E0PD${n}`, 1n << at.e0pd, `EL0 has no access to the ${half} half`, TCR, half),
     ];
   }),
-  flag('TCR_EL1', 'HA', TCR_HA, 'hardware sets AF; otherwise an entry with AF = 0 faults', HARDWARE_FLAG),
-  flag(
-    'TCR_EL1',
-    'HD',
-    TCR_HD,
-    'with HA = 1, hardware clears AP[2] on the first write where DBM = 1',
-    HARDWARE_DIRTY,
-  ),
+  flag('TCR_EL1', 'HA', TCR_HA, 'hardware sets AF; otherwise an entry with AF = 0 faults', TCR),
+  flag('TCR_EL1', 'HD', TCR_HD, 'with HA = 1, hardware clears AP[2] on the first write where DBM = 1', TCR),
 ];
 
 /** TCR_EL1 as far as one half goes. */
