@@ -12,6 +12,8 @@ import { Checks, ROOT, run, SAMPLE } from './checks.mjs';
 const TARBALL_LIMIT = 1_000_000;
 /** What a face may weigh in a browser, minified and packed with gzip, with everything that it imports. */
 const FACE_LIMIT = 15 * 1024;
+/** What the explorer's page may weigh, packed with gzip: its script, which holds its worker, and its style. */
+const PAGE_LIMIT = 150 * 1024;
 const FACES = ['./x86_64', './aarch64-paging', './hal-core', './hyperlight-vmem'];
 
 const sample = resolve(ROOT, process.argv[2] ?? SAMPLE);
@@ -50,6 +52,13 @@ async function checkDependencies() {
 }
 
 async function checkSizes() {
+  await checks.check(`the explorer's page has at most ${PAGE_LIMIT} bytes, packed with gzip`, () => {
+    const names = ['index.html', 'explorer.js', 'explorer.css'];
+    const sizes = names.map((name) => gzipSync(readFileSync(join(ROOT, 'dist/web', name))).length);
+    const size = sizes.reduce((a, b) => a + b);
+    if (size > PAGE_LIMIT) throw new Error(`${size} bytes`);
+    return `${size} bytes`;
+  });
   for (const { name, file } of entryPoints.filter(({ subPath }) => FACES.includes(subPath))) {
     await checks.check(`${name} has at most ${FACE_LIMIT} bytes, minified and packed with gzip`, async () => {
       const bundle = await rolldown({ input: file, logLevel: 'silent' });
@@ -98,7 +107,7 @@ async function checkTarball() {
     // `tsc` leaves behind what it once wrote for a file that is gone.
     const stale = files.filter(
       (path) =>
-        /^dist\/.*\.js$/.test(path) &&
+        /^dist\/(?!web\/).*\.js$/.test(path) &&
         !existsSync(join(ROOT, path.replace(/^dist/, 'src').replace(/js$/, 'ts'))),
     );
     if (stale.length > 0) {

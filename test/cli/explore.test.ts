@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { refusal } from '../../src/cli/explorer/requests.ts';
 import { type Explorer, startExplorer } from '../../src/cli/explorer/server.ts';
 import { listWebFiles, type PageSource } from '../../src/cli/explorer/web-files.ts';
@@ -17,6 +17,8 @@ import { expectBytes, expectFailure } from '../source/expect.ts';
 import { command } from '../support/command.ts';
 import { samplePath } from '../support/sample.ts';
 
+/** What stands before every path. */
+const SECRET = '5ecre7';
 const IMAGE = pattern(0, 1_000_000);
 const PAGE = '<!doctype html><head><!--tablewalk-source--></head>';
 const PAGE_SOURCE: PageSource = {
@@ -56,7 +58,13 @@ afterAll(async () => {
 
 async function start(source: ByteSource, port = 0): Promise<Explorer> {
   const files = await listWebFiles(web, PAGE_SOURCE);
-  const started = await startExplorer({ files, source, port, report: (text) => reports.push(text) });
+  const started = await startExplorer({
+    files,
+    secret: SECRET,
+    source,
+    port,
+    report: (text) => reports.push(text),
+  });
   running.push(started);
   return started;
 }
@@ -74,8 +82,9 @@ async function ask(
   method = 'GET',
   url = explorer.url,
 ): Promise<Answer> {
-  const { port } = new URL(url);
-  const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: false }).end();
+  const { port, pathname } = new URL(url);
+  const below = path.startsWith('/') ? pathname.slice(0, -1) + path : path;
+  const sent = request({ host: '127.0.0.1', port, path: below, method, headers, agent: false }).end();
   const [response] = await once(sent, 'response');
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part);
@@ -164,6 +173,15 @@ describe('files of the page', () => {
     await expectFailure(listWebFiles(other, PAGE_SOURCE), 'READ_FAILED', ...said, 'tablewalk-source');
   });
 });
+
+it.each(['/', '/source', '/index.html', '/5ecre/source', '/5ecre7x/source', '/5ecre7'])(
+  'without the part that cannot be guessed, %s does not exist',
+  async (path) => {
+    const { status, body } = await ask(path, {}, 'GET', explorer.url.replace(`${SECRET}/`, ''));
+    expect(status).toBe(404);
+    expect(body.toString()).toBe('there is no such file\n');
+  },
+);
 
 describe('/source', () => {
   it('is the whole file without Range', async () => {
@@ -267,7 +285,7 @@ describe('/source', () => {
       const one = await start(source);
       const socket = connect(Number(portOf(one)), '127.0.0.1');
       socket.on('error', () => {}).pause();
-      socket.write(`GET /source HTTP/1.1\r\nHost: 127.0.0.1:${portOf(one)}\r\n\r\n`);
+      socket.write(`GET /${SECRET}/source HTTP/1.1\r\nHost: 127.0.0.1:${portOf(one)}\r\n\r\n`);
       let before = -1;
       while (source.readAt === 0 || source.readAt !== before) {
         before = source.readAt;
@@ -430,7 +448,7 @@ describe('requests', () => {
   });
 });
 
-test('a port that is in use is an error that names it', async () => {
+it('a port that is in use is an error that names it', async () => {
   const port = Number(portOf(explorer));
   await expectFailure(start(memoryBytes(IMAGE), port), 'BAD_ARGUMENT', `port ${port} of 127.0.0.1 is in use`);
 });
@@ -495,7 +513,7 @@ describe('the verb', () => {
       });
       while (!out.endsWith('\n')) await once(process.stdout as NodeJS.EventEmitter, 'data');
       const url = i === 0 ? out.trimEnd() : JSON.parse(out).url;
-      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f-]{36}\/$/);
       expect(sourceIn((await ask('/', {}, 'GET', url)).body)).toEqual({
         name: 'image',
         size: 1_000_000,

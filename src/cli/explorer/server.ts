@@ -10,6 +10,8 @@ import type { WebFile } from './web-files.ts';
 export interface ExplorerOptions {
   /** Files of the page, by path. */
   readonly files: ReadonlyMap<string, WebFile>;
+  /** First part of every path: who does not know it is given nothing, also on this machine. Letters and digits. */
+  readonly secret: string;
   /** The image, given as `/source`; not closed. */
   readonly source: ByteSource;
   /** In `[0, 65535]`; 0 takes any that is free. */
@@ -62,13 +64,15 @@ export async function startExplorer(options: ExplorerOptions): Promise<Explorer>
     answer(request, response, port, options).catch((error: unknown) => {
       // A reader that went away has no need of an answer.
       if (request.socket.destroyed) return;
-      options.report(`${request.url}: ${error instanceof Error ? error.message : error}`);
+      options.report(
+        `${pathOf(request.url ?? '', options.secret)}: ${error instanceof Error ? error.message : error}`,
+      );
       if (response.headersSent) request.socket.destroy();
       else answerText(response, 500, 'cannot be read');
     });
   });
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${port}/${options.secret}/`,
     async close() {
       const closed = once(server, 'close');
       server.close();
@@ -101,9 +105,9 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   port: number,
-  { files, source }: ExplorerOptions,
+  { files, secret, source }: ExplorerOptions,
 ): Promise<void> {
-  const path = pathOf(request.url ?? '');
+  const path = pathOf(request.url ?? '', secret);
   const refused = refusal(request, port, path);
   if (refused !== undefined) return answerText(response, 403, refused);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -120,10 +124,11 @@ async function answer(
   }
 }
 
-/** The path that is asked for, without its query, as text; empty if it is none. */
-function pathOf(url: string): string {
+/** The path that is asked for, without the secret before it and its query, as text; empty if it is none. */
+function pathOf(url: string, secret: string): string {
   try {
-    return decodeURIComponent(url.split('?', 1)[0]);
+    const path = decodeURIComponent(url.split('?', 1)[0]);
+    return path.startsWith(`/${secret}/`) ? path.slice(secret.length + 1) : '';
   } catch {
     return '';
   }

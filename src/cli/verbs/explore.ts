@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseCount } from '../../session/index.ts';
@@ -46,7 +47,7 @@ export async function explore(
       output.flush();
     };
     const stopped = stopSignal();
-    const explorer = await startExplorer({ files, source, port, report: note });
+    const explorer = await startExplorer({ files, secret: randomUUID(), source, port, report: note });
     output.line(output.mode === 'text' ? explorer.url : JSON.stringify({ url: explorer.url }));
     note(`serving ${path} to this machine; Ctrl-C ends it`);
     await stopped;
