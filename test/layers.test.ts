@@ -162,6 +162,21 @@ test('every import in src points down the table of layers', () => {
   expect(complaints(imports, publicEntryPoints())).toEqual([]);
 });
 
+test('the explorer imports public entry points, and of other packages Preact alone', () => {
+  const folder = join(ROOT, 'web');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && entry.name !== 'vite.config.ts')
+    .map((entry) => join(entry.parentPath, entry.name));
+  const outside = files.flatMap((file) =>
+    specifiersOf(file, readFileSync(file, 'utf8'))
+      .filter((specifier) => !/^(tablewalk|preact)(\/|$)/.test(specifier))
+      .filter((specifier) => relative(folder, join(dirname(file), specifier)).startsWith('..'))
+      .map((specifier) => `${relative(ROOT, file)} imports ${specifier}`),
+  );
+  expect(files.length).toBeGreaterThan(20);
+  expect(outside).toEqual([]);
+});
+
 test('the imports in src form no cycle', () => {
   expect(cycles(imports)).toEqual([]);
 });

@@ -1,16 +1,7 @@
 import { addressOf, PageTableError, pageOf } from 'tablewalk/bits';
 import { captureTables } from 'tablewalk/capture';
 import { rightsText } from 'tablewalk/format';
-import {
-  explain,
-  findPhysical,
-  listRegions,
-  MERGE_RULES,
-  type Region,
-  type TableIndex,
-  tableIndex,
-  takeCensus,
-} from 'tablewalk/inspect';
+import { explain, findPhysical, type TableIndex, tableIndex, takeCensus } from 'tablewalk/inspect';
 import type { Machine } from 'tablewalk/machine';
 import { ABSENT, SparseMemory } from 'tablewalk/memory';
 import {
@@ -20,10 +11,10 @@ import {
   explanationLines,
   explanationRows,
   fieldWords,
-  filterRows,
+  type RegionRow as ListedRow,
   leadsText,
+  listRows,
   machineRows,
-  parseRange,
   plural,
   regionCells,
   regionHeader,
@@ -79,7 +70,7 @@ import type { Work } from './work.ts';
 /** Tables that are read at most: of 4 KiB, 512 MiB. */
 const MAX_TABLES = 1 << 17;
 /** Rows of a list of regions at most. */
-const MAX_ROWS = 300_000;
+const MAX_ROWS = '300000';
 /** Linear ranges that are told of a physical address. */
 const MAX_FOUND = 500;
 
@@ -87,12 +78,6 @@ const MAX_FOUND = 500;
 type Methods = {
   readonly [M in keyof Explorer]: (work: Work, ...args: Parameters<Explorer[M]>) => ReturnType<Explorer[M]>;
 };
-
-/** A row of the list of regions, and whose it is. */
-interface ListedRegion {
-  readonly region: Region;
-  readonly space: Space;
-}
 
 /** What the worker holds: one image, its tables, and a scratch copy of them. */
 export class OpenImage implements Methods {
@@ -102,7 +87,7 @@ export class OpenImage implements Methods {
   private session: Session | undefined;
   private captured = new SparseMemory(MAX_TABLES);
   private scratch: Scratch | undefined;
-  private list: readonly ListedRegion[] = [];
+  private list: readonly ListedRow[] = [];
   private readonly indexes = new Map<number, TableIndex>();
 
   async open(work: Work, image: ImageSource): Promise<Image> {
@@ -178,37 +163,18 @@ export class OpenImage implements Methods {
 
   async regions(work: Work, filter: RegionFilter): Promise<RegionList> {
     const { session, memory } = this.looked();
-    const merge = MERGE_RULES.find((rule) => rule === (filter.merge === '' ? 'physical' : filter.merge));
-    if (merge === undefined) {
-      throw new PageTableError(
-        'BAD_ARGUMENT',
-        `the rule is '${filter.merge}'; expected one of ${MERGE_RULES.join(', ')}`,
-      );
-    }
-    const range = filter.range === '' ? {} : { range: parseRange(filter.range) };
-    const rowFilter = {
-      ...(filter.rights === '' ? {} : { rights: filter.rights }),
-      ...(filter.size === '' ? {} : { size: filter.size }),
-      ...(filter.minSize === '' ? {} : { minSize: filter.minSize }),
-    };
-    const rows: ListedRegion[] = [];
-    for (const space of session.spaces) {
-      await work.breathe('listing regions', rows.length);
-      const { paging } = space;
-      const listed = listRegions(memory, paging, { merge, maxRows: MAX_ROWS, ...range });
-      for (const region of filterRows(listed, rowFilter, paging.format.fact)) rows.push({ region, space });
-    }
+    await work.breathe('listing regions', 0);
+    // An empty field of the form is none.
+    const given = Object.fromEntries(Object.entries(filter).filter(([, text]) => text !== ''));
+    const { rows, merge } = listRows(session, memory, { ...given, limit: MAX_ROWS });
     this.list = rows;
-    return {
-      count: rows.length,
-      header: regionHeader(session),
-      note: `${plural(rows.length, 'row')}. ${ruleText(merge)}`,
-    };
+    const note = `${plural(rows.length, 'row')}. ${ruleText(merge)}`;
+    return { count: rows.length, header: regionHeader(session), note };
   }
 
   async regionRows(_work: Work, from: number, to: number): Promise<readonly RegionRow[]> {
-    return this.list.slice(from, to).map(({ region, space }) => ({
-      cells: regionCells(region, space.paging),
+    return this.list.slice(from, to).map(({ region, paging }) => ({
+      cells: regionCells(region, paging),
       first: addressOf(region.first),
       end: addressOf(region.end),
       wx: writableAndExecutable(region),
@@ -272,9 +238,9 @@ export class OpenImage implements Methods {
     const { session } = this.looked();
     const head = JSON.stringify(sessionJson(session));
     const parts = [head.slice(0, -1), ',"regions":[\n'];
-    for (const [i, { region, space }] of this.list.entries()) {
+    for (const [i, { region, paging }] of this.list.entries()) {
       if (i % 1000 === 0) await work.breathe('writing rows', i, this.list.length);
-      parts.push(i === 0 ? '' : ',\n', JSON.stringify(regionJson(region, space.paging)));
+      parts.push(i === 0 ? '' : ',\n', JSON.stringify(regionJson(region, paging)));
     }
     return new Blob([...parts, '\n]}\n'], { type: 'application/json' });
   }
