@@ -4,7 +4,7 @@ import { pageSizeText, pagesText, rangeText } from 'tablewalk/report';
 import { FAULTY, HOLE, LEAF, MISSING, TABLE } from './map/atlas.ts';
 import type { Names } from './map/draw.ts';
 import { GAP, type Piece, type Scale } from './map/scale.ts';
-import type { SpaceInfo } from './protocol.ts';
+import type { SpaceInfo, TableAt } from './protocol.ts';
 
 /** What pieces of the map are called. */
 export function namesOf(scale: Scale, spaces: readonly SpaceInfo[]): Names {
@@ -75,4 +75,21 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
 /** An address in 16 digits. */
 export function address(value: bigint): string {
   return hex64(value);
+}
+
+/** The value of an entry with all its digits. */
+export function entryValue(value: bigint, { entryBytes }: Pick<SpaceInfo, 'entryBytes'>): string {
+  return `0x${value.toString(16).padStart(entryBytes * 2, '0')}`;
+}
+
+/** A table as a key. */
+export function tableKey({ space, depth, frame }: TableAt): string {
+  return `${space} ${depth} ${frame}`;
+}
+
+/** `page table at 0x…`. */
+export function tableName({ space, depth, frame }: TableAt, spaces: readonly SpaceInfo[]): string {
+  const { levels, rootAddress } = spaces[space];
+  // A root need not begin where a frame does.
+  return `${levels[depth].table} at ${hex64(depth === 0 ? rootAddress : addressOf(frame))}`;
 }

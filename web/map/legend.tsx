@@ -1,18 +1,16 @@
 import type { SpaceInfo } from '../protocol.ts';
-import type { ClassName } from './atlas.ts';
 import type { Look } from './painter.ts';
 
 /** What the colours of the map mean. */
-export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
-  const [user, supervisor] = spaces[0].privileges;
-  const rows: readonly (readonly [Look & (ClassName | Look), string])[] = [
+export function looksOf([user, supervisor]: SpaceInfo['privileges']): readonly (readonly [Look, string])[] {
+  return [
     ['user-r', `${user} r--`],
     ['user-rw', `${user} rw-`],
     ['user-rx', `${user} r-x`],
     ['kernel-r', `${supervisor} r--`],
     ['kernel-rw', `${supervisor} rw-`],
     ['kernel-rx', `${supervisor} r-x`],
-    ['wx', 'written and executed by one privilege (also on the rail at the top, at any zoom)'],
+    ['wx', 'written and executed by one privilege'],
     ['none', 'present, nobody may'],
     ['table', 'entry that leads to a table'],
     ['hole', 'not mapped'],
@@ -20,14 +18,19 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
     ['faulty', 'reserved bit set'],
     ['gap', 'no canonical address'],
   ];
+}
+
+/** The legend of the map. */
+export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
   return (
     <details class="legend" open>
       <summary>Legend</summary>
       <ul>
-        {rows.map(([look, text]) => (
+        {looksOf(spaces[0].privileges).map(([look, text]) => (
           <li key={look}>
             <span class={`swatch ${look}`} aria-hidden="true" />
             {text}
+            {look === 'wx' && ' (also on the rail at the top, at any zoom)'}
           </li>
         ))}
       </ul>
