@@ -42,7 +42,7 @@ export function bitText(bit: number, isSet: boolean, words: FieldWords | undefin
   const { field, place, value, meaning } = words;
   const says = meaning === '' ? '' : `: ${meaning}`;
   if (field.high > field.low) return `${own}, of ${field.name} (${place}) = ${value}${says}`;
-  if (field.role === 'ignored' || field.role === 'reserved') return `${own}${says}`;
+  if (field.name === field.role) return `${own}${says}`;
   return `bit ${bit}, ${field.name} = ${value}${says}`;
 }
 

@@ -116,7 +116,7 @@ export function FieldList({
         .filter(({ shown }) => shown)
         .map(({ field, place, value: held, meaning }) => (
           <li key={field.low}>
-            <span class="where">{place}</span> <strong>{field.name}</strong>
+            <span class="where">{place}</span> {field.name !== field.role && <strong>{field.name}</strong>}
             <span class="mono"> = {held}</span> {meaning}
           </li>
         ))}
