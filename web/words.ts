@@ -1,10 +1,10 @@
-import { addressOf, hex64 } from 'tablewalk/bits';
+import { addressOf, hex64, hexPage } from 'tablewalk/bits';
 import { rightsText } from 'tablewalk/format';
 import { pageSizeText, pagesText, rangeText } from 'tablewalk/report';
 import { FAULTY, HOLE, LEAF, MISSING, TABLE } from './map/atlas.ts';
 import type { Names } from './map/draw.ts';
 import { GAP, type Piece, type Scale } from './map/scale.ts';
-import type { SpaceInfo } from './protocol.ts';
+import type { EntryText, SpaceInfo, Table, TableAt } from './protocol.ts';
 
 /** What pieces of the map are called. */
 export function namesOf(scale: Scale, spaces: readonly SpaceInfo[]): Names {
@@ -20,6 +20,18 @@ export function entryName({ space, depth, first, count }: Piece, spaces: readonl
   if (depth < 0) return '';
   const entry = spaces[space].levels[depth].entry.replace(' descriptor', '');
   return count === 1 ? `${entry} ${first}` : `${entry} ${first} to ${first + count - 1}`;
+  return depth < 0 ? '' : entryLabel({ depth }, first, first + count - 1, spaces[space]);
+}
+
+/** `PDE 432`, or `PDE 0 to 511`. */
+export function entryLabel(
+  { depth }: Pick<TableAt, 'depth'>,
+  first: number,
+  last: number,
+  { levels }: Pick<SpaceInfo, 'levels'>,
+): string {
+  const { entry } = levels[depth];
+  return first === last ? `${entry} ${first}` : `${entry} ${first} to ${last}`;
 }
 
 /** What a piece holds, in short: `37 × 2M rw-`. */
@@ -75,4 +87,58 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
 /** An address in 16 digits. */
 export function address(value: bigint): string {
   return hex64(value);
+}
+
+/** The value of an entry with all its digits. */
+export function entryValue(value: bigint, { entryBytes }: Pick<SpaceInfo, 'entryBytes'>): string {
+  return `0x${value.toString(16).padStart(entryBytes * 2, '0')}`;
+}
+
+/** A table as a key. */
+export function tableKey({ space, depth, frame }: TableAt): string {
+  return `${space} ${depth} ${frame}`;
+}
+
+/** `page table at 0x…`. */
+export function tableName({ space, depth, frame }: TableAt, spaces: readonly SpaceInfo[]): string {
+  const { levels, rootAddress } = spaces[space];
+  // A root need not begin where a frame does.
+  return `${levels[depth].table} at ${hex64(depth === 0 ? rootAddress : addressOf(frame))}`;
+}
+
+/** First linear address of an entry, on the first way that leads to its table. */
+export function linearOf(
+  table: Pick<Table, 'page' | 'order' | 'upperFrom'>,
+  space: SpaceInfo,
+  index: number,
+): string {
+  return hexPage(pageOfEntry(table, space, index));
+}
+
+/** First linear page of an entry, on the first way that leads to its table. */
+export function pageOfEntry(
+  { page, order, upperFrom }: Pick<Table, 'page' | 'order' | 'upperFrom'>,
+  { highStart }: Pick<SpaceInfo, 'highStart'>,
+  index: number,
+): number {
+  const span = 2 ** order;
+  return index < upperFrom ? page + index * span : highStart + (index - upperFrom) * span;
+}
+
+/** The linear pages that a table maps on the first way that leads to it: of a root with both halves, two ranges. */
+export function rangesOf(
+  { page, order, count, upperFrom }: Pick<Table, 'page' | 'order' | 'count' | 'upperFrom'>,
+  { highStart }: Pick<SpaceInfo, 'highStart'>,
+): { first: number; end: number }[] {
+  const span = 2 ** order;
+  const lower = { first: page, end: page + Math.min(count, upperFrom) * span };
+  return upperFrom < count
+    ? [lower, { first: highStart, end: highStart + (count - upperFrom) * span }]
+    : [lower];
+}
+
+/** Where an entry leads, in short: `page table at 0x…`; of one that leads nowhere, why. */
+export function leadsWords({ leads, target, text }: EntryText, { levels }: SpaceInfo): string {
+  if (target === undefined) return text;
+  return `${leads === undefined ? 'page' : levels[leads.depth].table} at ${hex64(target)}`;
 }

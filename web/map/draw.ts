@@ -3,15 +3,14 @@ import {
   CLASS_NAMES,
   CLASS_OF,
   CLASSES,
-  FAULTY,
   HAS_FAULTY,
   HAS_MISSING,
   HAS_WX,
   HOLE,
   LEAF,
-  MISSING,
   TABLE,
 } from './atlas.ts';
+import { cellLook } from './cell-look.ts';
 import type { Look, Painter } from './painter.ts';
 import { GAP, type Piece, type Scale } from './scale.ts';
 
@@ -179,12 +178,8 @@ class Drawing {
   }
 
   private lookOf({ space, cell, child }: Piece): Look {
-    if (cell >= LEAF) return CLASS_NAMES[CLASS_OF[cell & 63]];
-    if (cell === HOLE) return 'hole';
     if (cell === GAP) return 'gap';
-    if (cell === MISSING) return 'missing';
-    if (cell === FAULTY) return 'faulty';
-    return overallLook(this.scale.atlases[space], child);
+    return cell === TABLE ? overallLook(this.scale.atlases[space], child) : cellLook(cell);
   }
 
   /** Remembers where something can be written and executed. */

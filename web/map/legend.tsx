@@ -1,11 +1,9 @@
 import type { SpaceInfo } from '../protocol.ts';
-import type { ClassName } from './atlas.ts';
 import type { Look } from './painter.ts';
 
 /** What the colours of the map mean. */
-export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
-  const [user, supervisor] = spaces[0].privileges;
-  const rows: readonly (readonly [Look & (ClassName | Look), string])[] = [
+export function looksOf([user, supervisor]: SpaceInfo['privileges']): readonly (readonly [Look, string])[] {
+  return [
     ['user-r', `${user} r--`],
     ['user-rw', `${user} rw-`],
     ['user-rx', `${user} r-x`],
@@ -13,6 +11,7 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
     ['kernel-rw', `${supervisor} rw-`],
     ['kernel-rx', `${supervisor} r-x`],
     ['wx', 'W+X: one privilege may write and execute; the rail at the top shows it at any zoom'],
+    ['wx', 'written and executed by one privilege'],
     ['none', 'present, nobody may'],
     ['table', 'entry that leads to a table'],
     ['hole', 'not mapped'],
@@ -20,14 +19,19 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
     ['faulty', 'reserved bit set'],
     ['gap', 'no canonical address'],
   ];
+}
+
+/** The legend of the map. */
+export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
   return (
     <details class="legend" open={matchMedia('(min-width: 601px)').matches}>
       <summary>Legend</summary>
       <ul>
-        {rows.map(([look, text]) => (
+        {looksOf(spaces[0].privileges).map(([look, text]) => (
           <li key={look}>
             <span class={`swatch ${look}`} aria-hidden="true" />
             {text}
+            {look === 'wx' && ' (also on the rail at the top, at any zoom)'}
           </li>
         ))}
       </ul>

@@ -343,7 +343,7 @@ export function save(content: string | Blob, name: string, type: string): void {
 }
 
 /** The width of an element in CSS pixels. */
-function useWidth(element: { readonly current: HTMLElement | null }): number {
+export function useWidth(element: { readonly current: HTMLElement | null }): number {
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
     if (element.current === null) return;
@@ -355,7 +355,7 @@ function useWidth(element: { readonly current: HTMLElement | null }): number {
 }
 
 /** The colours of the theme, also when it changes. */
-function usePalette(element: { readonly current: HTMLElement | null }) {
+export function usePalette(element: { readonly current: HTMLElement | null }) {
   const [palette, setPalette] = useState(() => readPalette(document.documentElement));
   useEffect(() => {
     const read = () => setPalette(readPalette(element.current ?? document.documentElement));

@@ -1,0 +1,132 @@
+import { useRef, useState } from 'preact/hooks';
+import type { FieldWords } from 'tablewalk/report';
+import { useWidth } from '../map/map-view.tsx';
+import { type BitGroup, bitGroups, bitText, groupsIn } from './bit-groups.ts';
+
+/** The least width of a bit in CSS pixels, where there is room. */
+const BIT = 21;
+
+interface BitsProps {
+  /** Name for those who listen: which entry it is. */
+  readonly label: string;
+  readonly value: bigint;
+  /** Of the entry. */
+  readonly bytes: 4 | 8;
+  /** Lowest bit first. */
+  readonly words: readonly FieldWords[];
+  /** Bits that the scratch copy has otherwise. */
+  readonly changed: ReadonlySet<number>;
+  readonly flip: (bit: number) => void;
+}
+
+/** An entry bit by bit, highest first, by the manual's fields. Each bit is a button; arrow keys move between them. */
+export function EntryBits({ label, value, bytes, words, changed, flip }: BitsProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const bits = bytes * 8;
+  const [current, setCurrent] = useState(0);
+  const columns = Math.min(bits, width === 0 ? 32 : ([64, 32].find((one) => one * BIT <= width) ?? 16));
+  const groups = bitGroups(words, bits);
+  const onKeyDown = (event: KeyboardEvent) => {
+    const targets: Record<string, number> = {
+      ArrowLeft: current + 1,
+      ArrowRight: current - 1,
+      ArrowUp: current + columns,
+      ArrowDown: current - columns,
+      Home: bits - 1,
+      End: 0,
+    };
+    const next = Object.hasOwn(targets, event.key) ? targets[event.key] : -1;
+    if (next < 0 || next >= bits || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    setCurrent(next);
+    const button = box.current?.querySelector(`[data-bit="${next}"]`);
+    if (button instanceof HTMLElement) button.focus();
+  };
+  const rows = [];
+  for (let high = bits - 1; high > 0; high -= columns) {
+    const parts = groupsIn(groups, high, high - columns + 1);
+    rows.push(
+      <div key={high} class="bit-row" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+        {parts.flatMap((group) => bitsOf(group))}
+        {parts.map((group) => (
+          <span
+            key={`name ${group.high}`}
+            class={group.words?.shown === true ? 'bit-name' : 'bit-name rest'}
+            style={{ gridColumn: `span ${group.high - group.low + 1}` }}
+            aria-hidden="true"
+            title={group.words?.text}
+          >
+            {group.words?.field.name ?? 'not used'}
+          </span>
+        ))}
+      </div>,
+    );
+  }
+  function bitsOf({ high, low, words: field }: BitGroup) {
+    return Array.from({ length: high - low + 1 }, (_, i) => {
+      const bit = high - i;
+      const isSet = ((value >> BigInt(bit)) & 1n) === 1n;
+      const isChanged = changed.has(bit);
+      const text = bitText(bit, isSet, field);
+      const title = isChanged ? `${text}. Changed; flip back` : `${text}. Flip in the scratch copy`;
+      const marks = [
+        isSet && 'set',
+        isChanged && 'changed',
+        i === 0 && 'first',
+        field?.shown !== true && 'rest',
+      ];
+      return (
+        <button
+          type="button"
+          key={bit}
+          class={`bit ${marks.filter(Boolean).join(' ')}`}
+          data-bit={bit}
+          tabIndex={bit === current ? 0 : -1}
+          aria-label={title}
+          title={title}
+          onFocus={() => setCurrent(bit)}
+          onClick={() => flip(bit)}
+        >
+          <small>{bit}</small>
+          {isSet ? 1 : 0}
+        </button>
+      );
+    });
+  }
+  return (
+    <div ref={box} class="bits" role="toolbar" aria-label={`Bits of ${label}`} onKeyDown={onKeyDown}>
+      {rows}
+    </div>
+  );
+}
+
+/** The fields of an entry with their values and what they mean, in the words of `explain`. */
+export function FieldList({
+  words,
+  value,
+}: {
+  readonly words: readonly FieldWords[];
+  readonly value: bigint;
+}) {
+  const isAbsent = words.length === 1;
+  return (
+    <ul class="field-list">
+      {words
+        .filter(({ shown }) => shown)
+        .map(({ field, place, value: held, meaning }) => (
+          <li key={field.low}>
+            <span class="where">{place}</span> {field.name !== field.role && <strong>{field.name}</strong>}
+            <span class="mono"> = {held}</span> {meaning}
+          </li>
+        ))}
+      <li class="where">
+        {!isAbsent
+          ? 'all other bits 0'
+          : value === 0n
+            ? 'the entry is 0'
+            : 'the processor ignores the other bits'}
+      </li>
+    </ul>
+  );
+}

@@ -1,0 +1,190 @@
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { cellLook } from '../map/cell-look.ts';
+import { usePalette, useWidth } from '../map/map-view.tsx';
+import { CanvasPainter, type Painter } from '../map/painter.ts';
+
+interface StripProps {
+  /** What each entry is, as `cellLook` reads it; `undefined` while it is not known. */
+  readonly cells: Uint8Array | undefined;
+  readonly taken: number;
+  /** What opening does, in words. */
+  readonly label: string;
+  /** Told which entry was pointed at; by the keyboard, the one that is taken. */
+  readonly open: (index: number) => void;
+}
+
+/** Height of a strip, and of the mark above it, in CSS pixels. */
+const STRIP = 20;
+const MARK = 7;
+
+/** All entries of a table in one line, with the taken one marked. */
+export function TableStrip({ cells, taken, label, open }: StripProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const width = useWidth(canvas);
+  const palette = usePalette(canvas);
+  useDrawing(canvas, width, STRIP + MARK, palette, [cells, taken], (painter) => {
+    painter.rect(0, MARK, width, STRIP, 'hole');
+    if (cells === undefined) return;
+    const step = width / cells.length;
+    cells.forEach((cell, i) => {
+      const look = cellLook(cell);
+      if (look === 'hole') return;
+      painter.rect(i * step, MARK, Math.max(1, step), STRIP, look);
+      if (step > 3) painter.rect(i * step, MARK, 1, STRIP, 'table-edge');
+    });
+    const middle = (taken + 0.5) * step;
+    const wide = Math.max(4, step);
+    painter.rect(middle - wide / 2, 0, wide, MARK - 2, 'mark');
+    painter.rect(middle - wide / 2, MARK, 1, STRIP, 'mark');
+    painter.rect(middle + wide / 2 - 1, MARK, 1, STRIP, 'mark');
+  });
+  const onClick = (event: MouseEvent) => {
+    const count = cells?.length ?? 0;
+    // Enter has no place.
+    const isKey = event.detail === 0 || width === 0;
+    open(isKey ? taken : Math.max(0, Math.min(count - 1, Math.floor((event.offsetX / width) * count))));
+  };
+  return (
+    <button type="button" class="table-strip" aria-label={label} title={label} onClick={onClick}>
+      <canvas ref={canvas} style={{ height: `${STRIP + MARK}px` }} />
+    </button>
+  );
+}
+
+interface GridProps {
+  readonly cells: Uint8Array;
+  readonly current: number | undefined;
+  readonly label: string;
+  /** An entry in words. */
+  readonly textOf: (index: number) => string;
+  /** An entry is looked at. */
+  readonly choose: (index: number) => void;
+  /** Enter or a double click: what the entry leads to is looked at. */
+  readonly open: (index: number) => void;
+}
+
+/** Columns for a number of entries: no more rows than columns, or about so. */
+export function columnsFor(count: number): number {
+  return count <= 32 ? count : count <= 1024 ? 32 : count <= 2048 ? 64 : 128;
+}
+
+/** The entry to which a key leads on the grid; `undefined` if to none. */
+export function cellAfterKey(count: number, current: number | undefined, key: string): number | undefined {
+  const columns = columnsFor(count);
+  const steps: Record<string, number> = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    ArrowDown: columns,
+    ArrowUp: -columns,
+    PageDown: columns * 4,
+    PageUp: -columns * 4,
+  };
+  if (key === 'Home') return 0;
+  if (key === 'End') return count - 1;
+  const step = Object.hasOwn(steps, key) ? steps[key] : undefined;
+  if (step === undefined) return undefined;
+  return current === undefined ? 0 : Math.min(count - 1, Math.max(0, current + step));
+}
+
+/** All entries of a table as a grid of cells. */
+export function TableGrid({ cells, current, label, textOf, choose, open }: GridProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const width = useWidth(canvas);
+  const palette = usePalette(canvas);
+  const [hover, setHover] = useState<number>();
+  const count = cells.length;
+  const columns = columnsFor(count);
+  const step = Math.min(width / columns, 40);
+  const height = Math.ceil(step * Math.ceil(count / columns));
+  useDrawing(canvas, width, height, palette, [cells, current], (painter) => {
+    const gap = step > 7 ? 1 : 0.5;
+    cells.forEach((cell, i) => {
+      const x = (i % columns) * step;
+      const y = Math.floor(i / columns) * step;
+      painter.rect(x, y, step - gap, step - gap, cellLook(cell));
+    });
+    if (current === undefined || current >= count) return;
+    const x = (current % columns) * step - 1;
+    const y = Math.floor(current / columns) * step - 1;
+    const side = step + 1;
+    for (const [inset, look] of [
+      [-1, 'paper'],
+      [0, 'mark'],
+      [1, 'mark'],
+    ] as const) {
+      const length = side - 2 * inset;
+      painter.rect(x + inset, y + inset, length, 1, look);
+      painter.rect(x + inset, y + side - inset - 1, length, 1, look);
+      painter.rect(x + inset, y + inset, 1, length, look);
+      painter.rect(x + side - inset - 1, y + inset, 1, length, look);
+    }
+  });
+  const cellAt = (event: MouseEvent) => {
+    const column = Math.floor(event.offsetX / step);
+    const index = Math.floor(event.offsetY / step) * columns + column;
+    return column < columns && index >= 0 && index < count ? index : undefined;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = cellAfterKey(count, current, event.key);
+    if (next !== undefined) choose(next);
+    else if (event.key === 'Enter' && current !== undefined) open(current);
+    else return;
+    event.preventDefault();
+  };
+  const told = hover ?? current;
+  return (
+    <div class="table-grid">
+      <div
+        role="slider"
+        tabIndex={0}
+        aria-label={label}
+        aria-valuemin={0}
+        aria-valuemax={count - 1}
+        aria-valuenow={current ?? 0}
+        aria-valuetext={current === undefined ? 'none chosen' : textOf(current)}
+        onKeyDown={onKeyDown}
+      >
+        <canvas
+          ref={canvas}
+          style={{ height: `${height}px` }}
+          onClick={(event) => {
+            const index = cellAt(event);
+            if (index !== undefined) choose(index);
+          }}
+          onDblClick={(event) => {
+            const index = cellAt(event);
+            if (index !== undefined) open(index);
+          }}
+          onPointerMove={(event) => setHover(cellAt(event))}
+          onPointerLeave={() => setHover(undefined)}
+        />
+      </div>
+      <p class="told" aria-hidden="true">
+        {told === undefined
+          ? 'Arrow keys or a click choose an entry, Enter opens what it leads to.'
+          : textOf(told)}
+      </p>
+    </div>
+  );
+}
+
+/** Draws when something that is drawn, or the size, or the theme is another. */
+function useDrawing(
+  canvas: { readonly current: HTMLCanvasElement | null },
+  width: number,
+  height: number,
+  palette: ReturnType<typeof usePalette>,
+  drawn: readonly unknown[],
+  draw: (painter: Painter) => void,
+): void {
+  useLayoutEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext('2d') ?? null;
+    if (element === null || context === null || width === 0 || height === 0) return;
+    const density = devicePixelRatio;
+    element.width = Math.round(width * density);
+    element.height = Math.round(height * density);
+    draw(new CanvasPainter(context, palette, density));
+  }, [width, height, palette, ...drawn]);
+}

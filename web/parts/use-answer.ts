@@ -1,0 +1,39 @@
+import { useEffect, useState } from 'preact/hooks';
+
+/** What was asked of the worker, as far as it is known. */
+export interface Answer<T> {
+  /** The last answer; it stays until the next one is there. */
+  readonly value: T | undefined;
+  readonly error: unknown;
+  /** Whether the answer to what is asked now is still to come. */
+  readonly waits: boolean;
+}
+
+/**
+ * Asks anew whenever the key is another. Answers to questions that are no longer asked are dropped.
+ *
+ * @param ask - `undefined` if there is nothing to ask
+ */
+export function useAnswer<T>(ask: (() => Promise<T>) | undefined, key: string): Answer<T> {
+  const [state, setState] = useState<Omit<Answer<T>, 'waits'> & { readonly key: string }>({
+    key: '',
+    value: undefined,
+    error: undefined,
+  });
+  const isAsked = ask !== undefined;
+  useEffect(() => {
+    if (ask === undefined) {
+      setState({ key, value: undefined, error: undefined });
+      return;
+    }
+    let isCurrent = true;
+    ask().then(
+      (value) => isCurrent && setState({ key, value, error: undefined }),
+      (error: unknown) => isCurrent && setState({ key, value: undefined, error }),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [key, isAsked]);
+  return { value: state.value, error: state.error, waits: state.key !== key };
+}

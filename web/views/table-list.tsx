@@ -1,0 +1,92 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { VirtualList } from '../parts/virtual-list.tsx';
+import type { EntryText, SpaceInfo, Table } from '../protocol.ts';
+import { entryValue, leadsWords, linearOf, tableKey } from '../words.ts';
+import type { PanelProps } from './panel.ts';
+
+interface ListProps extends PanelProps {
+  readonly table: Table;
+  readonly space: SpaceInfo;
+  readonly entry: number | undefined;
+  readonly choose: (index: number) => void;
+  readonly open: (index: number) => void;
+}
+
+/** Entries that are asked for at a time. */
+const BLOCK = 128;
+
+/** The entries of a table, one a row; their words are asked for as they come into view. */
+export function TableList({ client, version, table, space, entry, choose, open }: ListProps) {
+  const texts = useRef(new Map<number, EntryText>());
+  const asked = useRef(new Set<number>());
+  const windowOf = useRef({ from: 0, to: 0 });
+  const [, setCount] = useState(0);
+  const ask = (from: number, to: number) => {
+    windowOf.current = { from, to };
+    for (let block = Math.floor(from / BLOCK); block * BLOCK < to; block += 1) {
+      if (asked.current.has(block)) continue;
+      const mine = asked.current;
+      mine.add(block);
+      client.call('entries', table.at, block * BLOCK, (block + 1) * BLOCK).then(
+        (list) => {
+          // Another version is shown by now: its own answers come.
+          if (mine !== asked.current) return;
+          for (const one of list) texts.current.set(one.index, one);
+          setCount((count) => count + 1);
+        },
+        () => mine.delete(block),
+      );
+    }
+  };
+  useEffect(() => {
+    // The old words stay until the new ones are there.
+    asked.current = new Set();
+    if (windowOf.current.to > 0) ask(windowOf.current.from, windowOf.current.to);
+  }, [version, tableKey(table.at)]);
+  const renderRow = (index: number) => {
+    const one = texts.current.get(index);
+    const value = (BigInt(table.highs[index]) << 32n) | BigInt(table.lows[index]);
+    return [
+      <td key="index" class="number">
+        {index}
+      </td>,
+      <td key="linear" class="mono">
+        {linearOf(table, space, index)}
+      </td>,
+      <td key="value" class="mono">
+        {entryValue(value, space)}
+      </td>,
+      <td key="rights" class="mono">
+        {one?.rights?.join(' ')}
+      </td>,
+      <td key="leads" class={one?.target === undefined ? 'where' : undefined}>
+        {one !== undefined && leadsWords(one, space)}
+      </td>,
+    ];
+  };
+  return (
+    <VirtualList
+      class="entries"
+      label="Entries of the table"
+      count={table.count}
+      rowHeight={24}
+      columns={[
+        { name: 'entry', width: '58px', class: 'number' },
+        { name: 'linear address', width: '164px' },
+        { name: 'value', width: space.entryBytes === 8 ? '164px' : '104px' },
+        {
+          name: space.privileges.join(' '),
+          width: `${Math.max(9, space.privileges.join(' ').length) * 8 + 20}px`,
+        },
+        { name: 'leads to', width: 'auto' },
+      ]}
+      renderRow={renderRow}
+      onWindow={ask}
+      current={entry}
+      onCurrent={choose}
+      onActivate={(index) => {
+        if (index === entry) open(index);
+      }}
+    />
+  );
+}
