@@ -190,10 +190,15 @@ export class OpenImage implements Methods {
       for (const region of filterRows(listed, rowFilter, paging.format.fact)) rows.push({ region, space });
     }
     this.list = rows;
+    const unread = rows.filter(({ region }) => region.kind === 'missing').length;
+    const left =
+      unread === 0
+        ? ''
+        : ` ${plural(unread, 'row')} of tables that are not in the image: what they map is not known.`;
     return {
       count: rows.length,
       header: regionHeader(session),
-      note: `${plural(rows.length, 'row')}. ${ruleText(merge)}`,
+      note: `${plural(rows.length, 'row')}. ${ruleText(merge)}${left}`,
     };
   }
 
@@ -238,7 +243,9 @@ export class OpenImage implements Methods {
           })),
         ),
       ),
+      count: found.reduce((sum, { references }) => sum + references.pages, 0),
       more: found.some(({ references }) => references.moreMappings),
+      missing: found.reduce((sum, { references }) => sum + references.missing, 0),
       tables: found.flatMap(({ references, paging, space }) =>
         references.tables.map(({ depth, frame: first }) => ({
           at: { space, depth, frame: first },
@@ -256,7 +263,7 @@ export class OpenImage implements Methods {
     this.scratch = changes.length === 0 ? undefined : scratch;
     this.list = [];
     this.indexes.clear();
-    return { ...scratch.differences(), done: scratch.done, tables: await this.tables(work) };
+    return { ...scratch.differences(), changes, done: scratch.done, tables: await this.tables(work) };
   }
 
   async exportRegions(work: Work): Promise<Blob> {
