@@ -205,8 +205,12 @@ export interface Found {
     readonly rights: readonly [user: string, supervisor: string];
     readonly pageShift: number;
   }[];
+  /** Pages of 4 KiB that lead there, listed or not. */
+  readonly count: number;
   /** Whether there are more than these. */
   readonly more: boolean;
+  /** Tables of which a part is not in the image: more may lead there. */
+  readonly missing: number;
   /** Tables that lie in its frame. */
   readonly tables: readonly { readonly at: TableAt; readonly name: string }[];
   /** Whether the image has that frame. */
@@ -218,20 +222,28 @@ export type Change =
   | { readonly kind: 'entry'; readonly at: TableAt; readonly index: number; readonly bit: number }
   | { readonly kind: 'flag'; readonly register: string; readonly name: string };
 
+/** Linear addresses that change meaning alike. */
+export interface ChangedRange {
+  readonly first: bigint;
+  /** One past the last byte address of the first copy. */
+  readonly end: bigint;
+  readonly before: string;
+  readonly after: string;
+  /** `65,536 times, every 64 KiB`; empty where it stands once. */
+  readonly repeat: string;
+}
+
 /** What follows from changes. */
 export interface Attempt {
   /** The tables as they are then; the map draws them. */
   readonly tables: Tables;
+  /** What was asked for. */
+  readonly changes: readonly Change[];
   /** Each change in words, in order: `PTE 5 of the page table at 0x…: bit 1 (R/W) 0 → 1`. */
   readonly done: readonly string[];
   /** What changes meaning. */
-  readonly rows: readonly {
-    readonly first: bigint;
-    readonly end: bigint;
-    readonly before: string;
-    readonly after: string;
-  }[];
-  /** Bytes that change meaning, and whether there are more rows than those. */
+  readonly rows: readonly ChangedRange[];
+  /** Bytes that change meaning; at least these, if there is more than was compared. */
   readonly bytes: bigint;
   readonly more: boolean;
 }

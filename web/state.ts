@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { TableOptions } from 'tablewalk/session';
+import { MAX_CHANGES } from './changes.ts';
 import type { Change, RegionFilter, TableAt } from './protocol.ts';
 
 /** The panels below the map. */
@@ -43,9 +44,6 @@ export const START: Place = {
   changes: [],
   options: {},
 };
-
-/** Changes that a fragment may ask for. */
-const MAX_CHANGES = 64;
 
 /** Options that a fragment may hold: those of the command's that are about page tables, and flags that deny. */
 const TEXT_OPTIONS = [

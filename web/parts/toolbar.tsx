@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Go, Place } from '../state.ts';
 import { address as addressText } from '../words.ts';
 import { Help } from './help.tsx';
+import { HexForm } from './hex-form.tsx';
 import { ThemeButton } from './theme-button.tsx';
 
 interface ToolbarProps {
@@ -32,7 +33,16 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
           ))}
         </div>
       )}
-      {title !== undefined && <AddressForm place={place} go={go} />}
+      {title !== undefined && (
+        <HexForm
+          id="address"
+          label="Address"
+          action="Walk"
+          example="0xffffffff81000000"
+          value={place.address === undefined ? '' : addressText(place.address)}
+          submit={(address) => go({ address, panel: 'walk' })}
+        />
+      )}
       <div class="buttons">
         <button type="button" onClick={() => history.back()} aria-label="Back" title="Back (Alt+←)">
           ←
@@ -52,46 +62,6 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
       </div>
       {help && <Help close={() => setHelp(false)} />}
     </header>
-  );
-}
-
-function AddressForm({ place, go }: { readonly place: Place; readonly go: Go }) {
-  const [text, setText] = useState('');
-  const [wrong, setWrong] = useState('');
-  const shown = place.address === undefined ? '' : addressText(place.address);
-  useEffect(() => {
-    setText(shown);
-    setWrong('');
-  }, [shown]);
-  const submit = (event: Event) => {
-    event.preventDefault();
-    const digits = text.trim().replace(/^0x/i, '').replaceAll('_', '');
-    if (!/^[0-9a-f]{1,16}$/i.test(digits)) {
-      setWrong(`'${text}' is no address; expected 1 to 16 hexadecimal digits`);
-      return;
-    }
-    setWrong('');
-    go({ address: BigInt(`0x${digits}`), panel: 'walk' });
-  };
-  return (
-    <form class="address" onSubmit={submit}>
-      <label for="address">Address</label>
-      <input
-        id="address"
-        type="text"
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-        placeholder="0xffffffff81000000"
-        spellcheck={false}
-        autocomplete="off"
-        aria-invalid={wrong !== ''}
-        aria-describedby="address-wrong"
-      />
-      <button type="submit">Walk</button>
-      <span id="address-wrong" class="wrong" role="alert">
-        {wrong}
-      </span>
-    </form>
   );
 }
 

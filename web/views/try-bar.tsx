@@ -1,6 +1,48 @@
+import { plural, sizeText } from 'tablewalk/report';
+import { isAttemptOf, withoutChange } from '../changes.ts';
+import { PlaceLink } from '../parts/place-link.tsx';
 import type { Attempt } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
 
-export function TryBar({ attempt }: { readonly attempt: Attempt; readonly place: Place; readonly go: Go }) {
-  return <p>{attempt.done.length}</p>;
+interface TryBarProps {
+  readonly attempt: Attempt;
+  readonly place: Place;
+  readonly go: Go;
+}
+
+/** Says on every panel that a scratch copy is looked at, and what its changes come to. */
+export function TryBar({ attempt, place, go }: TryBarProps) {
+  const { changes } = place;
+  return (
+    <section class="try-bar" aria-label="Scratch copy">
+      <p role="status">
+        <strong>Scratch copy:</strong> {attemptText(attempt)}
+        {!isAttemptOf(attempt, changes) && ' (what was changed since is not in it)'}
+      </p>
+      <div class="buttons">
+        {place.panel !== 'try' && (
+          <PlaceLink place={place} go={go} to={{ panel: 'try' }}>
+            What changes
+          </PlaceLink>
+        )}
+        <button
+          type="button"
+          disabled={changes.length === 0}
+          onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}
+        >
+          Undo last
+        </button>
+        <button type="button" disabled={changes.length === 0} onClick={() => go({ changes: [] })}>
+          Discard
+        </button>
+      </div>
+    </section>
+  );
+}
+
+/** `2 changes, 12 MiB change meaning`. */
+export function attemptText({ changes, bytes, more }: Attempt): string {
+  const size = bytes === 0n ? 'nothing' : `${more ? 'more than ' : ''}${sizeText(bytes)}`;
+  const verb = bytes === 0n ? 'changes' : 'change';
+  return `${plural(changes.length, 'change')}, ${size} ${verb} meaning`;
 }

@@ -170,6 +170,16 @@ export class OpenImage implements Methods {
     this.list = rows;
     const note = `${plural(rows.length, 'row')}. ${ruleText(merge)}`;
     return { count: rows.length, header: regionHeader(session), note };
+    const unread = rows.filter(({ region }) => region.kind === 'missing').length;
+    const left =
+      unread === 0
+        ? ''
+        : ` ${plural(unread, 'row')} of tables that are not in the image: what they map is not known.`;
+    return {
+      count: rows.length,
+      header: regionHeader(session),
+      note: `${plural(rows.length, 'row')}. ${ruleText(merge)}${left}`,
+    };
   }
 
   async regionRows(_work: Work, from: number, to: number): Promise<readonly RegionRow[]> {
@@ -213,7 +223,9 @@ export class OpenImage implements Methods {
           })),
         ),
       ),
+      count: found.reduce((sum, { references }) => sum + references.pages, 0),
       more: found.some(({ references }) => references.moreMappings),
+      missing: found.reduce((sum, { references }) => sum + references.missing, 0),
       tables: found.flatMap(({ references, paging, space }) =>
         references.tables.map(({ depth, frame: first }) => ({
           at: { space, depth, frame: first },
@@ -231,7 +243,7 @@ export class OpenImage implements Methods {
     this.scratch = changes.length === 0 ? undefined : scratch;
     this.list = [];
     this.indexes.clear();
-    return { ...scratch.differences(), done: scratch.done, tables: await this.tables(work) };
+    return { ...scratch.differences(), changes, done: scratch.done, tables: await this.tables(work) };
   }
 
   async exportRegions(work: Work): Promise<Blob> {

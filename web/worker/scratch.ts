@@ -4,16 +4,20 @@ import { isFaultyTable, isPresent, lastIndex, leadsToTable, type Paging, tableFr
 import { diffRegions, tableIndex } from 'tablewalk/inspect';
 import type { Machine } from 'tablewalk/machine';
 import { ABSENT, OverlayMemory, type PhysicalMemory, type SparseMemory } from 'tablewalk/memory';
+import { repeatText } from 'tablewalk/report';
 import { choosePaging, flipFlag, type Session, type TableOptions } from 'tablewalk/session';
 import { tableAddress } from 'tablewalk/walk';
-import type { Attempt, Change } from '../protocol.ts';
+import type { Attempt, Change, ChangedRange } from '../protocol.ts';
+import { foldChanges } from './fold-changes.ts';
 import type { Looked } from './looked.ts';
 import { meaningText } from './meaning-text.ts';
 import { stoppable } from './watched.ts';
 import type { Work } from './work.ts';
 
+/** Ranges that are compared, before those that stand again and again are folded: Linux has one page 65,536 times. */
+const MAX_COMPARED = 300_000;
 /** Ranges that are told to change. */
-const MAX_CHANGED = 5000;
+const MAX_CHANGED = 20_000;
 
 /** A copy of the tables that may be changed: the image's own stay as they are, in memory as in the file. */
 export class Scratch implements Looked {
@@ -58,7 +62,7 @@ export class Scratch implements Looked {
 
   /** Which addresses mean something else than in the image. */
   differences(): Pick<Attempt, 'rows' | 'bytes' | 'more'> {
-    const rows: Attempt['rows'][number][] = [];
+    const rows: ChangedRange[] = [];
     let pages = 0;
     let more = false;
     this.original.spaces.forEach(({ paging }, i) => {
@@ -67,17 +71,19 @@ export class Scratch implements Looked {
       const diff = diffRegions(
         { memory: this.captured.memory, paging },
         { memory: this.memory, paging: after.paging },
-        { maxRows: MAX_CHANGED },
+        { maxRows: MAX_COMPARED },
       );
-      more ||= diff.more;
+      const folded = foldChanges(diff.changes);
+      more ||= diff.more || rows.length + folded.length > MAX_CHANGED;
+      pages += diff.changes.reduce((sum, { first, end }) => sum + end - first, 0);
       const { privileges } = paging.format.fact;
-      for (const { first, end, before, after: then } of diff.changes) {
-        pages += end - first;
+      for (const { first, end, before, after: then, repeat } of folded.slice(0, MAX_CHANGED - rows.length)) {
         rows.push({
           first: addressOf(first),
           end: addressOf(end),
           before: meaningText(before, privileges),
           after: meaningText(then, privileges),
+          repeat: repeatText(repeat),
         });
       }
     });

@@ -1,0 +1,48 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Client } from '../client.ts';
+import type { RegionFilter, RegionList } from '../protocol.ts';
+
+/** A list, told from others. */
+export interface NumberedList extends RegionList {
+  readonly id: number;
+  /** Of which tables it is. */
+  readonly version: number;
+}
+
+/** What there is of a list. */
+export interface ListState {
+  readonly list: NumberedList | undefined;
+  readonly error: unknown;
+  readonly isBusy: boolean;
+}
+
+let lists = 0;
+
+/** The list for a filter. While another is made, and where its filter says nothing, the one before stays. */
+export function useRegionList(client: Client, filter: RegionFilter, version: number): ListState {
+  const [state, setState] = useState<ListState>({ list: undefined, error: undefined, isBusy: true });
+  useEffect(() => {
+    let isLate = false;
+    setState((last) => ({ ...last, isBusy: true }));
+    client.call('regions', filter).then(
+      (result) => {
+        if (isLate) return;
+        lists += 1;
+        setState({ list: { ...result, id: lists, version }, error: undefined, isBusy: false });
+      },
+      (error: unknown) => {
+        if (isLate) return;
+        // Of other tables, the worker has no list any more.
+        setState(({ list }) => ({
+          list: list?.version === version ? list : undefined,
+          error,
+          isBusy: false,
+        }));
+      },
+    );
+    return () => {
+      isLate = true;
+    };
+  }, [client, JSON.stringify(filter), version]);
+  return state;
+}
