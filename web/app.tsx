@@ -49,72 +49,91 @@ export function App() {
   const [version, setVersion] = useState(0);
   /** What was opened last, so that a stopped worker can be given it again. */
   const source = useRef<ImageSource>(undefined);
-  const current = useRef<Image>(undefined);
+  /** The sample that is open or on its way, and how often something was begun: what is overtaken is dropped. */
+  const sample = useRef<string>(undefined);
+  const turn = useRef(0);
   client.onProgress = setProgress;
+
+  const begin = useCallback((name: string) => {
+    turn.current += 1;
+    const mine = turn.current;
+    setError(undefined);
+    setStage({ kind: 'busy', name });
+    return () => turn.current === mine;
+  }, []);
+
+  const fail = useCallback((thrown: unknown) => {
+    setError(thrown);
+    setStage({ kind: 'start' });
+  }, []);
 
   const choose = useCallback(
     async (image: Image, options: TableOptions) => {
-      setError(undefined);
-      setStage({ kind: 'busy', name: image.name });
+      const isLast = begin(image.name);
       try {
         const tables = await client.call('choose', options);
+        if (!isLast()) return;
         setAttempt(undefined);
         setStage({ kind: 'open', image, tables });
         setVersion((one) => one + 1);
       } catch (thrown) {
-        if (!(thrown instanceof WorkerError)) throw thrown;
-        setStage({ kind: 'asks', image, why: thrown });
+        if (!isLast()) return;
+        if (!(thrown instanceof WorkerError) || thrown.code === 'STOPPED') fail(thrown);
+        else setStage({ kind: 'asks', image, why: thrown });
       }
     },
-    [client],
+    [client, begin, fail],
   );
 
   const open = useCallback(
     async (image: ImageSource, options: TableOptions) => {
-      setError(undefined);
-      setStage({ kind: 'busy', name: image.name });
+      const isLast = begin(image.name);
       source.current = image;
       try {
         const opened = await client.call('open', image);
-        current.current = opened;
-        await choose(opened, options);
+        if (isLast()) await choose(opened, options);
       } catch (thrown) {
-        setError(thrown);
-        setStage({ kind: 'start' });
+        if (isLast()) fail(thrown);
       }
     },
-    [client, choose],
+    [client, begin, choose, fail],
   );
 
   const openSample = useCallback(
     async (name: string, options: TableOptions = {}) => {
-      setStage({ kind: 'busy', name });
+      sample.current = name;
+      const isLast = begin(name);
       try {
-        await open(await loadSample(name), options);
+        const image = await loadSample(name);
+        if (isLast()) await open(image, options);
       } catch (thrown) {
-        setError(thrown);
-        setStage({ kind: 'start' });
+        if (isLast()) fail(thrown);
       }
     },
-    [open],
+    [begin, open, fail],
   );
 
   // What the URL or the command names is opened at once.
   useEffect(() => {
     const served = servedImage();
-    if (served !== undefined) {
-      void open(served.image, { ...served.options, ...place.options });
-    } else if (place.sample !== undefined) {
-      void openSample(place.sample, place.options);
-    }
+    if (served === undefined) return;
+    sample.current = place.sample;
+    void open(served.image, { ...served.options, ...place.options });
   }, []);
+
+  // A step in the history may lead to another sample, or to none.
+  useEffect(() => {
+    if (place.sample === sample.current) return;
+    if (place.sample !== undefined) void openSample(place.sample, place.options);
+    else leave();
+  }, [place.sample]);
 
   useEffect(() => {
     client.onLost = () => {
-      setStage({ kind: 'start' });
-      setError(new WorkerError('STOPPED', 'stopped: the file is closed; open it again'));
+      turn.current += 1;
+      fail(new WorkerError('STOPPED', 'stopped: the file is closed; open it again'));
     };
-  }, [client]);
+  }, [client, fail]);
 
   // The scratch copy follows the URL.
   const tryKey = JSON.stringify(place.changes, (_, value: unknown) => value);
@@ -138,6 +157,7 @@ export function App() {
 
   const take = (file: File, more: Partial<ImageSource> = {}) => {
     // Another file: nothing that was looked at in the one before is in it.
+    sample.current = undefined;
     if (place.sample !== undefined || stage.kind === 'open') go({ ...START });
     void open({ name: file.name, blob: file, ...more }, {});
   };
@@ -145,11 +165,16 @@ export function App() {
     go({ ...START, sample: name });
     void openSample(name);
   };
-  const close = () => {
+  const leave = () => {
     client.stop();
-    go({ ...START });
+    sample.current = undefined;
+    turn.current += 1;
     setStage({ kind: 'start' });
     setError(undefined);
+  };
+  const close = () => {
+    leave();
+    go({ ...START });
   };
 
   useDrop(take);

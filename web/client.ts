@@ -12,6 +12,7 @@ export class WorkerError extends Error {
 }
 
 interface Waiting {
+  readonly request: Request;
   resolve(result: unknown): void;
   reject(error: unknown): void;
 }
@@ -36,8 +37,11 @@ export class Client {
   ): Promise<Awaited<ReturnType<Explorer[M]>>> {
     this.last += 1;
     const id = this.last;
-    const result = new Promise<unknown>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
-    this.post({ id, method, args });
+    const request: Request = { id, method, args };
+    const result = new Promise<unknown>((resolve, reject) =>
+      this.waiting.set(id, { request, resolve, reject }),
+    );
+    this.post(request);
     // The worker answers with what its method gives.
     return (await result) as Awaited<ReturnType<Explorer[M]>>;
   }
@@ -50,11 +54,14 @@ export class Client {
       if (!ids.some((id) => this.waiting.has(id))) return;
       this.worker.terminate();
       this.worker = this.start();
-      const lost = [...this.waiting.values()];
-      this.waiting.clear();
       this.onProgress(undefined);
-      for (const { reject } of lost) reject(new WorkerError('STOPPED', 'stopped'));
-      this.onLost();
+      for (const id of ids) {
+        this.waiting.get(id)?.reject(new WorkerError('STOPPED', 'stopped'));
+        this.waiting.delete(id);
+      }
+      // What was asked since then is for the new worker.
+      for (const { request } of this.waiting.values()) this.post(request);
+      if (this.waiting.size === 0) this.onLost();
     }, PATIENCE);
   }
 

@@ -97,11 +97,13 @@ export class OpenImage implements Methods {
     this.source = image.blob === undefined ? await httpBytes(image.url ?? '') : blobBytes(image.blob);
     const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
     const limit = image.maxUnpackedBytes === undefined ? {} : { maxUnpackedBytes: image.maxUnpackedBytes };
-    const opened = await openImage(watched(this.source, work, 'reading the file'), {
+    const source = watched(this.source, work, 'reading the file');
+    const opened = await openImage(source, {
       ...base,
       ...limit,
       ...(image.raw === true || image.base !== undefined ? { format: 'raw' as const } : {}),
     });
+    source.rest();
     this.machine =
       image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
     const { architecture, cpus } = this.machine;

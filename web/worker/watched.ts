@@ -3,22 +3,27 @@ import type { SparseMemory } from 'tablewalk/memory';
 import type { ByteSource } from 'tablewalk/source';
 import type { Work } from './work.ts';
 
-/** A source of which each read may be stopped, and tells how far it is. Once the image is open, only tables are read. */
-export function watched(source: ByteSource, work: Work, what: string): ByteSource {
+/** A source of which each read may be stopped, and tells how far it is, until the image is open. */
+export interface WatchedSource extends ByteSource {
+  /** From now on, other work reads it. */
+  rest(): void;
+}
+
+/** Watches a source for the work that opens it. */
+export function watched(source: ByteSource, work: Work, what: string): WatchedSource {
   let isOpening = true;
   let done = 0;
   return {
     size: source.size,
     async read(offset, length) {
       done = Math.max(done, offset + length);
-      if (isOpening)
-        await work.breathe(what, done, source.size).catch((error: unknown) => {
-          isOpening = false;
-          throw error;
-        });
+      if (isOpening) await work.breathe(what, done, source.size);
       return source.read(offset, length);
     },
     close: () => source.close(),
+    rest() {
+      isOpening = false;
+    },
   };
 }
 
