@@ -40,6 +40,11 @@ export interface Meaning {
   readonly or: number;
 }
 
+/** A copy of a meaning: that of a {@link DiffSide} is another one after the next entry. */
+export function copyOf({ kind, frame, code, and, or }: Meaning): Meaning {
+  return { kind, frame, code, and, or };
+}
+
 /** Attributes of a page as one number: rights, global, page shift, and the number of the memory type's name. */
 export const MappedCode = {
   of: (rights: number, global: boolean, pageShift: number, type: number) =>
@@ -160,12 +165,6 @@ export class DiffSide implements Meaning {
       const within = table.kind === MAPPED ? index * this.encodings[depth].span : 0;
       this.set(table.kind, table.frame + within, table.code);
     }
-  }
-
-  /** A copy of what the entry means, that stays. */
-  copy(): Meaning {
-    const { kind, frame, code, and, or } = this;
-    return { kind, frame, code, and, or };
   }
 
   private set(kind: number, frame: number, code: number): void {
