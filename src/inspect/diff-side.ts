@@ -40,6 +40,11 @@ export interface Meaning {
   readonly or: number;
 }
 
+/** A copy of a meaning: that of a {@link DiffSide} is another one after the next entry. */
+export function copyOf({ kind, frame, code, and, or }: Meaning): Meaning {
+  return { kind, frame, code, and, or };
+}
+
 /** Attributes of a page as one number: rights, global, page shift, and the number of the memory type's name. */
 export const MappedCode = {
   of: (rights: number, global: boolean, pageShift: number, type: number) =>
@@ -49,6 +54,9 @@ export const MappedCode = {
   pageShift: (code: number) => (code >>> 7) & 63,
   type: (code: number) => code >>> 13,
 } as const;
+
+/** Places for codes of attributes; a power of two. */
+const CODES = 64;
 
 /** Names of memory types, numbered: both sides use one. */
 export class TypeNames {
@@ -79,13 +87,13 @@ export class DiffSide implements Meaning {
   private readonly types: TypeNames;
   private readonly withSizes: boolean;
   private readonly encodings: EntryEncoder['levels'];
-  // The attributes for which `lastCode` was worked out.
-  private lastDepth = -1;
-  private lastLow = 0;
-  private lastHigh = 0;
-  private lastAnd = 0;
-  private lastOr = 0;
-  private lastCode = 0;
+  /** Codes that were worked out, by a hash of an entry's attributes, for the rights and the depth below. */
+  private readonly codes = new Int32Array(CODES).fill(-1);
+  private readonly codeLows = new Int32Array(CODES);
+  private readonly codeHighs = new Int32Array(CODES);
+  private codesDepth = -1;
+  private codesAnd = 0;
+  private codesOr = 0;
 
   constructor(memory: PhysicalMemory, paging: Paging, types: TypeNames, withSizes: boolean) {
     this.memory = memory;
@@ -159,12 +167,6 @@ export class DiffSide implements Meaning {
     }
   }
 
-  /** A copy of what the entry means, that stays. */
-  copy(): Meaning {
-    const { kind, frame, code, and, or } = this;
-    return { kind, frame, code, and, or };
-  }
-
   private set(kind: number, frame: number, code: number): void {
     this.kind = kind;
     this.frame = frame;
@@ -174,30 +176,30 @@ export class DiffSide implements Meaning {
   }
 
   private codeOf(depth: number, low: number, high: number, and: number, or: number): number {
+    const { codes, codeLows, codeHighs, paging } = this;
     const { alikeLow, alikeHigh, order } = this.encodings[depth];
+    if (depth !== this.codesDepth || and !== this.codesAnd || or !== this.codesOr) {
+      codes.fill(-1);
+      this.codesDepth = depth;
+      this.codesAnd = and;
+      this.codesOr = or;
+    }
     const plainLow = low & alikeLow;
     const plainHigh = high & alikeHigh;
-    if (
-      depth !== this.lastDepth ||
-      plainLow !== this.lastLow ||
-      plainHigh !== this.lastHigh ||
-      and !== this.lastAnd ||
-      or !== this.lastOr
-    ) {
-      const { paging } = this;
-      this.lastDepth = depth;
-      this.lastLow = plainLow;
-      this.lastHigh = plainHigh;
-      this.lastAnd = and;
-      this.lastOr = or;
-      this.lastCode = MappedCode.of(
-        paging.rights(and, or, low, high),
-        isGlobal(paging.format.facts, depth, low, and),
-        this.withSizes ? order + 12 : 0,
-        this.types.numberOf(paging.memoryType(depth, low, high)),
-      );
-    }
-    return this.lastCode;
+    // Attributes are in bits 11:0 and 31:16 of the halves.
+    const at = (plainLow ^ (plainLow >>> 6) ^ (plainHigh >>> 20) ^ (plainHigh >>> 26)) & (CODES - 1);
+    const known = codes[at];
+    if (known >= 0 && codeLows[at] === plainLow && codeHighs[at] === plainHigh) return known;
+    const code = MappedCode.of(
+      paging.rights(and, or, low, high),
+      isGlobal(paging.format.facts, depth, low, and),
+      this.withSizes ? order + 12 : 0,
+      this.types.numberOf(paging.memoryType(depth, low, high)),
+    );
+    codes[at] = code;
+    codeLows[at] = plainLow;
+    codeHighs[at] = plainHigh;
+    return code;
   }
 }
 

@@ -2,10 +2,12 @@ import { PageTableError } from '../bits/index.ts';
 import { lastIndex, type Paging, withHole } from '../format/index.ts';
 import { ABSENT, type PhysicalMemory } from '../memory/index.ts';
 import { ALL_PAGES, type PageRange } from '../walk/index.ts';
+import { cut, extend, type Found, join, moved, type Row, rowOf, SEVERAL } from './diff-rows.ts';
 import {
   ABSENT_TABLE,
   areAlike,
   BY_TABLE,
+  copyOf,
   DiffSide,
   MAPPED,
   MappedCode,
@@ -91,18 +93,6 @@ const DEFAULT_MAX_TABLES = 2 ** 20;
 export function diffRegions(before: PagingView, after: PagingView, options: DiffOptions = {}): RegionDiff {
   return new Differ(before, after, options).compare();
 }
-
-/** A change in the making. */
-interface Row {
-  readonly first: number;
-  end: number;
-  readonly before: Meaning;
-  readonly after: Meaning;
-}
-
-/** Of what two tables map: no change, one, or several. One alone may go on in what comes next, without end. */
-type Found = undefined | Row | typeof SEVERAL;
-const SEVERAL = 'several';
 
 class Differ {
   private readonly before: DiffSide;
@@ -205,7 +195,7 @@ class Differ {
       const start = page + index * span;
       const at = depth === 0 ? withHole(format, start) : start;
       if (before.kind === BY_TABLE || after.kind === BY_TABLE) {
-        found = join(found, this.descend(depth + 1, before.copy(), after.copy(), at));
+        found = join(found, this.descend(depth + 1, copyOf(before), copyOf(after), at));
       } else if (before.kind !== after.kind || before.frame !== after.frame || before.code !== after.code) {
         this.emit(at, at + span, before, after);
         if (found === undefined) found = rowOf(at, at + span, before, after);
@@ -290,47 +280,6 @@ class Differ {
       pageShift: this.withSizes ? MappedCode.pageShift(code) : undefined,
     };
   }
-}
-
-/** What a range means from some page of it on. */
-function cut(meaning: Meaning, pages: number): Meaning {
-  return meaning.kind === MAPPED && pages > 0 ? { ...meaning, frame: meaning.frame + pages } : meaning;
-}
-
-function rowOf(first: number, end: number, before: Meaning, after: Meaning): Row {
-  return { first, end, before: copyOf(before), after: copyOf(after) };
-}
-
-function copyOf({ kind, frame, code, and, or }: Meaning): Meaning {
-  return { kind, frame, code, and, or };
-}
-
-function moved(row: Row, pages: number): Row {
-  return { ...row, first: row.first + pages, end: row.end + pages };
-}
-
-/** Adds pages to a row if they are its next ones, and their change is the same, with frames that go on. */
-function extend(row: Row, first: number, end: number, before: Meaning, after: Meaning): boolean {
-  if (row.end !== first) return false;
-  const length = first - row.first;
-  if (!goesOn(row.before, before, length) || !goesOn(row.after, after, length)) return false;
-  row.end = end;
-  return true;
-}
-
-function goesOn(last: Meaning, next: Meaning, length: number): boolean {
-  return (
-    last.kind === next.kind &&
-    last.code === next.code &&
-    last.frame + (last.kind === MAPPED ? length : 0) === next.frame
-  );
-}
-
-/** What was found in two neighbours together. */
-function join(found: Found, next: Found): Found {
-  if (found === undefined || next === undefined) return found ?? next;
-  if (found === SEVERAL || next === SEVERAL) return SEVERAL;
-  return extend(found, next.first, next.end, next.before, next.after) ? found : SEVERAL;
 }
 
 function keyOf({ kind, frame, code, and, or }: Meaning): string {

@@ -96,12 +96,10 @@ export function findPhysical(
     ...listMappings(memory, paging, index, frames, counts, maxResults),
     pages: counts[0],
     tables: within.slice(0, maxResults).map((table) => {
-      const parents = index.parents(table);
-      return {
-        ...index.table(table),
-        parents: parents.slice(0, maxResults),
-        more: parents.length > maxResults,
-      };
+      const found = index.table(table);
+      const parents = index.parents(table).slice(0, maxResults);
+      const listed = parents.reduce((sum, { count }) => sum + count, 0);
+      return { ...found, parents, more: listed < found.entries };
     }),
     tableCount: within.length,
     missing,

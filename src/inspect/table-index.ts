@@ -24,10 +24,14 @@ export interface IndexedTable {
   readonly first: number;
   /** How many ranges it is used for: ways of entries that lead from the root to it. Exact, below 2^52. */
   readonly ways: number;
+  /** How many entries lead to it. */
+  readonly entries: number;
 }
 
 const NO_EDGE = -1;
 const FIRST_EDGES = 1024;
+/** Runs of entries that are kept: four million, of 16 bytes each. */
+const MAX_EDGES = 2 ** 22;
 
 /**
  * Every table that a root leads to, and what leads to it. A table is one for each depth at which it is used; its number is
@@ -46,6 +50,7 @@ export class TableIndex {
   private readonly frames: number[] = [];
   private readonly firsts: number[] = [];
   private readonly ways: number[] = [];
+  private readonly entries: number[] = [];
   /** By depth: number of its first table; the end of the last depth comes last. */
   private readonly starts: number[] = [0];
   /** By depth: numbers by frame. */
@@ -98,11 +103,13 @@ export class TableIndex {
       depth: this.depthOf(table),
       first: this.firsts[table],
       ways: this.ways[table],
+      entries: this.entries[table],
     };
   }
 
   /**
-   * The entries that lead to a table; none for the root as such. Neighbours are one.
+   * The entries that lead to a table; none for the root as such. Neighbours are one. Not all are kept where there are more than
+   * four million in the index: `entries` of the table has their number.
    *
    * @param table - its number
    */
@@ -174,17 +181,20 @@ export class TableIndex {
     this.frames.push(frame);
     this.firsts.push(first);
     this.ways.push(0);
+    this.entries.push(0);
     this.lastEdge.push(NO_EDGE);
     this.numbers[depth].set(frame, table);
     return table;
   }
 
   private link(child: number, parent: number, index: number): void {
+    this.entries[child] += 1;
     const last = 4 * this.lastEdge[child];
     if (last >= 0 && this.edge[last + 1] === parent && this.edge[last + 2] + this.edge[last + 3] === index) {
       this.edge[last + 3] += 1;
       return;
     }
+    if (this.edges === MAX_EDGES) return;
     const at = 4 * this.edges;
     if (at === this.edge.length) {
       const more = new Int32Array(2 * at);

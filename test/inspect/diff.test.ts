@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
-import { riscvPaging, x86Paging } from '../../src/format/index.ts';
+import { aarch64Paging, riscvPaging, x86Paging } from '../../src/format/index.ts';
 import { type DiffOptions, diffRegions, type PageMeaning, type RegionDiff } from '../../src/inspect/index.ts';
 import { ABSENT, type FrameLookup, OverlayMemory, PhysicalMemory } from '../../src/memory/index.ts';
 import { satpOf } from '../support/riscv-cases.ts';
@@ -113,6 +113,42 @@ describe('what is a change', () => {
     ]);
     expect(brief(diff(missing, missing))).toEqual([]);
   });
+});
+
+test('of a table of 64 KiB any frame can be the one that is not there', () => {
+  // TG0 = 64K, 29 bits: one table of 8,192 pages of 16 frames; IPS = 48 bits; AF and AP[1] in each page, and nG = 0: global.
+  const paging = aarch64Paging(
+    {
+      ttbr0: 0x1_0000n,
+      ttbr1: 0n,
+      tcr: 35n | (1n << 14n) | (16n << 16n) | (2n << 30n) | (5n << 32n),
+      mair: 0xffn,
+      sctlr: 1n,
+      pan: false,
+      physBits: 48,
+    },
+    'lower',
+  );
+  if (paging === undefined) throw new Error('no walks');
+  const tables = (missing?: number) => {
+    const made = new Tables();
+    for (let frame = 0x10; frame < 0x20; frame += 1) if (frame !== missing) made.add(frame);
+    return made.set(0x12, 0, entryTo(0x100, 0x443n));
+  };
+  const view = (made: Tables) => ({ memory: sparseFrom(made.frames).memory, paging });
+  // Entries 512 to 1023, and 1536 to 2047.
+  expect(brief(diffRegions(view(tables()), view(tables(0x11))))).toEqual([
+    '2000-4000: - => missing 11 depth 0',
+  ]);
+  expect(brief(diffRegions(view(tables(0x13)), view(tables(0x11))))).toEqual([
+    '2000-4000: - => missing 11 depth 0',
+    '6000-8000: missing 13 depth 0 => -',
+  ]);
+  // Page 0 of frame 12 is entry 1024.
+  const other = tables().set(0x12, 0, entryTo(0x200, 0x443n));
+  expect(brief(diffRegions(view(tables()), view(other)))).toEqual([
+    '4000-4010: 100 31 WB global => 200 31 WB global',
+  ]);
 });
 
 describe('neighbours', () => {

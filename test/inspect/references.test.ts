@@ -107,6 +107,7 @@ describe('page tables in frames', () => {
         depth: 3,
         first: 0,
         ways: 2,
+        entries: 2,
         parents: [
           { frame: 3, depth: 2, index: 0, count: 1 },
           { frame: 3, depth: 2, index: 9, count: 1 },

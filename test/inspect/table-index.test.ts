@@ -91,6 +91,7 @@ describe('tables', () => {
       '3 1: 0 134217728 2:1[0]+512',
     ]);
     expect(reads).toBe(1 + 3);
+    expect([0, 1, 2, 3].map((number) => index.table(number).entries)).toEqual([0, 512, 512, 512]);
   });
 
   test('five levels of it: 2^36 ways, exactly', () => {
