@@ -5,19 +5,25 @@ import type { Attempt } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
 
 interface TryBarProps {
-  readonly attempt: Attempt;
+  /** What was made last; not given before the first. */
+  readonly attempt: Attempt | undefined;
+  /** Whether something went wrong since. */
+  readonly failed: boolean;
   readonly place: Place;
   readonly go: Go;
 }
 
 /** Says on every panel that a scratch copy is looked at, and what its changes come to. */
-export function TryBar({ attempt, place, go }: TryBarProps) {
+export function TryBar({ attempt, failed, place, go }: TryBarProps) {
   const { changes } = place;
+  const isBad = failed && !isAttemptOf(attempt, changes);
+  if (attempt === undefined && !isBad) return null;
   return (
     <section class="try-bar" aria-label="Scratch copy">
       <p role="status">
-        <strong>Scratch copy:</strong> {attemptText(attempt)}
-        {!isAttemptOf(attempt, changes) && ' (what was changed since is not in it)'}
+        <strong>Scratch copy:</strong>{' '}
+        {isBad && `${plural(changes.length, 'change')} that cannot be made as they stand. `}
+        {attempt !== undefined && `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
       </p>
       <div class="buttons">
         {place.panel !== 'try' && (
@@ -42,7 +48,7 @@ export function TryBar({ attempt, place, go }: TryBarProps) {
 
 /** `2 changes, 12 MiB change meaning`. */
 export function attemptText({ changes, bytes, more }: Attempt): string {
-  const size = bytes === 0n ? 'nothing' : `${more ? 'more than ' : ''}${sizeText(bytes)}`;
+  const size = bytes === 0n ? 'nothing' : `${more ? 'at least ' : ''}${sizeText(bytes)}`;
   const verb = bytes === 0n ? 'changes' : 'change';
   return `${plural(changes.length, 'change')}, ${size} ${verb} meaning`;
 }
