@@ -53,14 +53,6 @@ export function changedBits(changes: readonly Change[], at: TableAt, index: numb
   );
 }
 
-/** The changes with a bit flipped besides; a flip of the same bit is taken out again. */
-export function withFlip(changes: readonly Change[], at: TableAt, index: number, bit: number): Change[] {
-  const others = changes.filter(
-    (one) => !(one.kind === 'entry' && sameEntry(one, at, index) && one.bit === bit),
-  );
-  return others.length < changes.length ? others : [...changes, { kind: 'entry', at, index, bit }];
-}
-
 function sameEntry(change: Extract<Change, { kind: 'entry' }>, at: TableAt, index: number): boolean {
   return sameTable(change.at, at) && change.index === index;
 }

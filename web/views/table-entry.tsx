@@ -1,5 +1,6 @@
 import { pageOf } from 'tablewalk/bits';
-import { changedBits, withFlip } from '../parts/bit-groups.ts';
+import { toggleChange } from '../changes.ts';
+import { changedBits } from '../parts/bit-groups.ts';
 import { EntryBits, FieldList } from '../parts/entry-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
@@ -54,7 +55,9 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
         bytes={space.entryBytes}
         words={one.fields}
         changed={changedBits(place.changes, at, one.index)}
-        flip={(bit) => go({ changes: withFlip(place.changes, at, one.index, bit) })}
+        flip={(bit) =>
+          go({ changes: toggleChange(place.changes, { kind: 'entry', at, index: one.index, bit }) })
+        }
       />
       <FieldList words={one.fields} value={one.value} />
       <p class="actions">

@@ -17,32 +17,39 @@ interface TryBarProps {
 export function TryBar({ attempt, failed, place, go }: TryBarProps) {
   const { changes } = place;
   const isBad = failed && !isAttemptOf(attempt, changes);
-  if (attempt === undefined && !isBad) return null;
+  const isShown = attempt !== undefined || isBad;
+  // What is announced has to stand there before it says something.
   return (
-    <section class="try-bar" aria-label="Scratch copy">
+    <div class={isShown ? 'try-bar' : undefined}>
       <p role="status">
-        <strong>Scratch copy:</strong>{' '}
-        {isBad && `${plural(changes.length, 'change')} that cannot be made as they stand. `}
-        {attempt !== undefined && `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
-      </p>
-      <div class="buttons">
-        {place.panel !== 'try' && (
-          <PlaceLink place={place} go={go} to={{ panel: 'try' }}>
-            What changes
-          </PlaceLink>
+        {isShown && (
+          <>
+            <strong>Scratch copy:</strong>{' '}
+            {isBad && `${plural(changes.length, 'change')} that cannot be made as they stand. `}
+            {attempt !== undefined && `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
+          </>
         )}
-        <button
-          type="button"
-          disabled={changes.length === 0}
-          onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}
-        >
-          Undo last
-        </button>
-        <button type="button" disabled={changes.length === 0} onClick={() => go({ changes: [] })}>
-          Discard
-        </button>
-      </div>
-    </section>
+      </p>
+      {isShown && (
+        <div class="buttons">
+          {place.panel !== 'try' && (
+            <PlaceLink place={place} go={go} to={{ panel: 'try' }}>
+              What changes
+            </PlaceLink>
+          )}
+          <button
+            type="button"
+            disabled={changes.length === 0}
+            onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}
+          >
+            Undo last
+          </button>
+          <button type="button" disabled={changes.length === 0} onClick={() => go({ changes: [] })}>
+            Discard
+          </button>
+        </div>
+      )}
+    </div>
   );
 }
 
