@@ -5,10 +5,12 @@ import { filesSubject } from './files.mjs';
 import { mapSubject } from './map.mjs';
 import { samplesSubject } from './samples.mjs';
 import { FILE_URL, serveWeb, WEB } from './serve.mjs';
+import { walksSubject } from './walks.mjs';
 
 /** What is checked, by subject: `(given, checks)`, where `given` has the browser and the page's two addresses. */
 const SUBJECTS = {
   samples: samplesSubject,
+  walks: walksSubject,
   map: mapSubject,
   files: filesSubject,
   access: accessSubject,
