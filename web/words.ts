@@ -17,10 +17,10 @@ export function namesOf(scale: Scale, spaces: readonly SpaceInfo[]): Names {
 
 /** `PDE 432`, or `PDE 0 to 511` of a run. */
 export function entryName({ space, depth, first, count }: Piece, spaces: readonly SpaceInfo[]): string {
-  if (depth < 0) return '';
-  const entry = spaces[space].levels[depth].entry.replace(' descriptor', '');
-  return count === 1 ? `${entry} ${first}` : `${entry} ${first} to ${first + count - 1}`;
-  return depth < 0 ? '' : entryLabel({ depth }, first, first + count - 1, spaces[space]);
+  // There is not much room on the map.
+  return depth < 0
+    ? ''
+    : entryLabel({ depth }, first, first + count - 1, spaces[space]).replace(' descriptor', '');
 }
 
 /** `PDE 432`, or `PDE 0 to 511`. */

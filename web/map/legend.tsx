@@ -10,8 +10,7 @@ export function looksOf([user, supervisor]: SpaceInfo['privileges']): readonly (
     ['kernel-r', `${supervisor} r--`],
     ['kernel-rw', `${supervisor} rw-`],
     ['kernel-rx', `${supervisor} r-x`],
-    ['wx', 'W+X: one privilege may write and execute; the rail at the top shows it at any zoom'],
-    ['wx', 'written and executed by one privilege'],
+    ['wx', 'W+X: one privilege may write and execute'],
     ['none', 'present, nobody may'],
     ['table', 'entry that leads to a table'],
     ['hole', 'not mapped'],
@@ -31,7 +30,7 @@ export function Legend({ spaces }: { readonly spaces: readonly SpaceInfo[] }) {
           <li key={look}>
             <span class={`swatch ${look}`} aria-hidden="true" />
             {text}
-            {look === 'wx' && ' (also on the rail at the top, at any zoom)'}
+            {look === 'wx' && '; the rail at the top shows it at any zoom'}
           </li>
         ))}
       </ul>

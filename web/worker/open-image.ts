@@ -170,8 +170,6 @@ export class OpenImage implements Methods {
     const given = Object.fromEntries(Object.entries(filter).filter(([, text]) => text !== ''));
     const { rows, merge } = listRows(session, memory, { ...given, limit: MAX_ROWS });
     this.list = rows;
-    const note = `${plural(rows.length, 'row')}. ${ruleText(merge)}`;
-    return { count: rows.length, header: regionHeader(session), note };
     const unread = rows.filter(({ region }) => region.kind === 'missing').length;
     const left =
       unread === 0
