@@ -12,6 +12,9 @@ const SAMPLE = SAMPLES[2];
 /** What its privileges are called. */
 const PRIVILEGES = ['U', 'S'];
 
+/** Units of sizes, each 1024 of the one before. */
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
 /** Bits to flip: on the way to an address, at a depth. Sv39: V is bit 0, R, W and X bits 1 to 3. */
 const FLIPS = [
   { address: '3f9ae00000', depth: 1, bit: 2 },
@@ -91,7 +94,7 @@ export async function trySubject({ browser, fileUrl }, checks) {
     const before = mapped(JSON.parse(await ask(SAMPLE, 'maps', '--json', '--all')));
     const flags = panel.getByRole('group', { name: 'sstatus' });
     // RISC-V privileged specification, sstatus: SUM is bit 18, MXR bit 19.
-    const value = registersOf(SAMPLE).sstatus ?? 0n;
+    const value = statusOf(SAMPLE);
     const counts = [];
     for (const [name, bit] of [
       ['SUM', 18n],
@@ -158,25 +161,52 @@ async function compareDifferences(one, before, after) {
   const expected = differencesOf(before, after);
   const bytes = expected.reduce((sum, { first, end }) => sum + end - first, 0n);
   const part = one.panel('Try it').getByRole('region', { name: 'What changes meaning' });
-  const many = expected.length === 1 ? '1 range' : `${expected.length.toLocaleString('en-US')} ranges`;
-  await part.getByText(new RegExp(`^${many} of linear addresses, `)).waitFor();
-  const summary = await part.getByText(/ of linear addresses, /).innerText();
-  if (!summary.includes(`, ${sizeText(bytes)} in all`))
-    throw new Error(`${summary}; expected ${sizeText(bytes)}`);
-  const shown = await part.getByRole('grid').evaluate((table) =>
-    [...table.querySelectorAll('tr[data-row]')].map((row) => {
-      const text = (selector) => row.querySelector(selector)?.textContent ?? '';
-      return `${text('a')} ${text('.before')} ${text('.after')}`;
-    }),
+  const summary = part.getByText(`, ${sizeText(bytes)} in all.`);
+  await summary.waitFor();
+  const [, count] = /^([\d,]+) range/.exec(await summary.innerText()) ?? [];
+  const rows = await allRows(one, part.getByRole('grid'), Number(count?.replace(',', '')));
+  const shown = rows.flatMap(({ range, repeat, meanings }) => {
+    const [first, end] = range.split('-').map((text) => BigInt(`0x${text}`));
+    return copiesOf(repeat).map((by) => `${hex(first + by)}-${hex(end + by)} ${meanings}`);
+  });
+  const texts = expected.map(
+    ({ first, end, before: was, after: is }) =>
+      `${hex(first)}-${hex(end)} before${meaning(was)} after${meaning(is)}`,
   );
-  if (shown.length === 0) throw new Error('no row is drawn');
-  const texts = expected
-    .slice(0, shown.length)
-    .map(
-      (row) => `${hex(row.first)}-${hex(row.end)} before${meaning(row.before)} after${meaning(row.after)}`,
-    );
-  same(shown, texts, 'what changes meaning');
+  same(shown.sort(), texts.sort(), 'what changes meaning');
   return expected.length;
+}
+
+/** Every row of a list of which only those in view are drawn. */
+async function allRows(one, grid, count) {
+  const rows = new Map();
+  await one.until(`${count} rows`, async () => {
+    const drawn = await grid.evaluate((table) => {
+      const text = (row, selector) => row.querySelector(selector)?.textContent ?? '';
+      const list = [...table.querySelectorAll('tr[data-row]')].map((row) => [
+        Number(row.getAttribute('data-row')),
+        {
+          range: text(row, 'a'),
+          repeat: text(row, '.repeat'),
+          meanings: `${text(row, '.before')} ${text(row, '.after')}`,
+        },
+      ]);
+      table.parentElement.scrollTop += 200;
+      return list;
+    });
+    for (const [index, row] of drawn) rows.set(index, row);
+    return rows.size === count;
+  });
+  return [...rows.values()];
+}
+
+/** How far the copies of a row lie behind it: `3 times, every 12 KiB`. */
+function copiesOf(repeat) {
+  if (repeat === '') return [0n];
+  const [, times, every, unit] = /^([\d,]+) times, every ([\d.]+) (\w+)$/.exec(repeat) ?? [];
+  if (times === undefined) throw new Error(`no repetition: ${repeat}`);
+  const stride = BigInt(Number(every) * 1024 ** UNITS.indexOf(unit));
+  return Array.from({ length: Number(times.replaceAll(',', '')) }, (_, i) => BigInt(i) * stride);
 }
 
 /** Where two lists of rows say something else, in ranges that are contiguous on both sides. */
@@ -219,11 +249,11 @@ async function rowsOf(file) {
   return mapped(JSON.parse(await maps(file, '--all')));
 }
 
-function registersOf(sample) {
-  const [cpu] = JSON.parse(readFileSync(sampleFiles(sample).options[1], 'utf8'));
-  return Object.fromEntries(
-    Object.entries(cpu.registers ?? cpu).map(([name, value]) => [name, BigInt(value)]),
-  );
+/** `mstatus` of the first processor, which has the bits of `sstatus`. */
+function statusOf(sample) {
+  const [, status] =
+    /"mstatus": "(0x[0-9a-f]+)"/.exec(readFileSync(sampleFiles(sample).options[1], 'utf8')) ?? [];
+  return BigInt(status);
 }
 
 /** Offset in a 64-bit ELF core of a physical byte address. */
@@ -244,12 +274,11 @@ function hex(value) {
 
 /** `2 MiB`, as the command says sizes: with one digit behind the point where it is not whole. */
 function sizeText(bytes) {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   let unit = 0;
   let value = Number(bytes);
-  while (value >= 1024 && unit < units.length - 1) {
+  while (value >= 1024 && unit < UNITS.length - 1) {
     value /= 1024;
     unit += 1;
   }
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
