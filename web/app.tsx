@@ -217,7 +217,7 @@ export function App() {
               go={go}
               title={opened.image.name}
             />
-            {attempt !== undefined && <TryBar attempt={attempt} place={place} go={go} />}
+            <TryBar attempt={attempt} failed={error !== undefined} place={place} go={go} />
             <Tabs
               label="What is looked at"
               tabs={PANELS.map((panel) => ({ id: panel, name: PANEL_NAMES[panel] }))}

@@ -1,5 +1,5 @@
 import { addressOf } from 'tablewalk/bits';
-import type { Attempt, Change, Tables } from './protocol.ts';
+import type { Attempt, Change, TableAt, Tables } from './protocol.ts';
 
 /** Changes that a place can hold. */
 export const MAX_CHANGES = 64;
@@ -7,14 +7,12 @@ export const MAX_CHANGES = 64;
 /** Whether two changes flip the same bit. */
 export function isSameChange(a: Change, b: Change): boolean {
   if (a.kind === 'flag') return b.kind === 'flag' && a.register === b.register && a.name === b.name;
-  return (
-    b.kind === 'entry' &&
-    a.index === b.index &&
-    a.bit === b.bit &&
-    a.at.space === b.at.space &&
-    a.at.depth === b.at.depth &&
-    a.at.frame === b.at.frame
-  );
+  return b.kind === 'entry' && a.index === b.index && a.bit === b.bit && sameTable(a.at, b.at);
+}
+
+/** Whether two places are one. */
+function sameTable(a: TableAt, b: TableAt): boolean {
+  return a.space === b.space && a.depth === b.depth && a.frame === b.frame;
 }
 
 /** Flips a bit: one that is flipped already is as it was in the image. Beyond {@link MAX_CHANGES}, nothing is added. */

@@ -1,4 +1,5 @@
 import type { FieldWords } from 'tablewalk/report';
+import { isSameChange } from '../changes.ts';
 import type { Change, TableAt } from '../protocol.ts';
 
 /** Neighbouring bits of an entry that are one field, or that no field describes. */
@@ -42,30 +43,20 @@ export function bitText(bit: number, isSet: boolean, words: FieldWords | undefin
   const { field, place, value, meaning } = words;
   const says = meaning === '' ? '' : `: ${meaning}`;
   if (field.high > field.low) return `${own}, of ${field.name} (${place}) = ${value}${says}`;
-  if (field.name === field.role) return `${own}${says}`;
+  if (!isNamed(words)) return `${own}${says}`;
   return `bit ${bit}, ${field.name} = ${value}${says}`;
+}
+
+/** Whether the manual has a name for a field: one that is ignored or reserved need not have one. */
+export function isNamed({ field: { name, role } }: FieldWords): boolean {
+  return !((role === 'ignored' || role === 'reserved') && name === role);
 }
 
 /** The bits of an entry that the scratch copy has otherwise than the image. */
 export function changedBits(changes: readonly Change[], at: TableAt, index: number): ReadonlySet<number> {
   return new Set(
-    changes.flatMap((one) => (one.kind === 'entry' && sameEntry(one, at, index) ? [one.bit] : [])),
+    changes.flatMap((one) =>
+      one.kind === 'entry' && isSameChange(one, { ...one, at, index }) ? [one.bit] : [],
+    ),
   );
-}
-
-/** The changes with a bit flipped besides; a flip of the same bit is taken out again. */
-export function withFlip(changes: readonly Change[], at: TableAt, index: number, bit: number): Change[] {
-  const others = changes.filter(
-    (one) => !(one.kind === 'entry' && sameEntry(one, at, index) && one.bit === bit),
-  );
-  return others.length < changes.length ? others : [...changes, { kind: 'entry', at, index, bit }];
-}
-
-function sameEntry(change: Extract<Change, { kind: 'entry' }>, at: TableAt, index: number): boolean {
-  return sameTable(change.at, at) && change.index === index;
-}
-
-/** Whether two places are one. */
-export function sameTable(a: TableAt, b: TableAt): boolean {
-  return a.space === b.space && a.depth === b.depth && a.frame === b.frame;
 }

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { FieldWords } from 'tablewalk/report';
 import { useWidth } from '../map/map-view.tsx';
-import { type BitGroup, bitGroups, bitText, groupsIn } from './bit-groups.ts';
+import { type BitGroup, bitGroups, bitText, groupsIn, isNamed } from './bit-groups.ts';
 
 /** The least width of a bit in CSS pixels, where there is room. */
 const BIT = 21;
@@ -114,10 +114,13 @@ export function FieldList({
     <ul class="field-list">
       {words
         .filter(({ shown }) => shown)
-        .map(({ field, place, value: held, meaning }) => (
-          <li key={field.low}>
-            <span class="where">{place}</span> {field.name !== field.role && <strong>{field.name}</strong>}
-            <span class="mono"> = {held}</span> {meaning}
+        .map((one) => (
+          <li key={one.field.low}>
+            <span class="where">{one.place}</span>
+            <span>
+              {isNamed(one) && <strong>{one.field.name}</strong>}
+              <span class="mono"> = {one.value}</span> {one.meaning}
+            </span>
           </li>
         ))}
       <li class="where">

@@ -59,6 +59,11 @@ export function offsetShowing(size: ListSize, offset: number, row: number): numb
   return clampOffset(size, Math.max(Math.min(offset, top), top + size.rowHeight - size.view));
 }
 
+/** The offset at which a row stands in the middle, as far as the ends allow. */
+export function offsetAround(size: ListSize, row: number): number {
+  return clampOffset(size, (row + 0.5) * size.rowHeight - size.view / 2);
+}
+
 /** The row to which a key leads from another; `undefined` if it leads nowhere. Rows of which there are none are not led to. */
 export function rowAfterKey(size: ListSize, row: number | undefined, key: string): number | undefined {
   const page = Math.max(1, Math.floor(size.view / size.rowHeight) - 1);

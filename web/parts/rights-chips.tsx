@@ -14,7 +14,7 @@ const NAMES = { r: 'read', w: 'write', x: 'execute' } as const;
 /** Rights of both privileges, one chip a right. */
 export function RightsChips({ rights, privileges, before = rights }: ChipsProps) {
   return (
-    <span class="rights">
+    <span class="chips">
       {privileges.map((name, i) => {
         const isUser = i === 0;
         const held = rightsText(rights, isUser);

@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { cellLook } from '../map/cell-look.ts';
 import { usePalette, useWidth } from '../map/map-view.tsx';
 import { CanvasPainter, type Painter } from '../map/painter.ts';
+import { cellAfterKey, columnsFor } from './cell-grid.ts';
 
 interface StripProps {
   /** What each entry is, as `cellLook` reads it; `undefined` while it is not known. */
@@ -17,6 +18,9 @@ interface StripProps {
 const STRIP = 20;
 const MARK = 7;
 
+/** Entries that lead to a table have a foot, so that they are told from empty ones without colour. */
+const FOOT = 4;
+
 /** All entries of a table in one line, with the taken one marked. */
 export function TableStrip({ cells, taken, label, open }: StripProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -31,6 +35,7 @@ export function TableStrip({ cells, taken, label, open }: StripProps) {
       if (look === 'hole') return;
       painter.rect(i * step, MARK, Math.max(1, step), STRIP, look);
       if (step > 3) painter.rect(i * step, MARK, 1, STRIP, 'table-edge');
+      if (look === 'table') painter.rect(i * step, MARK + STRIP - FOOT, Math.max(1, step), FOOT, 'faint');
     });
     const middle = (taken + 0.5) * step;
     const wide = Math.max(4, step);
@@ -63,29 +68,6 @@ interface GridProps {
   readonly open: (index: number) => void;
 }
 
-/** Columns for a number of entries: no more rows than columns, or about so. */
-export function columnsFor(count: number): number {
-  return count <= 32 ? count : count <= 1024 ? 32 : count <= 2048 ? 64 : 128;
-}
-
-/** The entry to which a key leads on the grid; `undefined` if to none. */
-export function cellAfterKey(count: number, current: number | undefined, key: string): number | undefined {
-  const columns = columnsFor(count);
-  const steps: Record<string, number> = {
-    ArrowRight: 1,
-    ArrowLeft: -1,
-    ArrowDown: columns,
-    ArrowUp: -columns,
-    PageDown: columns * 4,
-    PageUp: -columns * 4,
-  };
-  if (key === 'Home') return 0;
-  if (key === 'End') return count - 1;
-  const step = Object.hasOwn(steps, key) ? steps[key] : undefined;
-  if (step === undefined) return undefined;
-  return current === undefined ? 0 : Math.min(count - 1, Math.max(0, current + step));
-}
-
 /** All entries of a table as a grid of cells. */
 export function TableGrid({ cells, current, label, textOf, choose, open }: GridProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -101,7 +83,12 @@ export function TableGrid({ cells, current, label, textOf, choose, open }: GridP
     cells.forEach((cell, i) => {
       const x = (i % columns) * step;
       const y = Math.floor(i / columns) * step;
-      painter.rect(x, y, step - gap, step - gap, cellLook(cell));
+      const look = cellLook(cell);
+      painter.rect(x, y, step - gap, step - gap, look);
+      if (look === 'table') {
+        const foot = Math.max(1.5, Math.min(FOOT, step / 4));
+        painter.rect(x, y + step - gap - foot, step - gap, foot, 'faint');
+      }
     });
     if (current === undefined || current >= count) return;
     const x = (current % columns) * step - 1;

@@ -3,6 +3,7 @@ import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hook
 import {
   contentHeight,
   type ListPosition,
+  offsetAround,
   offsetShowing,
   positionAt,
   rowAfterKey,
@@ -60,8 +61,13 @@ export function VirtualList(props: ListProps) {
   };
 
   useLayoutEffect(() => {
-    setRow(props.current);
-    if (props.current !== undefined && props.current < count && view > 0) showRow(props.current);
+    const { current } = props;
+    if (current === row && current !== undefined && current >= from && current < to) return;
+    setRow(current);
+    if (current === undefined || current >= count || view === 0) return;
+    // Near rows are shown by a little scrolling; what surrounds one far away is shown with it.
+    if (current >= from && current < to) showRow(current);
+    else scrollTo(positionAt(size, offsetAround(size, current)));
   }, [props.current, view > 0]);
   useEffect(() => {
     if (view > 0 && to > from) onWindow?.(from, to);

@@ -1,9 +1,9 @@
-import { useEffect, useState } from 'preact/hooks';
 import { hex64, pageOf } from 'tablewalk/bits';
 import { countText, pageSizeText, plural } from 'tablewalk/report';
 import { ErrorText } from '../parts/error-text.tsx';
 import { HexForm } from '../parts/hex-form.tsx';
 import { PlaceLink } from '../parts/place-link.tsx';
+import { useAnswer } from '../parts/use-answer.ts';
 import type { Found } from '../protocol.ts';
 import { address as addressText } from '../words.ts';
 import type { PanelProps } from './panel.ts';
@@ -12,31 +12,10 @@ import type { PanelProps } from './panel.ts';
 export function FindView(props: PanelProps) {
   const { client, version, place, go } = props;
   const { physical } = place;
-  const [found, setFound] = useState<Found | undefined>();
-  const [error, setError] = useState<unknown>();
-  useEffect(() => {
-    let isLate = false;
-    if (physical === undefined) {
-      setFound(undefined);
-      setError(undefined);
-      return;
-    }
-    client.call('find', physical).then(
-      (result) => {
-        if (isLate) return;
-        setFound(result);
-        setError(undefined);
-      },
-      (thrown: unknown) => {
-        if (isLate) return;
-        setFound(undefined);
-        setError(thrown);
-      },
-    );
-    return () => {
-      isLate = true;
-    };
-  }, [client, physical, version]);
+  const { value: found, error } = useAnswer(
+    physical === undefined ? undefined : () => client.call('find', physical),
+    `${physical} ${version}`,
+  );
   return (
     <div class="find">
       <HexForm

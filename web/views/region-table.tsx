@@ -1,15 +1,16 @@
 import { useRef, useState } from 'preact/hooks';
-import { pageOf } from 'tablewalk/bits';
-import { PlaceLink } from '../parts/place-link.tsx';
+import { RangeLinks } from '../parts/range-links.tsx';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import type { RegionRow } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
-import { address as addressText } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 import type { NumberedList } from './region-list.ts';
 
 /** Rows that are asked for at a time. */
 const BATCH = 200;
+
+/** Height of a row. */
+const ROW_HEIGHT = 24;
 
 /** Characters of the first column: a range, and the link to the map. */
 const RANGE_WIDTH = 33;
@@ -29,25 +30,27 @@ export function RegionTable({ list, client, place, go }: RegionTableProps) {
     ...(i === SIZE ? { class: 'right' } : {}),
   }));
   return (
-    <VirtualList
-      label="Regions"
-      class="region-list mono"
-      count={list.count}
-      rowHeight={24}
-      columns={columns}
-      current={current}
-      onCurrent={setCurrent}
-      onWindow={load}
-      renderRow={(index) => (
-        <RowCells
-          row={rows.get(index)}
-          columns={columns.length}
-          isCurrent={index === current}
-          place={place}
-          go={go}
-        />
-      )}
-    />
+    <div class="sized" style={{ '--rows': `${list.count * ROW_HEIGHT}px` }}>
+      <VirtualList
+        label="Regions"
+        class="region-list mono"
+        count={list.count}
+        rowHeight={ROW_HEIGHT}
+        columns={columns}
+        current={current}
+        onCurrent={setCurrent}
+        onWindow={load}
+        renderRow={(index) => (
+          <RowCells
+            row={rows.get(index)}
+            columns={columns.length}
+            isCurrent={index === current}
+            place={place}
+            go={go}
+          />
+        )}
+      />
+    </div>
   );
 }
 
@@ -67,22 +70,10 @@ function RowCells({ row, columns, isCurrent, place, go }: RowCellsProps) {
   if (row === undefined) return <td colSpan={columns}>…</td>;
   const { cells, first, end, wx } = row;
   const isRemark = cells.length < columns;
-  const tabIndex = isCurrent ? 0 : -1;
   return (
     <>
       <td class={wx ? 'is-wx' : undefined}>
-        <PlaceLink place={place} go={go} to={{ address: first, panel: 'walk' }} tabIndex={tabIndex}>
-          {cells[0]}
-        </PlaceLink>{' '}
-        <PlaceLink
-          place={place}
-          go={go}
-          to={{ zoom: { first: pageOf(first), last: Number((end - 1n) >> 12n) } }}
-          label={`Show ${addressText(first)} on the map`}
-          tabIndex={tabIndex}
-        >
-          map
-        </PlaceLink>
+        <RangeLinks first={first} end={end} place={place} go={go} tabIndex={isCurrent ? 0 : -1} />
       </td>
       {cells.slice(1).map((cell, i) => {
         const column = i + 1;

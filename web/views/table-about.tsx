@@ -1,11 +1,13 @@
 import { pagesText, plural, rangeText } from 'tablewalk/report';
+import { PlaceLink } from '../parts/place-link.tsx';
 import type { SpaceInfo, Table } from '../protocol.ts';
-import type { Go } from '../state.ts';
+import type { Go, Place } from '../state.ts';
 import { entryLabel, rangesOf, tableName } from '../words.ts';
 
 interface AboutProps {
   readonly table: Table;
   readonly spaces: readonly SpaceInfo[];
+  readonly place: Place;
   readonly go: Go;
 }
 
@@ -13,7 +15,7 @@ interface AboutProps {
 const MAX_PARENTS = 1000;
 
 /** Which table it is, what it maps, and what leads to it. */
-export function TableAbout({ table, spaces, go }: AboutProps) {
+export function TableAbout({ table, spaces, place, go }: AboutProps) {
   const { at, count, order, parents, ways } = table;
   const space = spaces[at.space];
   const name = tableName(at, spaces);
@@ -39,14 +41,15 @@ export function TableAbout({ table, spaces, go }: AboutProps) {
             {ranges.map(({ first, end }, i) => (
               <span key={first}>
                 {i > 0 && ' and '}
-                <button
-                  type="button"
-                  class="link mono"
-                  title="Show on the map"
-                  onClick={() => go({ zoom: at.depth === 0 ? undefined : { first, last: end - 1 } })}
+                <PlaceLink
+                  place={place}
+                  go={go}
+                  class="mono"
+                  to={{ zoom: at.depth === 0 ? undefined : { first, last: end - 1 } }}
+                  label={`${rangeText(first, end)}: show on the map`}
                 >
                   {rangeText(first, end)}
-                </button>
+                </PlaceLink>
               </span>
             ))}
             {ways > 1 && `; the first of ${plural(ways, 'range')}`}
@@ -60,13 +63,9 @@ export function TableAbout({ table, spaces, go }: AboutProps) {
               <ul class="parents">
                 {parents.slice(0, MAX_PARENTS).map((parent) => (
                   <li key={`${parent.at.depth} ${parent.at.frame} ${parent.index}`}>
-                    <button
-                      type="button"
-                      class="link"
-                      onClick={() => go({ table: parent.at, entry: parent.index })}
-                    >
+                    <PlaceLink place={place} go={go} to={{ table: parent.at, entry: parent.index }}>
                       {entryLabel(parent.at, parent.index, parent.index + parent.count - 1, space)}
-                    </button>{' '}
+                    </PlaceLink>{' '}
                     of the {tableName(parent.at, spaces)}
                   </li>
                 ))}

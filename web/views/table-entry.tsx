@@ -1,7 +1,9 @@
 import { pageOf } from 'tablewalk/bits';
-import { changedBits, withFlip } from '../parts/bit-groups.ts';
+import { toggleChange } from '../changes.ts';
+import { changedBits } from '../parts/bit-groups.ts';
 import { EntryBits, FieldList } from '../parts/entry-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
+import { PlaceLink } from '../parts/place-link.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { SpaceInfo, Table } from '../protocol.ts';
 import { address as addressText, entryLabel, entryValue, leadsWords, tableKey } from '../words.ts';
@@ -54,26 +56,28 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
         bytes={space.entryBytes}
         words={one.fields}
         changed={changedBits(place.changes, at, one.index)}
-        flip={(bit) => go({ changes: withFlip(place.changes, at, one.index, bit) })}
+        flip={(bit) =>
+          go({ changes: toggleChange(place.changes, { kind: 'entry', at, index: one.index, bit }) })
+        }
       />
       <FieldList words={one.fields} value={one.value} />
-      <p class="actions">
+      <p class="ways">
         {leads !== undefined && (
-          <button type="button" class="primary" onClick={() => go({ table: leads, entry: undefined })}>
+          <PlaceLink place={place} go={go} to={{ table: leads, entry: undefined }}>
             Open the {space.levels[leads.depth].table}
-          </button>
+          </PlaceLink>
         )}
-        <button type="button" onClick={() => go({ panel: 'walk', address: linear })}>
+        <PlaceLink place={place} go={go} to={{ panel: 'walk', address: linear }}>
           Walk to its linear address
-        </button>
+        </PlaceLink>
         {target !== undefined && (
-          <button type="button" onClick={() => go({ panel: 'find', physical: target })}>
+          <PlaceLink place={place} go={go} to={{ panel: 'find', physical: target }}>
             Find what reaches {addressText(target)}
-          </button>
+          </PlaceLink>
         )}
-        <button type="button" onClick={() => go({ zoom: { first, last: first + 2 ** order - 1 } })}>
+        <PlaceLink place={place} go={go} to={{ zoom: { first, last: first + 2 ** order - 1 } }}>
           Show on the map
-        </button>
+        </PlaceLink>
       </p>
     </section>
   );

@@ -56,9 +56,11 @@ export function TableList({ client, version, table, space, entry, choose, open }
       <td key="value" class="mono">
         {entryValue(value, space)}
       </td>,
-      <td key="rights" class="mono">
-        {one?.rights?.join(' ')}
-      </td>,
+      ...space.privileges.map((name, i) => (
+        <td key={name} class="mono">
+          {one?.rights?.[i]}
+        </td>
+      )),
       <td key="leads" class={one?.target === undefined ? 'where' : undefined}>
         {one !== undefined && leadsWords(one, space)}
       </td>,
@@ -74,10 +76,7 @@ export function TableList({ client, version, table, space, entry, choose, open }
         { name: 'entry', width: '58px', class: 'number' },
         { name: 'linear address', width: '164px' },
         { name: 'value', width: space.entryBytes === 8 ? '164px' : '104px' },
-        {
-          name: space.privileges.join(' '),
-          width: `${Math.max(9, space.privileges.join(' ').length) * 8 + 20}px`,
-        },
+        ...space.privileges.map((name) => ({ name, width: `${Math.max(4, name.length) * 8 + 16}px` })),
         { name: 'leads to', width: 'auto' },
       ]}
       renderRow={renderRow}

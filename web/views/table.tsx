@@ -30,7 +30,7 @@ export function TableView(props: PanelProps) {
     return <p role="status">Reading the table …</p>;
   return (
     <div class="table-view" aria-busy={waits}>
-      <TableAbout table={value} spaces={spaces} go={props.go} />
+      <TableAbout table={value} spaces={spaces} place={place} go={props.go} />
       {value.missing ? (
         <p class="card ends">This table is not in the image: what it maps is not known.</p>
       ) : (
@@ -121,7 +121,7 @@ function Counts({ table, space }: { readonly table: Table; readonly space: Space
         .filter(([look]) => counts.has(look))
         .map(([look, text]) => (
           <li key={look}>
-            <span class={`swatch ${look}`} aria-hidden="true" />
+            <span class={`swatch footed ${look}`} aria-hidden="true" />
             {counts.get(look)} × {text}
           </li>
         ))}

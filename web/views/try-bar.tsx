@@ -5,44 +5,57 @@ import type { Attempt } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
 
 interface TryBarProps {
-  readonly attempt: Attempt;
+  /** What was made last; not given before the first. */
+  readonly attempt: Attempt | undefined;
+  /** Whether something went wrong since. */
+  readonly failed: boolean;
   readonly place: Place;
   readonly go: Go;
 }
 
 /** Says on every panel that a scratch copy is looked at, and what its changes come to. */
-export function TryBar({ attempt, place, go }: TryBarProps) {
+export function TryBar({ attempt, failed, place, go }: TryBarProps) {
   const { changes } = place;
+  const isBad = failed && !isAttemptOf(attempt, changes);
+  const isShown = attempt !== undefined || isBad;
+  // What is announced has to stand there before it says something.
   return (
-    <section class="try-bar" aria-label="Scratch copy">
+    <div class={isShown ? 'try-bar' : undefined}>
       <p role="status">
-        <strong>Scratch copy:</strong> {attemptText(attempt)}
-        {!isAttemptOf(attempt, changes) && ' (what was changed since is not in it)'}
-      </p>
-      <div class="buttons">
-        {place.panel !== 'try' && (
-          <PlaceLink place={place} go={go} to={{ panel: 'try' }}>
-            What changes
-          </PlaceLink>
+        {isShown && (
+          <>
+            <strong>Scratch copy:</strong>{' '}
+            {isBad && `${plural(changes.length, 'change')} that cannot be made as they stand. `}
+            {attempt !== undefined && `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
+          </>
         )}
-        <button
-          type="button"
-          disabled={changes.length === 0}
-          onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}
-        >
-          Undo last
-        </button>
-        <button type="button" disabled={changes.length === 0} onClick={() => go({ changes: [] })}>
-          Discard
-        </button>
-      </div>
-    </section>
+      </p>
+      {isShown && (
+        <div class="buttons">
+          {place.panel !== 'try' && (
+            <PlaceLink place={place} go={go} to={{ panel: 'try' }}>
+              What changes
+            </PlaceLink>
+          )}
+          <button
+            type="button"
+            disabled={changes.length === 0}
+            onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}
+          >
+            Undo last
+          </button>
+          <button type="button" disabled={changes.length === 0} onClick={() => go({ changes: [] })}>
+            Discard
+          </button>
+        </div>
+      )}
+    </div>
   );
 }
 
 /** `2 changes, 12 MiB change meaning`. */
 export function attemptText({ changes, bytes, more }: Attempt): string {
-  const size = bytes === 0n ? 'nothing' : `${more ? 'more than ' : ''}${sizeText(bytes)}`;
+  const size = bytes === 0n ? 'nothing' : `${more ? 'at least ' : ''}${sizeText(bytes)}`;
   const verb = bytes === 0n ? 'changes' : 'change';
   return `${plural(changes.length, 'change')}, ${size} ${verb} meaning`;
 }

@@ -1,5 +1,6 @@
 import { hex64 } from 'tablewalk/bits';
-import { changedBits, withFlip } from '../parts/bit-groups.ts';
+import { toggleChange } from '../changes.ts';
+import { changedBits } from '../parts/bit-groups.ts';
 import { EntryBits, FieldList } from '../parts/entry-bits.tsx';
 import { RightsChips } from '../parts/rights-chips.tsx';
 import { TableStrip } from '../parts/table-cells.tsx';
@@ -55,7 +56,7 @@ export function WalkLevel({ client, version, place, go, walk, space, step }: Lev
         bytes={space.entryBytes}
         words={words}
         changed={changedBits(place.changes, at, index)}
-        flip={(bit) => go({ changes: withFlip(place.changes, at, index, bit) })}
+        flip={(bit) => go({ changes: toggleChange(place.changes, { kind: 'entry', at, index, bit }) })}
       />
       <FieldList words={words} value={level.value} />
       <p class="does">

@@ -4,6 +4,7 @@ import { missingText } from 'tablewalk/report';
 import { save } from '../map/map-view.tsx';
 import { AddressBits } from '../parts/address-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
+import { PlaceLink } from '../parts/place-link.tsx';
 import { RightsChips } from '../parts/rights-chips.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { Walk } from '../protocol.ts';
@@ -45,7 +46,7 @@ export function WalkView(props: PanelProps) {
   );
 }
 
-function NoAddress({ tables, go }: PanelProps) {
+function NoAddress({ tables, place, go }: PanelProps) {
   const suggested = suggestPages(tables.atlases);
   return (
     <div>
@@ -57,9 +58,9 @@ function NoAddress({ tables, go }: PanelProps) {
         <ul class="suggested">
           {suggested.map(({ text, page }) => (
             <li key={text}>
-              <button type="button" class="link mono" onClick={() => go({ address: addressOf(page) })}>
+              <PlaceLink place={place} go={go} to={{ address: addressOf(page) }} class="mono">
                 {hex64(addressOf(page))}
-              </button>{' '}
+              </PlaceLink>{' '}
               {text}
             </li>
           ))}

@@ -1,7 +1,14 @@
 import { addressOf, PageTableError, pageOf } from 'tablewalk/bits';
 import { captureTables } from 'tablewalk/capture';
 import { rightsText } from 'tablewalk/format';
-import { explain, findPhysical, type TableIndex, tableIndex, takeCensus } from 'tablewalk/inspect';
+import {
+  explain,
+  findPhysical,
+  type MergeRule,
+  type TableIndex,
+  tableIndex,
+  takeCensus,
+} from 'tablewalk/inspect';
 import type { Machine } from 'tablewalk/machine';
 import { ABSENT, SparseMemory } from 'tablewalk/memory';
 import {
@@ -88,6 +95,7 @@ export class OpenImage implements Methods {
   private captured = new SparseMemory(MAX_TABLES);
   private scratch: Scratch | undefined;
   private list: readonly ListedRow[] = [];
+  private merge: MergeRule = 'physical';
   private readonly indexes = new Map<number, TableIndex>();
 
   async open(work: Work, image: ImageSource): Promise<Image> {
@@ -170,6 +178,7 @@ export class OpenImage implements Methods {
     const given = Object.fromEntries(Object.entries(filter).filter(([, text]) => text !== ''));
     const { rows, merge } = listRows(session, memory, { ...given, limit: MAX_ROWS });
     this.list = rows;
+    this.merge = merge;
     const unread = rows.filter(({ region }) => region.kind === 'missing').length;
     const left =
       unread === 0
@@ -248,7 +257,7 @@ export class OpenImage implements Methods {
 
   async exportRegions(work: Work): Promise<Blob> {
     const { session } = this.looked();
-    const head = JSON.stringify(sessionJson(session));
+    const head = JSON.stringify({ ...sessionJson(session), merge: this.merge });
     const parts = [head.slice(0, -1), ',"regions":[\n'];
     for (const [i, { region, paging }] of this.list.entries()) {
       if (i % 1000 === 0) await work.breathe('writing rows', i, this.list.length);

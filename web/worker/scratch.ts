@@ -7,7 +7,7 @@ import { ABSENT, OverlayMemory, type PhysicalMemory, type SparseMemory } from 't
 import { repeatText } from 'tablewalk/report';
 import { choosePaging, flipFlag, type Session, type TableOptions } from 'tablewalk/session';
 import { tableAddress } from 'tablewalk/walk';
-import type { Attempt, Change, ChangedRange } from '../protocol.ts';
+import type { Attempt, Change, ChangedRange, TableAt } from '../protocol.ts';
 import { foldChanges } from './fold-changes.ts';
 import type { Looked } from './looked.ts';
 import { meaningText } from './meaning-text.ts';
@@ -19,6 +19,8 @@ const MAX_COMPARED = 300_000;
 /** Ranges that are told to change. */
 const MAX_CHANGED = 20_000;
 
+type EntryChange = Extract<Change, { kind: 'entry' }>;
+
 /** A copy of the tables that may be changed: the image's own stay as they are, in memory as in the file. */
 export class Scratch implements Looked {
   session: Session;
@@ -29,6 +31,8 @@ export class Scratch implements Looked {
   private readonly captured: SparseMemory;
   private options: TableOptions;
   private overlay: OverlayMemory | undefined;
+  /** Entries that were changed so far. */
+  private readonly written: EntryChange[] = [];
 
   constructor(machine: Machine, session: Session, options: TableOptions, captured: SparseMemory) {
     this.machine = machine;
@@ -54,10 +58,16 @@ export class Scratch implements Looked {
       this.flip(change.register, change.name);
       for (const { paging } of this.session.spaces)
         await captureTables(reader, paging, { into: this.captured });
-      return;
+    } else {
+      this.write(change);
+      this.written.push(change);
     }
-    const { paging, table } = this.write(change);
-    if (table !== undefined) await captureTables(reader, paging, { into: this.captured, table });
+    // An entry that was changed before may lead to a table only now, by what a flag makes of it.
+    for (const one of this.written) {
+      const { paging } = this.session.spaces[one.at.space];
+      const table = this.tableBelow(one);
+      if (table !== undefined) await captureTables(reader, paging, { into: this.captured, table });
+    }
   }
 
   /** Which addresses mean something else than in the image. */
@@ -101,17 +111,14 @@ export class Scratch implements Looked {
     this.done.push(`${register}.${name}: ${flag.on ? '1 → 0' : '0 → 1'}`);
   }
 
-  /** Flips a bit of an entry. Returns the table to which the entry leads then. */
-  private write({ at, index, bit }: Extract<Change, { kind: 'entry' }>): {
-    paging: Paging;
-    table: { depth: number; frame: number } | undefined;
-  } {
+  /** Flips a bit of an entry. */
+  private write({ at, index, bit }: EntryChange): void {
     const space = this.session.spaces[at.space];
     if (space === undefined) throw new PageTableError('OUT_OF_RANGE', `try: no address space ${at.space}`);
     const { paging } = space;
-    const { facts, entryShift, fact } = paging.format;
+    const { facts, levels, fact } = paging.format;
     const { depth, frame } = at;
-    const last = depth < paging.format.levels ? lastIndex(facts, depth) : -1;
+    const last = depth < levels ? lastIndex(facts, depth) : -1;
     if (index > last || bit >= fact.entryBytes * 8) {
       throw new PageTableError(
         'OUT_OF_RANGE',
@@ -119,19 +126,15 @@ export class Scratch implements Looked {
       );
     }
     this.overlay ??= new OverlayMemory(this.captured.memory);
-    const { memory } = this.overlay;
-    const offset = (depth === 0 ? paging.root.word : 0) + (index << entryShift);
-    const base = memory.locate(frame + (offset >> 10));
     const address = hex(tableAddress(paging, depth, frame));
-    if (tableIndex(memory, paging).numberOf(depth, frame) === undefined || base === ABSENT) {
+    const from = this.placeOf(paging, at, index);
+    if (tableIndex(this.memory, paging).numberOf(depth, frame) === undefined || from === ABSENT) {
       throw new PageTableError('OUT_OF_RANGE', `try: no table at ${address}, depth ${depth}, in the image`);
     }
-    const words = memory.current();
-    const from = base + (offset & 1023);
+    const words = this.memory.current();
     words[from + (bit >> 5)] ^= 1 << (bit & 31);
-    const low = words[from] | 0;
-    const high = entryShift === 1 ? words[from + 1] | 0 : 0;
-    const isSet = (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
+    const isSet = ((words[from + (bit >> 5)] >>> (bit & 31)) & 1) === 1;
+    const [low, high] = this.halvesAt(paging, from);
     const field = paging
       .describe({ depth, low, high })
       .fields.find((one) => bit >= one.low && bit <= one.high);
@@ -140,13 +143,32 @@ export class Scratch implements Looked {
     this.done.push(
       `${entry} ${index} of the ${table} at ${address}: bit ${bit}${name} ${isSet ? '0 → 1' : '1 → 0'}`,
     );
+  }
+
+  /** The table to which an entry leads as it is now. */
+  private tableBelow({ at, index }: EntryChange): { depth: number; frame: number } | undefined {
+    const { paging } = this.session.spaces[at.space];
+    const { facts } = paging.format;
+    const { depth } = at;
+    const from = this.placeOf(paging, at, index);
+    if (from === ABSENT) return undefined;
+    const [low, high] = this.halvesAt(paging, from);
     const leads =
       isPresent(facts, depth, low) &&
       leadsToTable(facts, depth, low) &&
       !isFaultyTable(facts, depth, low, high);
-    return {
-      paging,
-      table: leads ? { depth: depth + 1, frame: tableFrame(facts, depth, low, high) } : undefined,
-    };
+    return leads ? { depth: depth + 1, frame: tableFrame(facts, depth, low, high) } : undefined;
+  }
+
+  /** Where the words of an entry are in the scratch copy; `ABSENT` if its table is not there. */
+  private placeOf({ format, root }: Paging, { depth, frame }: TableAt, index: number): number {
+    const offset = (depth === 0 ? root.word : 0) + (index << format.entryShift);
+    const base = this.memory.locate(frame + (offset >> 10));
+    return base === ABSENT ? ABSENT : base + (offset & 1023);
+  }
+
+  private halvesAt({ format }: Paging, from: number): readonly [low: number, high: number] {
+    const words = this.memory.current();
+    return [words[from] | 0, format.entryShift === 1 ? words[from + 1] | 0 : 0];
   }
 }
