@@ -3,13 +3,19 @@ import { join } from 'node:path';
 import { accessSubject } from './access.mjs';
 import { filesSubject } from './files.mjs';
 import { mapSubject } from './map.mjs';
+import { regionsSubject } from './regions.mjs';
 import { samplesSubject } from './samples.mjs';
 import { FILE_URL, serveWeb, WEB } from './serve.mjs';
+import { trySubject } from './try.mjs';
+import { walksSubject } from './walks.mjs';
 
 /** What is checked, by subject: `(given, checks)`, where `given` has the browser and the page's two addresses. */
 const SUBJECTS = {
   samples: samplesSubject,
+  walks: walksSubject,
   map: mapSubject,
+  regions: regionsSubject,
+  try: trySubject,
   files: filesSubject,
   access: accessSubject,
 };

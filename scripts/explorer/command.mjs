@@ -7,21 +7,23 @@ export const SAMPLES = [
   {
     name: 'linux-amd64-la48',
     title: 'x86-64',
-    paging: /^x86-64 4-level paging, root 0x0*2a42000 from CR3 of CPU 0$/,
+    paging: [/^x86-64 4-level paging, root 0x0*2a42000 from CR3 of CPU 0$/],
     // A page of the program, one of the kernel's, a 2-MiB one, nothing, and no address of this machine.
     addresses: ['402000', 'ffffffffc03ad010', '7f75ece01234', '40000000', '800000000000'],
   },
   {
     name: 'linux-arm64-4k-nokaslr',
     title: 'arm64',
-    paging:
-      /^AArch64 stage 1, 4K granule, 48-bit lower half, .*; AArch64 stage 1, 4K granule, 48-bit upper half, /,
+    paging: [
+      /^AArch64 stage 1, 4K granule, 48-bit lower half, root 0x0*43271000 from TTBR0_EL1 of CPU 0$/,
+      /^AArch64 stage 1, 4K granule, 48-bit upper half, root 0x0*41853000 from TTBR1_EL1 of CPU 0$/,
+    ],
     addresses: ['400123', 'ffff800008010c80', 'ffff000000200000', '40000000', '1000000000000'],
   },
   {
     name: 'linux-riscv64-sv39',
     title: 'RISC-V',
-    paging: /^RISC-V Sv39, root 0x0*88235000 from satp of CPU 0$/,
+    paging: [/^RISC-V Sv39, root 0x0*88235000 from satp of CPU 0$/],
     addresses: ['10000', 'ffffffff80a7662c', '3f9ae00000', '40000000'],
   },
 ];

@@ -15,7 +15,7 @@ export async function samplesSubject({ browser, fileUrl, webUrl }, checks) {
         await one.sample(sample);
         const head = one.page.getByRole('banner');
         await head.getByText(sample.name, { exact: true }).waitFor();
-        await head.getByText(sample.paging).waitFor();
+        for (const text of sample.paging) await head.getByText(text).waitFor();
         const colours = await one.drawn(sample.name);
         await one.close();
         return `${colours} colours`;

@@ -66,7 +66,7 @@ export async function explore(...args) {
     const timer = setTimeout(() => reject(new Error(`explore printed no address: ${printed}`)), PATIENCE);
     const read = (text) => {
       printed += text;
-      const [found] = /http:\/\/127\.0\.0\.1:\d+\//.exec(printed) ?? [];
+      const [found] = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(printed) ?? [];
       if (found === undefined) return;
       clearTimeout(timer);
       resolve(found);

@@ -82,15 +82,13 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
           key={bit}
           class={`bit ${marks.filter(Boolean).join(' ')}`}
           data-bit={bit}
+          data-value={isSet ? 1 : 0}
           tabIndex={bit === current ? 0 : -1}
           aria-label={title}
           title={title}
           onFocus={() => setCurrent(bit)}
           onClick={() => flip(bit)}
-        >
-          <small>{bit}</small>
-          {isSet ? 1 : 0}
-        </button>
+        />
       );
     });
   }

@@ -64,6 +64,8 @@ export function VirtualList(props: ListProps) {
     const { current } = props;
     if (current === row && current !== undefined && current >= from && current < to) return;
     setRow(current);
+    // What is listed may be another: it is looked at from its beginning.
+    if (current === undefined && row !== undefined) scrollTo({ scrollTop: 0, offset: 0 });
     if (current === undefined || current >= count || view === 0) return;
     // Near rows are shown by a little scrolling; what surrounds one far away is shown with it.
     if (current >= from && current < to) showRow(current);

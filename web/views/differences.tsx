@@ -58,7 +58,7 @@ export function Differences({ attempt, place, go }: PanelProps & { readonly atte
   };
   return (
     <section aria-labelledby="try-differences">
-      <h3 id="try-differences">What changes meaning</h3>
+      <h2 id="try-differences">What changes meaning</h2>
       <p>{summaryText(attempt)}</p>
       {rows.length > 0 && (
         <div class="sized" style={{ '--rows': `${rows.length * rowHeight}px` }}>

@@ -58,7 +58,7 @@ function FoundText({ found, ...props }: PanelProps & { readonly found: Found }) 
       </div>
       {tables.length > 0 && (
         <>
-          <h3>Tables in this frame</h3>
+          <h2>Tables in this frame</h2>
           <ul>
             {tables.map(({ at, name }) => (
               <li key={`${at.space} ${at.depth} ${at.frame}`}>
@@ -84,7 +84,7 @@ function FoundPages({ found, tables, place, go }: PanelProps & { readonly found:
   const [user, supervisor] = tables.spaces[0].privileges;
   return (
     <>
-      <h3>Linear addresses</h3>
+      <h2>Linear addresses</h2>
       {found.more && (
         <p>
           Only {countText(found.pages.length)} of {countText(found.count)} are listed.

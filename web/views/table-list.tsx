@@ -18,6 +18,11 @@ const BLOCK = 128;
 /** The entries of a table, one a row; their words are asked for as they come into view. */
 export function TableList({ client, version, table, space, entry, choose, open }: ListProps) {
   const texts = useRef(new Map<number, EntryText>());
+  const textsOf = useRef(tableKey(table.at));
+  if (textsOf.current !== tableKey(table.at)) {
+    textsOf.current = tableKey(table.at);
+    texts.current = new Map();
+  }
   const asked = useRef(new Set<number>());
   const windowOf = useRef({ from: 0, to: 0 });
   const [, setCount] = useState(0);

@@ -34,7 +34,7 @@ export function TableView(props: PanelProps) {
       {value.missing ? (
         <p class="card ends">This table is not in the image: what it maps is not known.</p>
       ) : (
-        <Entries key={tableKey(value.at)} {...props} table={value} />
+        <Entries {...props} table={value} waits={waits} />
       )}
     </div>
   );
@@ -61,14 +61,17 @@ function NoTable({ tables, go, at, error }: PanelProps & { readonly at: TableAt;
 }
 
 /** All entries, as cells and as a list, and the one that is chosen. */
-function Entries(props: PanelProps & { readonly table: Table }) {
-  const { client, place, go, table, tables } = props;
+function Entries(props: PanelProps & { readonly table: Table; readonly waits: boolean }) {
+  const { client, place, go, table, tables, waits } = props;
   const space = tables.spaces[table.at.space];
   const chosenThere = place.entry !== undefined && place.entry < table.count ? place.entry : undefined;
   const [entry, setEntry] = useState(chosenThere);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(rest.current), []);
-  useEffect(() => setEntry(chosenThere), [chosenThere]);
+  useEffect(() => () => clearTimeout(rest.current), [place.table && tableKey(place.table)]);
+  useEffect(() => {
+    // Until the next table is there, the one before is shown as it was.
+    if (!waits) setEntry(chosenThere);
+  }, [chosenThere, waits, tableKey(table.at)]);
   const choose = (index: number) => {
     setEntry(index);
     clearTimeout(rest.current);

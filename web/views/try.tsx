@@ -1,3 +1,4 @@
+import { useRef } from 'preact/hooks';
 import type { ControlFlag } from 'tablewalk/session';
 import {
   changeName,
@@ -43,7 +44,7 @@ function Flags({ tables, place, go }: PanelProps) {
   const registers = [...new Set(tables.flags.map(({ register }) => register))];
   return (
     <section aria-labelledby="try-flags">
-      <h3 id="try-flags">Control flags</h3>
+      <h2 id="try-flags">Control flags</h2>
       <div class="flags">
         {registers.map((register) => (
           <fieldset key={register}>
@@ -102,9 +103,17 @@ function Flag({ flag: { register, name, on, meaning, source }, changes, flip }: 
 function Changes({ attempt, tables, place, go }: PanelProps) {
   const { changes } = place;
   const done = isAttemptOf(attempt, changes) ? (attempt?.done ?? []) : undefined;
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The button that was used is gone then.
+  const undo = (rest: readonly Change[]) => {
+    heading.current?.focus();
+    go({ changes: rest });
+  };
   return (
     <section aria-labelledby="try-changes">
-      <h3 id="try-changes">Changes made</h3>
+      <h2 id="try-changes" ref={heading} tabIndex={-1}>
+        Changes made
+      </h2>
       {changes.length === 0 ? (
         <p class="small">None: all panels show the tables as they are in the image.</p>
       ) : (
@@ -133,7 +142,7 @@ function Changes({ attempt, tables, place, go }: PanelProps) {
                     </span>
                     <button
                       type="button"
-                      onClick={() => go({ changes: withoutChange(changes, i) })}
+                      onClick={() => undo(withoutChange(changes, i))}
                       aria-label={`Undo: ${text}`}
                     >
                       Undo
@@ -145,10 +154,10 @@ function Changes({ attempt, tables, place, go }: PanelProps) {
           </ol>
           {changes.length >= MAX_CHANGES && <p>There can be no more than {MAX_CHANGES} changes.</p>}
           <p class="buttons">
-            <button type="button" onClick={() => go({ changes: withoutChange(changes, changes.length - 1) })}>
+            <button type="button" onClick={() => undo(withoutChange(changes, changes.length - 1))}>
               Undo last
             </button>
-            <button type="button" onClick={() => go({ changes: [] })}>
+            <button type="button" onClick={() => undo([])}>
               Discard all
             </button>
           </p>
