@@ -138,7 +138,11 @@ export function rangesOf(
 }
 
 /** Where an entry leads, in short: `page table at 0x…`; of one that leads nowhere, why. */
-export function leadsWords({ leads, target, text }: EntryText, { levels }: SpaceInfo): string {
-  if (target === undefined) return text;
-  return `${leads === undefined ? 'page' : levels[leads.depth].table} at ${hex64(target)}`;
+export function leadsWords(entry: EntryText, space: SpaceInfo): string {
+  return entry.target === undefined ? entry.text : `${leadsName(entry, space)} at ${hex64(entry.target)}`;
+}
+
+/** What an entry leads to: `page table`, or `page`. */
+export function leadsName({ leads }: EntryText, { levels }: SpaceInfo): string {
+  return leads === undefined ? 'page' : levels[leads.depth].table;
 }
