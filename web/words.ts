@@ -20,7 +20,10 @@ export function entryName({ space, depth, first, count }: Piece, spaces: readonl
   // There is not much room on the map.
   return depth < 0
     ? ''
-    : entryLabel({ depth }, first, first + count - 1, spaces[space]).replace(' descriptor', '');
+    : entryLabel({ depth }, first, first + count - 1, spaces[space]).replace(
+        /^(?:level-|L)(\d) (?:PTE|descriptor)/,
+        'L$1',
+      );
 }
 
 /** `PDE 432`, or `PDE 0 to 511`. */
