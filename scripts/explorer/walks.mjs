@@ -107,7 +107,7 @@ async function compareWalk(one, sample, address) {
 function readLevel(region) {
   const text = (element) => (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
   const bits = [...region.querySelectorAll('[role=toolbar] button')]
-    .map((button) => `${button.lastChild?.textContent}`)
+    .map((button) => button.dataset.value)
     .join('');
   const [does, takes] = ['.does > strong', '.takes'].map((one) => text(region.querySelector(one)));
   return {
@@ -145,8 +145,9 @@ function fieldsOf(text, fields) {
     const known = fields.find((one) => one.name === name || placeOf(one) === name);
     if (known === undefined) throw new Error(`no field ${name} in --json`);
     const meaning = rest.replace(/ \(bits? [\d:]+\)/, '');
-    // A field whose name is what it does is told by its place alone.
-    const label = known.name === known.role ? '' : ` ${known.name}`;
+    // What is ignored or reserved and has no name of its own is told by its place alone.
+    const isNamed = known.name !== known.role || !['ignored', 'reserved'].includes(known.role);
+    const label = isNamed ? ` ${known.name}` : '';
     return `${placeOf(known)}${label} = ${held}${meaning}`;
   });
 }

@@ -120,7 +120,7 @@ export function FieldList({
         .filter(({ shown }) => shown)
         .map((one) => (
           <li key={one.field.low}>
-            <span class="where">{one.place}</span>
+            <span class="where">{one.place}</span>{' '}
             <span>
               {isNamed(one) && <strong>{one.field.name}</strong>} = <span class="mono">{one.value}</span>{' '}
               {one.meaning}
