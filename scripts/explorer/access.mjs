@@ -57,7 +57,7 @@ export async function accessSubject({ browser, fileUrl }, checks) {
     await keyboard.press('ArrowLeft');
     await focusOf(one, ({ label }) => /^bit 1, R\/W = 0/.test(label));
     await keyboard.press('Enter');
-    const bar = one.page.getByRole('region', { name: 'Scratch copy' });
+    const bar = one.page.locator('.try-bar');
     await bar
       .getByRole('status')
       .getByText(/^Scratch copy: 1 change, 4 KiB change/)
@@ -82,7 +82,7 @@ export async function accessSubject({ browser, fileUrl }, checks) {
     await keyboard.press('ArrowDown');
     await keyboard.press('ArrowDown');
     await one.panel('Regions').getByRole('row', { selected: true }).getByText('r--').first().waitFor();
-    await tabTo(one, ({ text }) => /^0{9}403000-/.test(text));
+    await tabTo(one, ({ text }) => /^0{10}403000-/.test(text));
     await keyboard.press('Enter');
     await panel.getByRole('heading', { name: /^0x0*403000 translates to/ }).waitFor();
     await one.close();

@@ -26,13 +26,15 @@ export class ExplorerPage {
    *
    * @param url - of `index.html`, with a fragment or not
    * @param options.axe - whether {@link violations} will be asked for
+   * @param options.prepare - runs in the page before its own scripts
    */
-  static async open(browser, url, { size = WIDE, theme = 'light', axe = false } = {}) {
+  static async open(browser, url, { size = WIDE, theme = 'light', axe = false, prepare } = {}) {
     const one = new ExplorerPage();
     one.#context = await browser.newContext({ viewport: size, colorScheme: theme, acceptDownloads: true });
     one.#context.setDefaultTimeout(PATIENCE);
     one.page = await one.#context.newPage();
     if (axe) await one.page.addInitScript({ path: AXE });
+    if (prepare !== undefined) await one.page.addInitScript(prepare);
     one.#watch(new URL(url));
     await one.page.goto(url);
     return one;

@@ -48,7 +48,7 @@ export async function trySubject({ browser, fileUrl }, checks) {
             .waitFor();
           counts.push(await compareDifferences(one, before, await rowsOf(join(folder, 'changed.elf'))));
         }
-        const bar = one.page.getByRole('region', { name: 'Scratch copy' });
+        const bar = one.page.locator('.try-bar');
         await bar
           .getByRole('status')
           .getByText(/^Scratch copy: 3 changes, /)
@@ -116,7 +116,7 @@ export async function trySubject({ browser, fileUrl }, checks) {
     const one = await ExplorerPage.open(browser, fileUrl);
     await one.sample(SAMPLE);
     await flipInWalk(one, FLIPS[0]);
-    const bar = one.page.getByRole('region', { name: 'Scratch copy' });
+    const bar = one.page.locator('.try-bar');
     await bar
       .getByRole('status')
       .getByText(/^Scratch copy: 1 change, 2 MiB change/)
@@ -125,7 +125,7 @@ export async function trySubject({ browser, fileUrl }, checks) {
     await one.close();
     const other = await ExplorerPage.open(browser, url);
     await other.drawn(SAMPLE.name);
-    const same = other.page.getByRole('region', { name: 'Scratch copy' });
+    const same = other.page.locator('.try-bar');
     await same
       .getByRole('status')
       .getByText(/^Scratch copy: 1 change, 2 MiB change/)
