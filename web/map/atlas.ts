@@ -18,6 +18,8 @@ export interface AtlasData {
   readonly pages: Float64Array;
   /** One byte an entry: {@link HOLE}, {@link TABLE}, {@link MISSING}, {@link FAULTY}, or {@link LEAF} and effective rights. */
   readonly cells: Uint8Array;
+  /** By node: where its part of {@link children} begins; tables of the last level have none. */
+  readonly childStarts: Int32Array;
   /** By cell of tables above the last level: the node that a {@link TABLE} leads to. */
   readonly children: Int32Array;
   /** By depth: entries in a table, and `log2` of the 4-KiB pages that one spans. */
@@ -94,15 +96,16 @@ const FOLD_FROM = 3;
 
 /** The runs of a table: alike neighbours as one; entries that lead to the same table from {@link FOLD_FROM} on. */
 export function runsOf(atlas: AtlasData, node: number): Run[] {
-  const { cells, children, counts, depths, starts } = atlas;
+  const { cells, childStarts, children, counts, depths, starts } = atlas;
   const start = starts[node];
+  const childStart = childStarts[node];
   const count = counts[depths[node]];
   const runs: Run[] = [];
   for (let i = 0; i < count; ) {
     const cell = cells[start + i];
-    const child = cell === TABLE ? children[start + i] : -1;
+    const child = cell === TABLE ? children[childStart + i] : -1;
     let end = i + 1;
-    while (end < count && cells[start + end] === cell && (child < 0 || children[start + end] === child))
+    while (end < count && cells[start + end] === cell && (child < 0 || children[childStart + end] === child))
       end += 1;
     if (child >= 0 && end - i < FOLD_FROM) end = i + 1;
     runs.push({ first: i, count: end - i, cell, child });
@@ -124,4 +127,11 @@ export function linearPage({ lowEnd, highStart }: AtlasData, page: number): numb
 /** The reverse; pages in the hole are those at its lower end. */
 export function countedPage({ lowEnd, highStart }: AtlasData, page: number): number {
   return page >= highStart ? page - (highStart - lowEnd) : Math.min(page, lowEnd);
+}
+
+/** The memory of outlines, which can be handed to the page instead of being copied. */
+export function buffersOf(atlases: readonly AtlasData[]): ArrayBufferLike[] {
+  return atlases.flatMap((atlas) =>
+    Object.values(atlas).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer] : [])),
+  );
 }

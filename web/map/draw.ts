@@ -11,7 +11,7 @@ import {
   TABLE,
 } from './atlas.ts';
 import { cellLook } from './cell-look.ts';
-import type { Look, Painter } from './painter.ts';
+import { FONT_SIZE, fitting, type Look, type Painter } from './painter.ts';
 import { GAP, type Piece, type Scale } from './scale.ts';
 
 /** Heights of the map's parts, in CSS pixels. */
@@ -46,6 +46,8 @@ export interface Names {
 
 /** Tables narrower than this are one colour. */
 const NARROW = 3;
+/** In tables wider than this, all is drawn. */
+const WIDE = 32;
 
 /** Height of the whole map. */
 export function mapHeight(scale: Scale): number {
@@ -125,7 +127,7 @@ class Drawing {
     if (piece.cell === TABLE) {
       painter.rect(left, top, right - left, LANE, 'table');
       if (right - left > 4) painter.rect(left, top, 1, LANE, 'table-edge');
-      if (right - left >= NARROW) {
+      if (this.isShown(piece, right - left)) {
         this.scale.below(piece, this.view.from, this.view.to, this.visit);
         this.flush(piece.depth + 1);
       } else {
@@ -140,6 +142,11 @@ class Drawing {
     this.rail(piece, left, right - left);
     this.separate(piece, top);
   };
+
+  /** Whether there is room for what a table holds: of many runs that share few pixels, the table's own colour is as good. */
+  private isShown({ space, child }: Piece, width: number): boolean {
+    return width >= WIDE || (width >= NARROW && this.scale.atlases[space].riches[child] <= width * 8);
+  }
 
   /** Draws where one page of a run ends and the next begins, where there is room. */
   private separate(piece: Piece, top: number): void {
@@ -213,9 +220,9 @@ class Drawing {
     if (room < 6) return;
     this.tick(piece, left);
     const { painter, names } = this;
-    if (piece.depth >= 0 && room > 24) {
+    if (piece.depth >= 0 && room > 16) {
       const middle = laneTop(piece.depth) + LANE / 2;
-      if (piece.cell === TABLE) painter.text(left + 4, middle, room - 6, names.entry(piece), 'ink');
+      if (piece.cell === TABLE) this.name(piece, left + 4, middle, room - 6);
       else if (room > 40) {
         const isHole = piece.cell === HOLE;
         painter.text(left + 4, middle, room - 6, names.content(piece), isHole ? 'faint' : 'on');
@@ -226,6 +233,13 @@ class Drawing {
     }
     this.scale.below(piece, this.view.from, this.view.to, this.label);
   };
+
+  /** The name of an entry, or its index alone where there is no room for more. */
+  private name(piece: Piece, x: number, y: number, room: number): void {
+    const name = this.names.entry(piece);
+    const short = piece.count === 1 && fitting(name, room, FONT_SIZE) !== name;
+    this.painter.text(x, y, room, short ? String(piece.first) : name, 'ink');
+  }
 
   /** An address on the axis, where the last one leaves room. */
   private tick(piece: Piece, left: number): void {

@@ -2,9 +2,9 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { addressOf } from 'tablewalk/bits';
 import { pagesText } from 'tablewalk/report';
 import type { SpaceInfo } from '../protocol.ts';
-import type { Go, Place } from '../state.ts';
+import { type Go, NO_FILTER, type Place } from '../state.ts';
 import { entryName, namesOf, pieceText } from '../words.ts';
-import { type AtlasData, HOLE, LEAF } from './atlas.ts';
+import { type AtlasData, HOLE, LEAF, TABLE } from './atlas.ts';
 import { drawMap, laneTop, mapHeight, type View } from './draw.ts';
 import { Legend } from './legend.tsx';
 import { CanvasPainter, SvgPainter } from './painter.ts';
@@ -95,13 +95,17 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
     setChosen(undefined);
   };
   const open = (piece: Piece, position: number) => {
-    if (piece.cell < LEAF) {
+    if (piece.cell === TABLE) {
       show(piece);
       return;
     }
-    const rest = scale.pageAt(position);
-    // A page of many is looked at by itself; what surrounds it stays in view until it is clicked again.
-    go({ address: addressOf(rest), panel: 'walk' });
+    if (piece.cell < LEAF) {
+      // There is nothing in it to zoom to: it is told what it is.
+      setChosen(piece);
+      return;
+    }
+    go({ address: addressOf(scale.pageAt(position)), panel: 'walk' });
+    // Beside others, a page is too narrow to be looked at.
     if ((piece.right - piece.left) / (view.to - view.from) < 0.2) show(piece);
   };
 
@@ -164,7 +168,7 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
             <button
               type="button"
               class="risk"
-              onClick={() => go({ panel: 'regions', filter: { ...place.filter, rights: 'wx' } })}
+              onClick={() => go({ panel: 'regions', filter: { ...NO_FILTER, rights: 'wx' } })}
             >
               W+X: {pagesText(risky)}
             </button>

@@ -30,6 +30,9 @@ import {
   TABLE,
 } from '../map/atlas.ts';
 
+/** Slots of the rights that are kept; a power of two. */
+const KNOWN_RIGHTS = 4096;
+
 /** Outlines the tables that a root reaches. Its arrays are exactly as long as they need to be: they can be handed over. */
 export function buildAtlas(memory: PhysicalMemory, paging: Paging): AtlasData {
   return new Builder(memory, paging).build();
@@ -48,9 +51,13 @@ class Builder {
   private readonly marks: number[] = [];
   private readonly riches: number[] = [];
   private readonly pages: number[] = [];
+  private readonly childStarts: number[] = [];
+  private readonly children: number[] = [];
   private cells = new Uint8Array(1 << 16);
-  private children = new Int32Array(1 << 16);
   private used = 0;
+  /** Rights that were worked out: of which bits of an entry and of those above, and what they are. */
+  private readonly knownBits = new Int32Array(4 * KNOWN_RIGHTS);
+  private readonly knownRights = new Uint8Array(KNOWN_RIGHTS);
 
   constructor(memory: PhysicalMemory, paging: Paging) {
     const { levels, facts } = paging.format;
@@ -71,8 +78,8 @@ class Builder {
       riches: Float64Array.from(this.riches),
       pages: Float64Array.from(this.pages),
       cells: this.cells.slice(0, this.used),
-      // Cells of the last level lead nowhere; where they were the last to come, nothing is kept for them.
-      children: this.children.slice(0, this.used),
+      childStarts: Int32Array.from(this.childStarts),
+      children: Int32Array.from(this.children),
       counts: this.counts,
       orders: this.orders,
       lowEnd,
@@ -91,6 +98,9 @@ class Builder {
     this.depths.push(depth);
     this.frames.push(frame);
     this.starts.push(start);
+    const leads = depth < this.counts.length - 1;
+    this.childStarts.push(leads ? this.children.length : 0);
+    if (leads) for (let i = 0; i < this.counts[depth]; i += 1) this.children.push(-1);
     this.marks.push(0);
     this.riches.push(0);
     for (let i = 0; i < CLASSES; i += 1) this.pages.push(0);
@@ -107,9 +117,6 @@ class Builder {
       const cells = new Uint8Array(length);
       cells.set(this.cells);
       this.cells = cells;
-      const children = new Int32Array(length);
-      children.set(this.children);
-      this.children = children;
     }
     return start;
   }
@@ -121,22 +128,14 @@ class Builder {
     const order = this.orders[depth];
     const cursor = new Cursor(this.memory, this.paging);
     cursor.start({ depth, frame, page: 0, and, or });
-    let lowBefore = -1;
-    let highBefore = -1;
-    let cellBefore = 0;
     for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
       const at = start + indexIn(format, depth, order, cursor.page);
       switch (event) {
         case PAGE: {
-          const { low, high } = cursor;
-          // Rights stand in the lowest and the highest bits; neighbours have most of them alike.
-          if ((low & 0xfff) !== lowBefore || high !== highBefore) {
-            lowBefore = low & 0xfff;
-            highBefore = high;
-            cellBefore = LEAF | this.paging.rights(and, or, low, high);
-          }
+          const cell = LEAF | this.rights(and, or, cursor.low, cursor.high);
           const more = cursor.skipAlike();
-          this.cells.fill(cellBefore, at, at + 1 + more);
+          if (more === 0) this.cells[at] = cell;
+          else this.cells.fill(cell, at, at + 1 + more);
           break;
         }
         case TABLE_ENTRY: {
@@ -148,7 +147,7 @@ class Builder {
             andRights(facts, depth, and, cursor.low),
             orRights(facts, depth, or, cursor.high),
           );
-          this.children[at] = child;
+          this.children[this.childStarts[node] + at - start] = child;
           this.marks[node] |= this.marks[child];
           break;
         }
@@ -164,6 +163,25 @@ class Builder {
     }
   }
 
+  /** Effective rights of a page; many have the same bits. They stand in the lowest 12 and the highest 12 of an entry. */
+  private rights(and: number, or: number, low: number, high: number): number {
+    const bits = low & 0xfff;
+    const slot = (bits ^ ((high >>> 20) * 5)) & (KNOWN_RIGHTS - 1);
+    const known = this.knownBits;
+    const i = 4 * slot;
+    // No entry that is present has low bits of 0, as an empty slot has.
+    if (known[i] === bits && known[i + 1] === high && known[i + 2] === and && known[i + 3] === or) {
+      return this.knownRights[slot];
+    }
+    const rights = this.paging.rights(and, or, low, high);
+    known[i] = bits;
+    known[i + 1] = high;
+    known[i + 2] = and;
+    known[i + 3] = or;
+    this.knownRights[slot] = rights;
+    return rights;
+  }
+
   /** Sums up what a table holds, once all below it is known. */
   private sumUp(node: number, start: number, depth: number): void {
     const end = start + this.counts[depth];
@@ -174,7 +192,7 @@ class Builder {
     let childBefore = -1;
     for (let at = start; at < end; at += 1) {
       const cell = this.cells[at];
-      const child = cell === TABLE ? this.children[at] : -1;
+      const child = cell === TABLE ? this.children[this.childStarts[node] + at - start] : -1;
       if (cell !== before || child !== childBefore) rich += child < 0 ? 1 : this.riches[child];
       before = cell;
       childBefore = child;

@@ -1,4 +1,5 @@
-import type { Reply, Request } from '../protocol.ts';
+import { type AtlasData, buffersOf } from '../map/atlas.ts';
+import type { Attempt, Reply, Request, Tables } from '../protocol.ts';
 import { OpenImage } from './open-image.ts';
 import { errorOf, Work } from './work.ts';
 
@@ -20,7 +21,8 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
     try {
       // The page sends what the protocol says; both are built together.
       const run = image[method].bind(image) as (work: Work, ...args: readonly unknown[]) => Promise<unknown>;
-      send({ id, result: await run(work, ...args) });
+      const result = await run(work, ...args);
+      send({ id, result }, atlasesIn(result));
     } catch (error) {
       send({ id, error: errorOf(error) });
     } finally {
@@ -29,6 +31,13 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
   });
 };
 
-function send(reply: Reply): void {
-  self.postMessage(reply);
+/** The outlines that an answer holds. They are handed over: the worker does not keep them. */
+function atlasesIn(result: unknown): readonly AtlasData[] {
+  // What `choose` and `attempt` give, as the protocol says.
+  const { atlases, tables } = Object(result) as Partial<Tables> & Partial<Attempt>;
+  return atlases ?? tables?.atlases ?? [];
+}
+
+function send(reply: Reply, atlases: readonly AtlasData[] = []): void {
+  self.postMessage(reply, { transfer: buffersOf(atlases) });
 }
