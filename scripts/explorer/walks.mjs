@@ -106,15 +106,17 @@ async function compareWalk(one, sample, address) {
 /** In the page: what a level's part says. */
 function readLevel(region) {
   const text = (element) => (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
+  // What stands in columns of its own has no spaces between.
+  const parts = (element) => [...element.childNodes].map(text).filter(Boolean).join(' ');
   const bits = [...region.querySelectorAll('[role=toolbar] button')]
-    .map((button) => `${button.lastChild?.textContent}`)
+    .map((button) => /^bit \d+(?:, [^=]+)? = (?:0x)?([01])/.exec(button.getAttribute('aria-label'))?.[1])
     .join('');
   const [does, takes] = ['.does > strong', '.takes'].map((one) => text(region.querySelector(one)));
   return {
-    head: [...region.querySelectorAll('header > *')].map(text).join(' '),
+    head: parts(region.querySelector('header')),
     does: takes === '' ? does : `${does}; ${takes}`,
     bits: `0b${bits}`,
-    fields: [...region.querySelectorAll('.field-list > li')].map(text),
+    fields: [...region.querySelectorAll('.field-list > li')].map(parts),
     source: text(region.querySelector(':scope > p:last-of-type')),
   };
 }
@@ -145,8 +147,8 @@ function fieldsOf(text, fields) {
     const known = fields.find((one) => one.name === name || placeOf(one) === name);
     if (known === undefined) throw new Error(`no field ${name} in --json`);
     const meaning = rest.replace(/ \(bits? [\d:]+\)/, '');
-    // A field whose name is what it does is told by its place alone.
-    const label = known.name === known.role ? '' : ` ${known.name}`;
+    // What the manual has no name for is told by its place alone.
+    const label = ['ignored', 'reserved'].includes(known.name) ? '' : ` ${known.name}`;
     return `${placeOf(known)}${label} = ${held}${meaning}`;
   });
 }
