@@ -20,7 +20,10 @@ export function entryName({ space, depth, first, count }: Piece, spaces: readonl
   // There is not much room on the map.
   return depth < 0
     ? ''
-    : entryLabel({ depth }, first, first + count - 1, spaces[space]).replace(' descriptor', '');
+    : entryLabel({ depth }, first, first + count - 1, spaces[space]).replace(
+        /^(?:level-|L)(\d) (?:PTE|descriptor)/,
+        'L$1',
+      );
 }
 
 /** `PDE 432`, or `PDE 0 to 511`. */
@@ -138,7 +141,11 @@ export function rangesOf(
 }
 
 /** Where an entry leads, in short: `page table at 0x…`; of one that leads nowhere, why. */
-export function leadsWords({ leads, target, text }: EntryText, { levels }: SpaceInfo): string {
-  if (target === undefined) return text;
-  return `${leads === undefined ? 'page' : levels[leads.depth].table} at ${hex64(target)}`;
+export function leadsWords(entry: EntryText, space: SpaceInfo): string {
+  return entry.target === undefined ? entry.text : `${leadsName(entry, space)} at ${hex64(entry.target)}`;
+}
+
+/** What an entry leads to: `page table`, or `page`. */
+export function leadsName({ leads }: EntryText, { levels }: SpaceInfo): string {
+  return leads === undefined ? 'page' : levels[leads.depth].table;
 }

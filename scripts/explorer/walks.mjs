@@ -106,17 +106,15 @@ async function compareWalk(one, sample, address) {
 /** In the page: what a level's part says. */
 function readLevel(region) {
   const text = (element) => (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
-  // What stands in columns of its own has no spaces between.
-  const parts = (element) => [...element.childNodes].map(text).filter(Boolean).join(' ');
   const bits = [...region.querySelectorAll('[role=toolbar] button')]
-    .map((button) => /^bit \d+(?:, [^=]+)? = (?:0x)?([01])/.exec(button.getAttribute('aria-label'))?.[1])
+    .map((button) => button.dataset.value)
     .join('');
   const [does, takes] = ['.does > strong', '.takes'].map((one) => text(region.querySelector(one)));
   return {
-    head: parts(region.querySelector('header')),
+    head: [...region.querySelectorAll('header > *')].map(text).join(' '),
     does: takes === '' ? does : `${does}; ${takes}`,
     bits: `0b${bits}`,
-    fields: [...region.querySelectorAll('.field-list > li')].map(parts),
+    fields: [...region.querySelectorAll('.field-list > li')].map(text),
     source: text(region.querySelector(':scope > p:last-of-type')),
   };
 }
@@ -147,8 +145,9 @@ function fieldsOf(text, fields) {
     const known = fields.find((one) => one.name === name || placeOf(one) === name);
     if (known === undefined) throw new Error(`no field ${name} in --json`);
     const meaning = rest.replace(/ \(bits? [\d:]+\)/, '');
-    // What the manual has no name for is told by its place alone.
-    const label = ['ignored', 'reserved'].includes(known.name) ? '' : ` ${known.name}`;
+    // What is ignored or reserved and has no name of its own is told by its place alone.
+    const isNamed = known.name !== known.role || !['ignored', 'reserved'].includes(known.role);
+    const label = isNamed ? ` ${known.name}` : '';
     return `${placeOf(known)}${label} = ${held}${meaning}`;
   });
 }

@@ -1,5 +1,5 @@
 import { addressOf, FRAME_BYTES, FRAME_WORDS, hex, PageTableError, pageOf } from '../bits/index.ts';
-import type { Paging, WalkEnd } from '../format/index.ts';
+import { lastIndex, type Paging, type WalkEnd } from '../format/index.ts';
 import type { Machine } from '../machine/index.ts';
 import { ABSENT, SparseMemory } from '../memory/index.ts';
 import {
@@ -52,7 +52,7 @@ export async function captureTables(
   const { table } = options;
   let level = new Map([table === undefined ? [paging.root.frame, 0] : [table.frame, -1]]);
   for (let depth = table?.depth ?? 0; depth < paging.format.levels && level.size > 0; depth += 1) {
-    await readInto(machine, into, [...level.keys()]);
+    await readInto(machine, into, framesOf(paging, depth, [...level.keys()]));
     const next = new Map<number, number>();
     for (const [frame, page] of level) {
       const cursor = page < 0 ? whole : ranged;
@@ -87,6 +87,15 @@ export async function capturePath(
     await readInto(machine, into, [frame]);
     if (into.locate(frame) === ABSENT) return;
   }
+}
+
+/** The frames in which tables of a depth lie: of larger granules and joined roots several, of a root smaller than a frame one. */
+function framesOf({ format }: Paging, depth: number, tables: readonly number[]): number[] {
+  const words = (lastIndex(format.facts, depth) + 1) << format.entryShift;
+  const count = Math.max(1, words / FRAME_WORDS);
+  if (count === 1) return [...tables];
+  // Tables of a damaged image may overlap.
+  return [...new Set(tables.flatMap((first) => Array.from({ length: count }, (_, i) => first + i)))];
 }
 
 /** Reads the frames that are not there yet. */

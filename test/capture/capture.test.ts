@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import { capturePath, captureTables, readLinear } from '../../src/capture/index.ts';
-import { x86Paging } from '../../src/format/index.ts';
+import { aarch64Paging, x86Paging } from '../../src/format/index.ts';
 import { listRegions } from '../../src/inspect/index.ts';
 import { SparseMemory } from '../../src/memory/index.ts';
 import { Walker } from '../../src/walk/index.ts';
@@ -40,6 +40,30 @@ describe('captureTables', () => {
     expect(sorted(machine.asked)).toEqual([1, 2, 3, 4, 5, 6]);
     const whole = layOut(tables.frames, 'sparse', { first: 0, end: 0 }).memory;
     expect(listRegions(captured.memory, PAGING)).toEqual(listRegions(whole, PAGING));
+  });
+
+  test('a table of 64 KiB is brought with all of its sixteen frames', async () => {
+    // TG0 = 64K, T0SZ = 22: 42 bits, two levels; IPS = 48 bits. Descriptors: DDI 0487, "VMSAv8-64 Table descriptor".
+    const paging = aarch64Paging(
+      {
+        ttbr0: 0x1_0000n,
+        ttbr1: 0n,
+        tcr: 22n | (1n << 14n) | (16n << 16n) | (2n << 30n) | (5n << 32n),
+        mair: 0xffn,
+        sctlr: 1n,
+        pan: false,
+        physBits: 48,
+      },
+      'lower',
+    );
+    if (paging === undefined) throw new Error('no walks');
+    // Entry 8191 of each table is the last of its sixteenth frame; bit 10 is AF.
+    const tables = new Tables().set(0x1f, 511, entryTo(0x20, 3n)).set(0x2f, 511, entryTo(0x50, 0x403n));
+    for (let frame = 0x10; frame < 0x30; frame += 1) tables.add(frame);
+    const captured = await captureTables(machineFrom(tables.frames), paging);
+    expect(sorted(captured.frames())).toEqual(Array.from({ length: 32 }, (_, i) => 0x10 + i));
+    // The last page of the 42 bits is the last of the 64-KiB page.
+    expect(new Walker(captured.memory, paging).translate(2 ** 30 - 1)).toBe(0x5f);
   });
 
   test('of a range: only the tables on the way there, and the range is complete', async () => {

@@ -95,6 +95,12 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
   return (
     <div ref={box} class="bits" role="toolbar" aria-label={`Bits of ${label}`} onKeyDown={onKeyDown}>
       {rows}
+      {changed.size > 0 && (
+        <p class="bits-changed">
+          Changed in the scratch copy: {changed.size === 1 ? 'bit' : 'bits'}{' '}
+          {[...changed].toSorted((a, b) => b - a).join(', ')}
+        </p>
+      )}
     </div>
   );
 }
@@ -114,10 +120,10 @@ export function FieldList({
         .filter(({ shown }) => shown)
         .map((one) => (
           <li key={one.field.low}>
-            <span class="where">{one.place}</span>
+            <span class="where">{one.place}</span>{' '}
             <span>
-              {isNamed(one) && <strong>{one.field.name}</strong>}
-              <span class="mono"> = {one.value}</span> {one.meaning}
+              {isNamed(one) && <strong>{one.field.name}</strong>} = <span class="mono">{one.value}</span>{' '}
+              {one.meaning}
             </span>
           </li>
         ))}

@@ -56,6 +56,9 @@ export function TableStrip({ cells, taken, label, open }: StripProps) {
   );
 }
 
+/** Width of a cell of the grid at most, in CSS pixels. */
+const CELL = 40;
+
 interface GridProps {
   readonly cells: Uint8Array;
   readonly current: number | undefined;
@@ -76,7 +79,7 @@ export function TableGrid({ cells, current, label, textOf, choose, open }: GridP
   const [hover, setHover] = useState<number>();
   const count = cells.length;
   const columns = columnsFor(count);
-  const step = Math.min(width / columns, 40);
+  const step = Math.min(width / columns, CELL);
   const height = Math.ceil(step * Math.ceil(count / columns));
   useDrawing(canvas, width, height, palette, [cells, current], (painter) => {
     const gap = step > 7 ? 1 : 0.5;
@@ -134,7 +137,7 @@ export function TableGrid({ cells, current, label, textOf, choose, open }: GridP
       >
         <canvas
           ref={canvas}
-          style={{ height: `${height}px` }}
+          style={{ height: `${height}px`, maxWidth: `${columns * CELL}px` }}
           onClick={(event) => {
             const index = cellAt(event);
             if (index !== undefined) choose(index);

@@ -51,7 +51,7 @@ export function Differences({ attempt, place, go }: PanelProps & { readonly atte
           {links}
           <div class="repeat">{row.repeat}</div>
         </td>
-        <td class="right">{size}</td>
+        <td class="num">{size}</td>
         <td>{meanings}</td>
       </>
     );
@@ -82,7 +82,7 @@ export function Differences({ attempt, place, go }: PanelProps & { readonly atte
 
 const WIDE_COLUMNS = [
   { name: 'LINEAR', width: 'calc(38ch + 16px)' },
-  { name: 'SIZE', width: 'calc(10ch + 16px)', class: 'right' },
+  { name: 'SIZE', width: 'calc(10ch + 16px)', class: 'num' },
   { name: 'BEFORE, AFTER', width: 'auto' },
 ];
 const NARROW_COLUMNS = [{ name: 'LINEAR, BEFORE, AFTER', width: 'auto' }];

@@ -27,7 +27,7 @@ export function RegionTable({ list, client, place, go }: RegionTableProps) {
   const columns = list.header.map((name, i) => ({
     name: i === last ? 'NOTE' : name,
     width: i === last ? 'auto' : `calc(${widths[i] + (i === 0 ? 5 : 0)}ch + 16px)`,
-    ...(i === SIZE ? { class: 'right' } : {}),
+    ...(i === SIZE ? { class: 'num' } : {}),
   }));
   return (
     <div class="sized" style={{ '--rows': `${list.count * ROW_HEIGHT}px` }}>
@@ -84,7 +84,7 @@ function RowCells({ row, columns, isCurrent, place, go }: RowCellsProps) {
             </td>
           );
         return (
-          <td key={column} class={column === SIZE ? 'right' : undefined}>
+          <td key={column} class={column === SIZE ? 'num' : undefined}>
             {column === columns - 1 && wx && <strong>W+X</strong>} {cell}
           </td>
         );

@@ -25,7 +25,8 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
   const one = list?.[0];
   if (error !== undefined) return <ErrorText error={error} />;
   // Nothing stands here only until the first answer comes.
-  if (one === undefined) return <section class="card entry-card" aria-busy="true" />;
+  if (list === undefined) return <section class="card entry-card" aria-busy="true" />;
+  if (one === undefined) return <p class="card ends">This part of the table is not in the image.</p>;
   const { leads, target, linear, rights } = one;
   const name = entryLabel(at, one.index, one.index, space);
   const where = addressText(table.address + BigInt(one.index * space.entryBytes));

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import type { EntryText, SpaceInfo, Table } from '../protocol.ts';
-import { entryValue, leadsWords, linearOf, tableKey } from '../words.ts';
+import { address, entryValue, leadsName, linearOf, tableKey } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 
 interface ListProps extends PanelProps {
@@ -67,7 +67,7 @@ export function TableList({ client, version, table, space, entry, choose, open }
         </td>
       )),
       <td key="leads" class={one?.target === undefined ? 'where' : undefined}>
-        {one !== undefined && leadsWords(one, space)}
+        {one !== undefined && <Leads one={one} space={space} />}
       </td>,
     ];
   };
@@ -79,9 +79,9 @@ export function TableList({ client, version, table, space, entry, choose, open }
       rowHeight={24}
       columns={[
         { name: 'entry', width: '58px', class: 'number' },
-        { name: 'linear address', width: '164px' },
-        { name: 'value', width: space.entryBytes === 8 ? '164px' : '104px' },
-        ...space.privileges.map((name) => ({ name, width: `${Math.max(4, name.length) * 8 + 16}px` })),
+        { name: 'linear address', width: '146px' },
+        { name: 'value', width: space.entryBytes === 8 ? '162px' : '100px' },
+        ...space.privileges.map((name) => ({ name, width: `${Math.max(4, name.length) * 9 + 18}px` })),
         { name: 'leads to', width: 'auto' },
       ]}
       renderRow={renderRow}
@@ -92,5 +92,15 @@ export function TableList({ client, version, table, space, entry, choose, open }
         if (index === entry) open(index);
       }}
     />
+  );
+}
+
+/** Where an entry leads: the address first, which is what differs from row to row. */
+function Leads({ one, space }: { readonly one: EntryText; readonly space: SpaceInfo }) {
+  if (one.target === undefined) return <>{one.text}</>;
+  return (
+    <>
+      <span class="mono">{address(one.target)}</span> {leadsName(one, space)}
+    </>
   );
 }

@@ -103,6 +103,9 @@ function Facts({
   );
 }
 
+/** Seen before the text of what an access gets. */
+const SIGNS = { allowed: '✓', fault: '✗', unknown: '?' } as const;
+
 /** What each of the six accesses gets. */
 function Accesses({ walk }: { readonly walk: Walk }) {
   return (
@@ -115,15 +118,18 @@ function Accesses({ walk }: { readonly walk: Walk }) {
         </tr>
       </thead>
       <tbody>
-        {walk.accesses.map(({ name, allowed, text }) => (
-          <tr key={name} class={allowed ? 'allowed' : 'refused'}>
-            <th scope="row">{name}</th>
-            <td>
-              <span aria-hidden="true">{allowed ? '✓ ' : '✗ '}</span>
-              {text}
-            </td>
-          </tr>
-        ))}
+        {walk.accesses.map(({ name, text }, i) => {
+          const { kind } = walk.explanation.accesses[i].result;
+          return (
+            <tr key={name} class={kind}>
+              <th scope="row">{name}</th>
+              <td>
+                <span aria-hidden="true">{SIGNS[kind]} </span>
+                {text}
+              </td>
+            </tr>
+          );
+        })}
       </tbody>
     </table>
   );

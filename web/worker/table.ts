@@ -16,11 +16,12 @@ import {
   Cursor,
   DONE,
   FAULTY as FAULTY_ENTRY,
+  MISSING as MISSING_PART,
   PAGE,
   TABLE as TABLE_ENTRY,
   tableAddress,
 } from 'tablewalk/walk';
-import { FAULTY, LEAF, TABLE } from '../map/atlas.ts';
+import { FAULTY, LEAF, MISSING, TABLE } from '../map/atlas.ts';
 import type { EntryText, Table, TableAt } from '../protocol.ts';
 import type { Looked } from './looked.ts';
 
@@ -71,8 +72,8 @@ export function tableOf({ session, memory }: Looked, index: TableIndex, at: Tabl
     if (event === TABLE_ENTRY) {
       cells[i] = TABLE;
       cursor.skip();
-    } else if (event === PAGE)
-      cells[i] = LEAF | paging.rights(cursor.and, cursor.or, cursor.low, cursor.high);
+    } else if (event === MISSING_PART) cells.fill(MISSING, i, i + 2 ** (cursor.order - order));
+    else if (event === PAGE) cells[i] = LEAF | paging.rights(cursor.and, cursor.or, cursor.low, cursor.high);
     else if (event === FAULTY_ENTRY) cells[i] = FAULTY;
   }
   return {
