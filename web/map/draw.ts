@@ -145,6 +145,7 @@ class Drawing {
 
   /** Whether there is room for what a table holds: of many runs that share few pixels, the table's own colour is as good. */
   private isShown({ space, child }: Piece, width: number): boolean {
+    if (child < 0) return false;
     return width >= WIDE || (width >= NARROW && this.scale.atlases[space].riches[child] <= width * 8);
   }
 
@@ -231,7 +232,7 @@ class Drawing {
     if (piece.cell === GAP && room > 40) {
       painter.text(left, this.bottom - BAND / 2, room, names.content(piece), 'ink', 'center');
     }
-    this.scale.below(piece, this.view.from, this.view.to, this.label);
+    if (this.isShown(piece, room)) this.scale.below(piece, this.view.from, this.view.to, this.label);
   };
 
   /** The name of an entry, or its index alone where there is no room for more. */
