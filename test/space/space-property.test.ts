@@ -22,7 +22,7 @@ import { StrictAllocator } from './strict-allocator.ts';
 // Random edits of spaces, each against a sorted list of ranges: after each, the programs in test/support, which walk tables as the
 // manuals say, find at every boundary what the list says.
 
-const OPERATIONS = Number(process.env['SPACE_OPERATIONS'] ?? (LONG ? 1_000_000 : 20_000));
+const OPERATIONS = Number(process.env['SPACE_OPERATIONS'] ?? (LONG ? 1_000_000 : 12_000));
 /** Operations on one space before the next one is made. */
 const LIFE = 60;
 const FRAMES = 400;
