@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { TableOptions } from 'tablewalk/session';
+import { AARCH64_OPTIONS, RISCV_OPTIONS, type TableOptions, X86_OPTIONS } from 'tablewalk/session';
 import { MAX_CHANGES } from './changes.ts';
 import type { Change, RegionFilter, TableAt } from './protocol.ts';
 
@@ -45,30 +45,16 @@ export const START: Place = {
   options: {},
 };
 
-/** Options that a fragment may hold: those of the command's that are about page tables, and flags that deny. */
-const TEXT_OPTIONS = [
-  'cpu',
-  'root',
-  'mode',
-  'cr0',
-  'cr3',
-  'cr4',
-  'efer',
-  'pat',
-  'pkru',
-  'pkrs',
-  'ttbr0',
-  'ttbr1',
-  'tcr',
-  'mair',
-  'sctlr',
-  'pstate',
-  'satp',
-  'sstatus',
-  'menvcfg',
-  'physBits',
-] as const;
-const DENIALS = ['page1gb', 'pse36', 'svnapot', 'svpbmt'] as const;
+/** Options that a fragment may hold: those of the command's that are about page tables. */
+const OPTIONS = [...new Set([...X86_OPTIONS, ...AARCH64_OPTIONS, ...RISCV_OPTIONS, 'cpu', 'physBits'])];
+/** Of those, the ones that are no texts, and their only value. */
+const FLAGS: Readonly<Record<string, boolean>> = {
+  amd: true,
+  page1gb: false,
+  pse36: false,
+  svnapot: false,
+  svpbmt: false,
+};
 
 /** A place as a fragment, without `#`. */
 export function toFragment(place: Place): string {
@@ -85,9 +71,9 @@ export function toFragment(place: Place): string {
   for (const [name, value] of Object.entries(place.filter)) add(name, value);
   add('pa', place.physical?.toString(16));
   add('try', place.changes.map(changeText).join('*'));
-  for (const name of TEXT_OPTIONS) add(`o.${name}`, place.options[name]);
-  for (const name of DENIALS) if (place.options[name] === false) add(`o.${name}`, 'no');
-  if (place.options.amd === true) add('o.amd', 'yes');
+  for (const [name, value] of Object.entries(place.options)) {
+    add(`o.${name}`, typeof value === 'boolean' ? 'set' : value);
+  }
   return parts.toString();
 }
 
@@ -100,12 +86,10 @@ export function fromFragment(fragment: string): Place {
   };
   const zoom = /^([0-9a-f]{1,13})-([0-9a-f]{1,13})$/i.exec(parts.get('zoom') ?? '');
   const options: Record<string, string | boolean> = {};
-  for (const name of TEXT_OPTIONS) {
+  for (const name of OPTIONS) {
     const text = parts.get(`o.${name}`);
-    if (text !== null) options[name] = text.slice(0, 64);
+    if (text !== null) options[name] = FLAGS[name] ?? text.slice(0, 64);
   }
-  for (const name of DENIALS) if (parts.get(`o.${name}`) === 'no') options[name] = false;
-  if (parts.get('o.amd') === 'yes') options['amd'] = true;
   const sample = parts.get('sample') ?? undefined;
   return {
     sample: sample !== undefined && /^[a-z0-9-]{1,64}$/.test(sample) ? sample : undefined,
