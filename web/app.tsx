@@ -1,15 +1,15 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { TableOptions } from 'tablewalk/session';
-import { Client, WorkerError } from './client.ts';
+import { useMemo, useState } from 'preact/hooks';
+import { Client } from './client.ts';
 import { MapView } from './map/map-view.tsx';
 import { ErrorText } from './parts/error-text.tsx';
 import { ProgressBar } from './parts/progress-bar.tsx';
 import { Tabs } from './parts/tabs.tsx';
 import { Toolbar } from './parts/toolbar.tsx';
-import type { Attempt, Image, ImageSource, Progress, Tables } from './protocol.ts';
-import { loadSample } from './samples.ts';
-import { servedImage } from './served.ts';
-import { PANELS, type Panel, START, usePlace } from './state.ts';
+import type { Progress } from './protocol.ts';
+import { PANELS, type Panel, usePlace } from './state.ts';
+import { useAttempt } from './use-attempt.ts';
+import { useDrop } from './use-drop.ts';
+import { useImage } from './use-image.ts';
 import { FindView } from './views/find.tsx';
 import { ImageView } from './views/image.tsx';
 import { Opener } from './views/opener.tsx';
@@ -30,155 +30,16 @@ const PANEL_NAMES: Readonly<Record<Panel, string>> = {
   image: 'Image',
 };
 
-/** What the page is at. */
-type Stage =
-  | { readonly kind: 'start' }
-  | { readonly kind: 'busy'; readonly name: string }
-  /** The image is open, and more must be known to read its tables. */
-  | { readonly kind: 'asks'; readonly image: Image; readonly why: WorkerError }
-  | { readonly kind: 'open'; readonly image: Image; readonly tables: Tables };
-
 /** The explorer. */
 export function App() {
   const client = useMemo(() => new Client(), []);
   const [place, go] = usePlace();
-  const [stage, setStage] = useState<Stage>({ kind: 'start' });
-  const [error, setError] = useState<unknown>();
   const [progress, setProgress] = useState<Progress | undefined>();
-  const [attempt, setAttempt] = useState<Attempt | undefined>();
-  const [version, setVersion] = useState(0);
-  /** What was opened last, so that a stopped worker can be given it again. */
-  const source = useRef<ImageSource>(undefined);
-  /** The sample that is open or on its way, and how often something was begun: what is overtaken is dropped. */
-  const sample = useRef<string>(undefined);
-  const turn = useRef(0);
   client.onProgress = setProgress;
-
-  const begin = useCallback((name: string) => {
-    turn.current += 1;
-    const mine = turn.current;
-    setError(undefined);
-    setStage({ kind: 'busy', name });
-    return () => turn.current === mine;
-  }, []);
-
-  const fail = useCallback((thrown: unknown) => {
-    setError(thrown);
-    setStage({ kind: 'start' });
-  }, []);
-
-  const choose = useCallback(
-    async (image: Image, options: TableOptions) => {
-      const isLast = begin(image.name);
-      try {
-        const tables = await client.call('choose', options);
-        if (!isLast()) return;
-        setAttempt(undefined);
-        setStage({ kind: 'open', image, tables });
-        setVersion((one) => one + 1);
-      } catch (thrown) {
-        if (!isLast()) return;
-        if (!(thrown instanceof WorkerError) || thrown.code === 'STOPPED') fail(thrown);
-        else setStage({ kind: 'asks', image, why: thrown });
-      }
-    },
-    [client, begin, fail],
-  );
-
-  const open = useCallback(
-    async (image: ImageSource, options: TableOptions) => {
-      const isLast = begin(image.name);
-      source.current = image;
-      try {
-        const opened = await client.call('open', image);
-        if (isLast()) await choose(opened, options);
-      } catch (thrown) {
-        if (isLast()) fail(thrown);
-      }
-    },
-    [client, begin, choose, fail],
-  );
-
-  const openSample = useCallback(
-    async (name: string, options: TableOptions = {}) => {
-      sample.current = name;
-      const isLast = begin(name);
-      try {
-        const image = await loadSample(name);
-        if (isLast()) await open(image, options);
-      } catch (thrown) {
-        if (isLast()) fail(thrown);
-      }
-    },
-    [begin, open, fail],
-  );
-
-  // What the URL or the command names is opened at once.
-  useEffect(() => {
-    const served = servedImage();
-    if (served === undefined) return;
-    sample.current = place.sample;
-    void open(served.image, { ...served.options, ...place.options });
-  }, []);
-
-  // A step in the history may lead to another sample, or to none.
-  useEffect(() => {
-    if (place.sample === sample.current) return;
-    if (place.sample !== undefined) void openSample(place.sample, place.options);
-    else leave();
-  }, [place.sample]);
-
-  useEffect(() => {
-    client.onLost = () => {
-      turn.current += 1;
-      fail(new WorkerError('STOPPED', 'stopped: the file is closed; open it again'));
-    };
-  }, [client, fail]);
-
-  // The scratch copy follows the URL.
-  const tryKey = JSON.stringify(place.changes, (_, value: unknown) => value);
-  const applied = useRef('[]');
-  useEffect(() => {
-    if (stage.kind !== 'open') {
-      applied.current = '[]';
-      return;
-    }
-    if (applied.current === tryKey) return;
-    applied.current = tryKey;
-    client.call('attempt', place.changes).then(
-      (result) => {
-        setError(undefined);
-        setAttempt(place.changes.length === 0 ? undefined : result);
-        setVersion((one) => one + 1);
-      },
-      (thrown: unknown) => setError(thrown),
-    );
-  }, [tryKey, stage.kind]);
-
-  const take = (file: File, more: Partial<ImageSource> = {}) => {
-    // Another file: nothing that was looked at in the one before is in it.
-    sample.current = undefined;
-    if (place.sample !== undefined || stage.kind === 'open') go({ ...START });
-    void open({ name: file.name, blob: file, ...more }, {});
-  };
-  const takeSample = (name: string) => {
-    go({ ...START, sample: name });
-    void openSample(name);
-  };
-  const leave = () => {
-    client.stop();
-    sample.current = undefined;
-    turn.current += 1;
-    setStage({ kind: 'start' });
-    setError(undefined);
-  };
-  const close = () => {
-    leave();
-    go({ ...START });
-  };
-
-  useDrop(take);
+  const { stage, opening, told, ...image } = useImage(client, place, go);
   const opened = stage.kind === 'open' ? stage : undefined;
+  const { attempt, ...tried } = useAttempt(client, opened?.version, place.changes);
+  useDrop(image.take);
   const tables = opened === undefined ? undefined : (attempt?.tables ?? opened.tables);
   return (
     <>
@@ -187,25 +48,35 @@ export function App() {
         about={tables?.spaces.map(({ text }) => text) ?? []}
         place={place}
         go={go}
-        close={stage.kind === 'start' ? undefined : close}
+        close={stage.kind === 'start' && opening === undefined ? undefined : image.close}
       />
       <main>
-        <ErrorText error={error} />
+        {told !== undefined && (
+          <ErrorText error={told.error} title={told.title}>
+            <button type="button" onClick={image.dismiss}>
+              Dismiss
+            </button>
+          </ErrorText>
+        )}
+        <ErrorText error={tried.error} title="The changes cannot be made.">
+          <button type="button" onClick={() => go({ changes: [] })}>
+            Discard these changes
+          </button>
+        </ErrorText>
         {progress !== undefined && <ProgressBar progress={progress} stop={() => client.stop()} />}
-        {stage.kind === 'start' && <Opener take={take} takeSample={takeSample} failed={error} />}
-        {stage.kind === 'busy' && progress === undefined && <p role="status">Opening {stage.name} …</p>}
+        {opening !== undefined && progress === undefined && <p role="status">Opening {opening} …</p>}
+        {stage.kind === 'start' && (
+          <div hidden={opening !== undefined}>
+            <Opener take={image.take} takeSample={image.takeSample} failed={told?.error} />
+          </div>
+        )}
         {stage.kind === 'asks' && (
           <RegistersForm
             image={stage.image}
             why={stage.why}
             options={place.options}
-            submit={(options) => {
-              go({ options }, true);
-              void choose(stage.image, options);
-            }}
-            submitRegisters={(registers) =>
-              source.current && void open({ ...source.current, registers }, place.options)
-            }
+            submit={image.choose}
+            submitRegisters={image.giveRegisters}
           />
         )}
         {opened !== undefined && tables !== undefined && (
@@ -217,7 +88,7 @@ export function App() {
               go={go}
               title={opened.image.name}
             />
-            <TryBar attempt={attempt} failed={error !== undefined} place={place} go={go} />
+            <TryBar attempt={attempt} failed={tried.error !== undefined} place={place} go={go} />
             <Tabs
               label="What is looked at"
               tabs={PANELS.map((panel) => ({ id: panel, name: PANEL_NAMES[panel] }))}
@@ -228,7 +99,7 @@ export function App() {
                 client={client}
                 image={opened.image}
                 tables={tables}
-                version={version}
+                version={opened.version + tried.version}
                 attempt={attempt}
                 place={place}
                 go={go}
@@ -256,33 +127,4 @@ function PanelOf(props: PanelProps) {
     case 'image':
       return <ImageView {...props} />;
   }
-}
-
-/** A file may be dropped anywhere on the page. */
-function useDrop(take: (file: File) => void): void {
-  const latest = useRef(take);
-  latest.current = take;
-  useEffect(() => {
-    const over = (event: DragEvent) => {
-      event.preventDefault();
-      document.body.classList.add('dropping');
-    };
-    const leave = (event: DragEvent) => {
-      if (event.relatedTarget === null) document.body.classList.remove('dropping');
-    };
-    const drop = (event: DragEvent) => {
-      event.preventDefault();
-      document.body.classList.remove('dropping');
-      const file = event.dataTransfer?.files[0];
-      if (file !== undefined) latest.current(file);
-    };
-    addEventListener('dragover', over);
-    addEventListener('dragleave', leave);
-    addEventListener('drop', drop);
-    return () => {
-      removeEventListener('dragover', over);
-      removeEventListener('dragleave', leave);
-      removeEventListener('drop', drop);
-    };
-  }, []);
 }

@@ -48,8 +48,8 @@ export async function accessSubject({ browser, fileUrl }, checks) {
     const panel = one.panel('Walk');
     await panel.getByRole('heading', { name: /^0x0*402000 translates to/ }).waitFor();
 
-    // From the chosen tab on, into the bits of the last level.
-    await one.page.evaluate(() => document.activeElement?.blur());
+    // The outcome has the focus then, so keys are shortcuts: from the chosen tab on, into the bits of the last level.
+    await focusOf(one, ({ id }) => id === 'outcome');
     await keyboard.press('t');
     await focusOf(one, ({ text }) => text === 'Walk');
     await tabTo(one, ({ group }) => /^Bits of PTE 2 at /.test(group));

@@ -137,7 +137,7 @@ export class ExplorerPage {
 
   /** Waits for an error that the page tells, and returns its text. */
   async error() {
-    const box = this.page.locator('.error[role=alert]');
+    const box = this.page.locator('.error [role=alert]');
     await box.waitFor();
     return box.innerText();
   }

@@ -21,13 +21,32 @@ export async function walksSubject({ browser, fileUrl }, checks) {
       .panel('Walk')
       .getByRole('heading', { name: /^0x0*402000 translates/ })
       .waitFor();
+    const { alert, field } = { alert: one.page.getByRole('alert'), field: one.page.locator('#address') };
+    const { y } = await one.map.boundingBox();
     for (const text of ['12x4', '0x', '1'.repeat(17), '-1', '<b>']) {
       await one.address(text);
-      await one.page.getByRole('alert').getByText('is no address; expected').getByText(text).waitFor();
+      await alert.getByText('is no address; expected').getByText(text).waitFor();
     }
+    if ((await one.map.boundingBox()).y !== y) throw new Error('the error moves the map');
+    await one.address(' ');
+    await alert.getByText(/^Type an address/).waitFor();
+    await field.press('Escape');
+    await alert.getByText('address').waitFor({ state: 'detached' });
+    await one.page.keyboard.press('/');
+    await one.page.keyboard.type('nonsense\n');
+    await alert.getByText(/^'nonsense' is no address/).waitFor();
+    await one.tab('Find');
+    await alert.getByText('address').waitFor({ state: 'detached' });
+    await one.until('the address that was', async () => /402000$/.test(await field.inputValue()));
+    await one.tab('Walk');
     await one
       .panel('Walk')
       .getByRole('heading', { name: /^0x0*402000 translates/ })
+      .waitFor();
+    await one.address('ffffffff`b6000123');
+    await one
+      .panel('Walk')
+      .getByRole('heading', { name: /^0xffffffffb6000123 translates/ })
       .waitFor();
     await one.close();
   });

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ['/', 'to the address field'],
+  ['/', 'to the address field; Enter walks, Esc leaves it'],
   ['m', 'to the map'],
   ['t', 'to the tabs; ← → choose one'],
   ['← →', 'on the map: the piece beside'],

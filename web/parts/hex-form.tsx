@@ -8,25 +8,33 @@ interface HexFormProps {
   readonly example: string;
   /** Written until the reader writes something else. */
   readonly value: string;
+  /** When this is another, what was refused before is forgotten. */
+  readonly at?: unknown;
   submit(value: bigint): void;
 }
 
-/** A field for an address. */
-export function HexForm({ id, label, action, example, value, submit }: HexFormProps) {
+/** A field for an address, as programs print it: with `0x` or not, with `_` or `` ` `` between digits or not. */
+export function HexForm({ id, label, action, example, value, at, submit }: HexFormProps) {
   const [text, setText] = useState('');
   const [wrong, setWrong] = useState('');
-  useEffect(() => {
+  const reset = () => {
     setText(value);
     setWrong('');
-  }, [value]);
+  };
+  useEffect(reset, [value, at]);
   const send = (event: Event) => {
     event.preventDefault();
-    const digits = text.trim().replace(/^0x/i, '').replaceAll('_', '');
+    const digits = text.trim().replace(/^0x/i, '').replaceAll(/[_`]/g, '');
     if (!/^[0-9a-f]{1,16}$/i.test(digits)) {
-      setWrong(`'${text}' is no address; expected 1 to 16 hexadecimal digits`);
+      const expected = '1 to 16 hexadecimal digits';
+      setWrong(
+        text.trim() === ''
+          ? `Type an address: ${expected}.`
+          : `'${text}' is no address; expected ${expected}.`,
+      );
       return;
     }
-    setWrong('');
+    reset();
     submit(BigInt(`0x${digits}`));
   };
   return (
@@ -36,7 +44,15 @@ export function HexForm({ id, label, action, example, value, submit }: HexFormPr
         id={id}
         type="text"
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setWrong('');
+        }}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape') return;
+          reset();
+          event.currentTarget.blur();
+        }}
         placeholder={example}
         spellcheck={false}
         autocomplete="off"

@@ -38,7 +38,7 @@ export function Tabs<T extends string>({ label, tabs, chosen, choose, children }
           </button>
         ))}
       </div>
-      <div role="tabpanel" id="panel" aria-labelledby={`tab-${chosen}`}>
+      <div role="tabpanel" id="panel" tabIndex={-1} aria-labelledby={`tab-${chosen}`}>
         {children}
       </div>
     </section>

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Go, Place } from '../state.ts';
 import { address as addressText } from '../words.ts';
+import { focusOutcome } from './focus-outcome.ts';
 import { Help } from './help.tsx';
 import { HexForm } from './hex-form.tsx';
 import { ThemeButton } from './theme-button.tsx';
@@ -40,7 +41,11 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
           action="Walk"
           example="0xffffffff81000000"
           value={place.address === undefined ? '' : addressText(place.address)}
-          submit={(address) => go({ address, panel: 'walk' })}
+          at={place}
+          submit={(address) => {
+            go({ address, panel: 'walk' });
+            focusOutcome(place.address === address && place.panel === 'walk');
+          }}
         />
       )}
       <div class="buttons">
@@ -71,15 +76,12 @@ function useShortcuts(showHelp: () => void): void {
   latest.current = showHelp;
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      const { target } = event;
-      const types =
-        target instanceof HTMLInputElement ||
-        target instanceof HTMLTextAreaElement ||
-        target instanceof HTMLSelectElement;
-      if (types || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (takesKeys(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
       const focus = (selector: string) => {
         const element = document.querySelector(selector);
         if (element instanceof HTMLElement) element.focus();
+        // What is typed now is another address, not more digits.
+        if (element instanceof HTMLInputElement) element.select();
       };
       if (event.key === '/') focus('#address');
       else if (event.key === 'm') focus('.map .surface');
@@ -91,4 +93,11 @@ function useShortcuts(showHelp: () => void): void {
     addEventListener('keydown', listen);
     return () => removeEventListener('keydown', listen);
   }, []);
+}
+
+/** Whether keys are for an element itself: it is typed into, or chooses by letters. */
+function takesKeys(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement
+    ? !['checkbox', 'radio', 'file'].includes(target.type)
+    : target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TableOptions } from 'tablewalk/session';
 import type { WorkerError } from '../client.ts';
 import { ErrorText } from '../parts/error-text.tsx';
@@ -10,39 +10,40 @@ interface RegistersFormProps {
   readonly why: WorkerError;
   readonly options: TableOptions;
   submit(options: TableOptions): void;
-  submitRegisters(text: string): void;
+  /** Gives what is wrong with the text, if anything is. */
+  submitRegisters(text: string): Promise<unknown>;
 }
 
 type Name = Extract<keyof TableOptions, string>;
 
-/** The registers that decide, by architecture: name of the option, and what it is. */
-const FIELDS: Readonly<Record<string, readonly (readonly [Name, string])[]>> = {
+/** The registers that decide, by architecture: name of the option, the field's name, and what it holds. */
+const FIELDS: Readonly<Record<string, readonly (readonly [Name, string, string])[]>> = {
   x86: [
-    ['cr3', 'CR3: root table'],
-    ['cr0', 'CR0: PG, WP'],
-    ['cr4', 'CR4: PAE, SMEP, SMAP'],
-    ['efer', 'EFER: LMA, NXE'],
-    ['pat', 'PAT: memory types'],
-    ['root', 'or the root table’s address'],
-    ['mode', '32-bit, PAE, 4-level, 5-level'],
-    ['physBits', 'physical-address bits'],
+    ['cr3', 'CR3', 'root table'],
+    ['cr0', 'CR0', 'PG, WP'],
+    ['cr4', 'CR4', 'PAE, LA57, SMEP, SMAP'],
+    ['efer', 'EFER', 'LMA, NXE'],
+    ['pat', 'PAT', 'memory types'],
+    ['root', 'root', 'the root table’s address, instead of CR3'],
+    ['mode', 'mode', '32-bit, PAE, 4-level or 5-level, instead of CR4 and EFER'],
+    ['physBits', 'phys-bits', 'width of physical addresses, decimal'],
   ],
   aarch64: [
-    ['ttbr0', 'TTBR0_EL1: lower half'],
-    ['ttbr1', 'TTBR1_EL1: upper half'],
-    ['tcr', 'TCR_EL1: sizes, granules'],
-    ['mair', 'MAIR_EL1: memory types'],
-    ['sctlr', 'SCTLR_EL1: WXN'],
-    ['pstate', 'PSTATE: PAN'],
-    ['physBits', 'physical-address bits'],
+    ['ttbr0', 'TTBR0_EL1', 'root of the lower half'],
+    ['ttbr1', 'TTBR1_EL1', 'root of the upper half'],
+    ['tcr', 'TCR_EL1', 'sizes, granules'],
+    ['mair', 'MAIR_EL1', 'memory types'],
+    ['sctlr', 'SCTLR_EL1', 'WXN'],
+    ['pstate', 'PSTATE', 'PAN'],
+    ['physBits', 'phys-bits', 'width of physical addresses, decimal'],
   ],
   riscv: [
-    ['satp', 'satp: root table and mode'],
-    ['sstatus', 'sstatus: SUM, MXR'],
-    ['menvcfg', 'menvcfg: PBMTE, ADUE'],
-    ['root', 'or the root table’s address'],
-    ['mode', 'sv32, sv39, sv48, sv57'],
-    ['physBits', 'physical-address bits'],
+    ['satp', 'satp', 'root table and mode'],
+    ['sstatus', 'sstatus', 'SUM, MXR'],
+    ['menvcfg', 'menvcfg', 'PBMTE, ADUE'],
+    ['root', 'root', 'the root table’s address, instead of satp'],
+    ['mode', 'mode', 'sv32, sv39, sv48 or sv57, with root'],
+    ['physBits', 'phys-bits', 'width of physical addresses, decimal'],
   ],
 };
 
@@ -56,10 +57,29 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
       Object.entries(options).filter((one): one is [string, string] => typeof one[1] === 'string'),
     ),
   );
+  /** What the last answer is about. */
+  const sent = useRef(given);
   const [text, setText] = useState('');
+  const [textWrong, setTextWrong] = useState<unknown>();
+  const fields = FIELDS[architecture];
+  const told = useRef<HTMLDivElement>(null);
+  const first = useRef(why);
+  // The first option that is named and given is the one that is refused.
+  const named = [...why.message.matchAll(/--([a-z0-9-]+)/g)].map(([, name]) => name);
+  const wrong = fields.find(([name, label]) => {
+    const isNamed = named.includes(name) || named.includes(label);
+    return isNamed && (given[name] ?? '').trim() !== '' && given[name] === sent.current[name];
+  })?.[0];
+  useEffect(() => {
+    if (why === first.current) return;
+    const field = wrong === undefined ? null : document.getElementById(`register-${wrong}`);
+    (field ?? told.current)?.focus();
+    told.current?.scrollIntoView({ block: 'nearest' });
+  }, [why]);
   const send = (event: Event) => {
     event.preventDefault();
-    const names = FIELDS[architecture].map(([name]) => name);
+    const names = fields.map(([name]) => name);
+    sent.current = given;
     const kept = Object.entries(given).filter(
       ([name, value]) => names.some((one) => one === name) && value.trim() !== '',
     );
@@ -68,7 +88,6 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
   return (
     <div class="registers">
       <h2>{image.name}: which tables?</h2>
-      <ErrorText error={why} />
       <dl class="facts">
         {image.rows.map(([label, value], i) => (
           <div key={`${i} ${label}`} class="fact">
@@ -77,6 +96,9 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
           </div>
         ))}
       </dl>
+      <div ref={told} tabIndex={-1} id="registers-wrong">
+        <ErrorText error={why} />
+      </div>
       <form onSubmit={send}>
         <fieldset>
           <legend>Registers</legend>
@@ -95,32 +117,41 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
             </p>
           )}
           <div class="fields">
-            {FIELDS[architecture].map(([name, about]) => (
-              <label key={name}>
-                {about}
+            {fields.map(([name, label, about]) => (
+              <div key={name}>
+                <label for={`register-${name}`}>
+                  <strong>{label}</strong>: {about}
+                </label>
                 <input
+                  id={`register-${name}`}
                   type="text"
                   name={name}
                   value={given[name] ?? ''}
                   onInput={(event) => setGiven({ ...given, [name]: event.currentTarget.value })}
                   spellcheck={false}
                   autocomplete="off"
+                  aria-invalid={name === wrong}
+                  aria-describedby={name === wrong ? 'registers-wrong' : undefined}
                 />
-              </label>
+              </div>
             ))}
           </div>
           <p>
             <button type="submit" class="primary">
               Read the tables
             </button>{' '}
-            <span class="small">Hexadecimal; what is left empty is assumed, and said.</span>
+            <span class="small">
+              Registers and addresses in hexadecimal; what is left empty is assumed, and said in the panel
+              Image.
+            </span>
           </p>
         </fieldset>
       </form>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          submitRegisters(text);
+          setTextWrong(undefined);
+          void submitRegisters(text).then(setTextWrong);
         }}
       >
         <fieldset>
@@ -132,6 +163,7 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
             onInput={(event) => setText(event.currentTarget.value)}
             spellcheck={false}
           />
+          <ErrorText error={textWrong} />
           <button type="submit" disabled={text.trim() === ''}>
             Use these
           </button>

@@ -1,9 +1,10 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { addressOf, hex64 } from 'tablewalk/bits';
 import { missingText } from 'tablewalk/report';
 import { save } from '../map/map-view.tsx';
 import { AddressBits } from '../parts/address-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
+import { useOutcomeFocus } from '../parts/focus-outcome.ts';
 import { PlaceLink } from '../parts/place-link.tsx';
 import { RightsChips } from '../parts/rights-chips.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
@@ -20,6 +21,8 @@ export function WalkView(props: PanelProps) {
     address === undefined ? undefined : () => client.call('explain', address),
     `${version} ${address}`,
   );
+  const heading = useRef<HTMLHeadingElement>(null);
+  useOutcomeFocus(heading, value);
   if (address === undefined) return <NoAddress {...props} />;
   if (error !== undefined) return <ErrorText error={error} />;
   const space = value === undefined ? undefined : tables.spaces[value.space];
@@ -30,7 +33,9 @@ export function WalkView(props: PanelProps) {
   return (
     <div class="walk" aria-busy={waits}>
       <section class={`outcome ${isMapped ? 'mapped' : 'ends'}`} aria-labelledby="outcome">
-        <h2 id="outcome">{value.outcome}</h2>
+        <h2 id="outcome" ref={heading} tabIndex={-1}>
+          {value.outcome}
+        </h2>
         <AddressBits space={space} explanation={explanation} />
         <div class="sides">
           <Facts walk={value} privileges={space.privileges} />

@@ -41,14 +41,7 @@ import {
   spaceText,
   type TableOptions,
 } from 'tablewalk/session';
-import {
-  type ByteSource,
-  blobBytes,
-  httpBytes,
-  openImage,
-  parseRegisters,
-  withRegisters,
-} from 'tablewalk/source';
+import { blobBytes, httpBytes, openImage, parseRegisters, withRegisters } from 'tablewalk/source';
 import { tableAddress } from 'tablewalk/walk';
 import type {
   Attempt,
@@ -89,7 +82,6 @@ type Methods = {
 /** What the worker holds: one image, its tables, and a scratch copy of them. */
 export class OpenImage implements Methods {
   private machine: Machine | undefined;
-  private source: ByteSource | undefined;
   private options: TableOptions = {};
   private session: Session | undefined;
   private captured = new SparseMemory(MAX_TABLES);
@@ -99,23 +91,26 @@ export class OpenImage implements Methods {
   private readonly indexes = new Map<number, TableIndex>();
 
   async open(work: Work, image: ImageSource): Promise<Image> {
-    await this.machine?.close();
-    this.machine = undefined;
-    this.session = undefined;
-    this.source = image.blob === undefined ? await httpBytes(image.url ?? '') : blobBytes(image.blob);
+    // What is open stays until this one is.
+    const bytes = image.blob === undefined ? await httpBytes(image.url ?? '') : blobBytes(image.blob);
     const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
     const limit = image.maxUnpackedBytes === undefined ? {} : { maxUnpackedBytes: image.maxUnpackedBytes };
-    const source = watched(this.source, work, 'reading the file');
+    const source = watched(bytes, work, 'reading the file');
     const opened = await openImage(source, {
       ...base,
       ...limit,
       ...(image.raw === true || image.base !== undefined ? { format: 'raw' as const } : {}),
     });
     source.rest();
-    this.machine =
+    const machine =
       image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
-    const { architecture, cpus } = this.machine;
-    return { name: image.name, architecture, rows: machineRows(this.machine), cpus };
+    const before = this.machine;
+    this.machine = machine;
+    this.session = undefined;
+    this.scratch = undefined;
+    await before?.close();
+    const { architecture, cpus } = machine;
+    return { name: image.name, architecture, rows: machineRows(machine), cpus };
   }
 
   async choose(work: Work, options: TableOptions): Promise<Tables> {
