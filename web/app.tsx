@@ -20,6 +20,7 @@ import { TableView } from './views/table.tsx';
 import { TryView } from './views/try.tsx';
 import { TryBar } from './views/try-bar.tsx';
 import { WalkView } from './views/walk.tsx';
+import ExplorerWorker from './worker/main.ts?worker&inline';
 
 const PANEL_NAMES: Readonly<Record<Panel, string>> = {
   walk: 'Walk',
@@ -40,7 +41,7 @@ type Stage =
 
 /** The explorer. */
 export function App() {
-  const client = useMemo(() => new Client(), []);
+  const client = useMemo(() => new Client(() => new ExplorerWorker()), []);
   const [place, go] = usePlace();
   const [stage, setStage] = useState<Stage>({ kind: 'start' });
   const [error, setError] = useState<unknown>();
@@ -138,6 +139,7 @@ export function App() {
   // The scratch copy follows the URL.
   const tryKey = JSON.stringify(place.changes, (_, value: unknown) => value);
   const applied = useRef('[]');
+  const attempting = useRef<AbortController>(undefined);
   useEffect(() => {
     if (stage.kind !== 'open') {
       applied.current = '[]';
@@ -145,13 +147,19 @@ export function App() {
     }
     if (applied.current === tryKey) return;
     applied.current = tryKey;
-    client.call('attempt', place.changes).then(
+    // What came before is given up: nobody waits for it.
+    attempting.current?.abort();
+    const controller = new AbortController();
+    const { signal } = controller;
+    attempting.current = controller;
+    client.callUntil(signal, 'attempt', place.changes).then(
       (result) => {
+        if (signal.aborted) return;
         setError(undefined);
         setAttempt(place.changes.length === 0 ? undefined : result);
         setVersion((one) => one + 1);
       },
-      (thrown: unknown) => setError(thrown),
+      (thrown: unknown) => !signal.aborted && setError(thrown),
     );
   }, [tryKey, stage.kind]);
 

@@ -19,7 +19,7 @@ interface EntryProps extends PanelProps {
 export function TableEntry({ client, version, place, go, table, space, index }: EntryProps) {
   const { at, order } = table;
   const { value: list, error } = useAnswer(
-    () => client.call('entries', at, index, index + 1),
+    (signal) => client.callUntil(signal, 'entries', at, index, index + 1),
     `${version} ${tableKey(at)} ${index}`,
   );
   const one = list?.[0];

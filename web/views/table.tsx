@@ -22,7 +22,7 @@ export function TableView(props: PanelProps) {
   const at = place.table ?? spaceOf(spaces, place.address).root;
   const known = spaces[at.space]?.levels[at.depth] !== undefined;
   const { value, error, waits } = useAnswer(
-    known ? () => client.call('table', at) : undefined,
+    known ? (signal) => client.callUntil(signal, 'table', at) : undefined,
     `${version} ${tableKey(at)}`,
   );
   if (error !== undefined || !known) return <NoTable {...props} at={at} error={error} />;

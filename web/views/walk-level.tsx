@@ -26,7 +26,10 @@ export function WalkLevel({ client, version, place, go, walk, space, step }: Lev
   const at = walk.tables[step];
   const words = walk.fields[step];
   const { index, entry, table } = level;
-  const { value: whole } = useAnswer(() => client.call('table', at), `${version} ${tableKey(at)}`);
+  const { value: whole } = useAnswer(
+    (signal) => client.callUntil(signal, 'table', at),
+    `${version} ${tableKey(at)}`,
+  );
   const before = step === 0 ? ALL_RIGHTS : levels[step - 1].rightsSoFar;
   const ends = level.leads === 'nowhere' || level.leads === 'reserved';
   const { indexHigh, indexLow } = space.levels[level.depth];

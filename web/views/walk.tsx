@@ -17,7 +17,7 @@ export function WalkView(props: PanelProps) {
   const { client, tables, version, place } = props;
   const { address } = place;
   const { value, error, waits } = useAnswer(
-    address === undefined ? undefined : () => client.call('explain', address),
+    address === undefined ? undefined : (signal) => client.callUntil(signal, 'explain', address),
     `${version} ${address}`,
   );
   if (address === undefined) return <NoAddress {...props} />;
