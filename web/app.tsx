@@ -20,6 +20,7 @@ import { TableView } from './views/table.tsx';
 import { TryView } from './views/try.tsx';
 import { TryBar } from './views/try-bar.tsx';
 import { WalkView } from './views/walk.tsx';
+import ExplorerWorker from './worker/main.ts?worker&inline';
 
 const PANEL_NAMES: Readonly<Record<Panel, string>> = {
   walk: 'Walk',
@@ -32,7 +33,7 @@ const PANEL_NAMES: Readonly<Record<Panel, string>> = {
 
 /** The explorer. */
 export function App() {
-  const client = useMemo(() => new Client(), []);
+  const client = useMemo(() => new Client(() => new ExplorerWorker()), []);
   const [place, go] = usePlace();
   const [progress, setProgress] = useState<Progress | undefined>();
   client.onProgress = setProgress;

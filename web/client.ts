@@ -1,5 +1,4 @@
 import type { Explorer, Progress, Reply, Request } from './protocol.ts';
-import ExplorerWorker from './worker/main.ts?worker&inline';
 
 /** What the worker threw. `code` is a `PageTableError`'s, or `STOPPED`, or `INTERNAL`. */
 export class WorkerError extends Error {
@@ -26,12 +25,28 @@ export class Client {
   onProgress: (progress: Progress | undefined) => void = () => {};
   /** Told when the worker had to be ended: what it held is gone. */
   onLost: () => void = () => {};
-  private worker = this.start();
+  private readonly make: () => Worker;
   private readonly waiting = new Map<number, Waiting>();
+  private worker: Worker;
   private last = 0;
+
+  /** @param make - starts a worker */
+  constructor(make: () => Worker) {
+    this.make = make;
+    this.worker = this.start();
+  }
 
   /** Asks the worker. A method's errors are {@link WorkerError}s. */
   async call<M extends keyof Explorer>(
+    method: M,
+    ...args: Parameters<Explorer[M]>
+  ): Promise<Awaited<ReturnType<Explorer[M]>>> {
+    return await this.callUntil(undefined, method, ...args);
+  }
+
+  /** As {@link call}, until a signal says that nobody waits for the answer any more: then the error is `STOPPED`. */
+  async callUntil<M extends keyof Explorer>(
+    signal: AbortSignal | undefined,
     method: M,
     ...args: Parameters<Explorer[M]>
   ): Promise<Awaited<ReturnType<Explorer[M]>>> {
@@ -42,6 +57,9 @@ export class Client {
       this.waiting.set(id, { request, resolve, reject }),
     );
     this.post(request);
+    signal?.addEventListener('abort', () => {
+      if (this.waiting.has(id)) this.post({ stop: id });
+    });
     // The worker answers with what its method gives.
     return (await result) as Awaited<ReturnType<Explorer[M]>>;
   }
@@ -66,7 +84,7 @@ export class Client {
   }
 
   private start(): Worker {
-    const worker = new ExplorerWorker();
+    const worker = this.make();
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.receive(data);
     worker.onerror = (event) => {
       event.preventDefault();

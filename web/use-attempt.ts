@@ -33,12 +33,19 @@ export function useAttempt(
     of: undefined,
     key: '[]',
   });
+  const running = useRef<AbortController>(undefined);
   useEffect(() => {
     const before = applied.current.of === opened ? applied.current.key : '[]';
     applied.current = { of: opened, key };
     if (opened === undefined || before === key) return;
-    client.call('attempt', changes).then(
+    // What came before is given up: nobody waits for it.
+    running.current?.abort();
+    const controller = new AbortController();
+    running.current = controller;
+    const { signal } = controller;
+    client.callUntil(signal, 'attempt', changes).then(
       (result) =>
+        signal.aborted ||
         setState(({ version }) => ({
           of: opened,
           attempt: changes.length === 0 ? undefined : result,
@@ -46,6 +53,7 @@ export function useAttempt(
           version: version + 1,
         })),
       (error: unknown) =>
+        signal.aborted ||
         setState((now) => ({
           ...now,
           of: opened,

@@ -1,27 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { captureTables } from 'tablewalk/capture';
 import { listRegions, type MappedRegion } from 'tablewalk/inspect';
 import { SparseMemory } from 'tablewalk/memory';
 import { choosePaging } from 'tablewalk/session';
-import { parseRegisters, withRegisters } from 'tablewalk/source';
-import { openFile } from 'tablewalk/source/node';
 import { expect, test } from 'vitest';
 import { CLASS_NAMES, CLASS_OF, CLASSES, HAS_WX, LEAF, TABLE } from '../../web/map/atlas.ts';
 import { type Piece, Scale } from '../../web/map/scale.ts';
 import { buildAtlas } from '../../web/worker/build-atlas.ts';
+import { openSample } from './sample.ts';
 
 const SAMPLES = ['linux-amd64-la48', 'linux-arm64-4k-nokaslr', 'linux-riscv64-sv39'];
-
-async function openSample(name: string) {
-  const folder = new URL(`../../samples/${name}/`, import.meta.url);
-  const registers = parseRegisters(readFileSync(new URL('registers.json', folder), 'utf8'));
-  const machine = withRegisters(await openFile(new URL('core.elf.gz', folder).pathname), registers);
-  const { spaces } = choosePaging(machine, {});
-  const into = new SparseMemory();
-  for (const { paging } of spaces) await captureTables(machine, paging, { into });
-  const { memory } = into;
-  return { spaces, memory, atlases: spaces.map(({ paging }) => buildAtlas(memory, paging)) };
-}
 
 test.for(SAMPLES)('%s: the outline counts the pages that the list of regions has, by class', async (name) => {
   const { spaces, memory, atlases } = await openSample(name);

@@ -80,6 +80,15 @@ export const CLASS_OF: Uint8Array = Uint8Array.from({ length: 64 }, (_, rights) 
   return CLASS_NAMES.indexOf(`${who}-${what}`);
 });
 
+/** The node to which an entry of a node leads; -1 if it leads to no table. */
+export function childOf(
+  { cells, childStarts, children, starts }: AtlasData,
+  node: number,
+  index: number,
+): number {
+  return cells[starts[node] + index] === TABLE ? children[childStarts[node] + index] : -1;
+}
+
 /** A run of alike cells of one table. */
 export interface Run {
   /** Index of its first cell. */

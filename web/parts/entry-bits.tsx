@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { FieldWords } from 'tablewalk/report';
+import { MAX_CHANGES } from '../changes.ts';
 import { useWidth } from '../map/map-view.tsx';
 import { type BitGroup, bitGroups, bitText, groupsIn, isNamed } from './bit-groups.ts';
 
@@ -16,15 +17,18 @@ interface BitsProps {
   readonly words: readonly FieldWords[];
   /** Bits that the scratch copy has otherwise. */
   readonly changed: ReadonlySet<number>;
+  /** Whether no further bit can be flipped, only one that is flipped already flipped back. */
+  readonly isFull: boolean;
   readonly flip: (bit: number) => void;
 }
 
 /** An entry bit by bit, highest first, by the manual's fields. Each bit is a button; arrow keys move between them. */
-export function EntryBits({ label, value, bytes, words, changed, flip }: BitsProps) {
+export function EntryBits({ label, value, bytes, words, changed, isFull, flip }: BitsProps) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const bits = bytes * 8;
   const [current, setCurrent] = useState(0);
+  const [isRefused, setRefused] = useState(false);
   const columns = Math.min(bits, width === 0 ? 32 : ([64, 32].find((one) => one * BIT <= width) ?? 16));
   const groups = bitGroups(words, bits);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -52,12 +56,12 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
         {parts.map((group) => (
           <span
             key={`name ${group.high}`}
-            class={group.words?.shown === true ? 'bit-name' : 'bit-name rest'}
+            class={nameClass(group, width / columns)}
             style={{ gridColumn: `span ${group.high - group.low + 1}` }}
             aria-hidden="true"
             title={group.words?.text}
           >
-            {group.words?.field.name ?? 'not used'}
+            <span>{nameOf(group)}</span>
           </span>
         ))}
       </div>,
@@ -69,7 +73,9 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
       const isSet = ((value >> BigInt(bit)) & 1n) === 1n;
       const isChanged = changed.has(bit);
       const text = bitText(bit, isSet, field);
-      const title = isChanged ? `${text}. Changed; flip back` : `${text}. Flip in the scratch copy`;
+      const isLocked = isFull && !isChanged;
+      const does = isLocked ? FULL : isChanged ? 'Changed; flip back' : 'Flip in the scratch copy';
+      const title = `${text}. ${does}`;
       const marks = [
         isSet && 'set',
         isChanged && 'changed',
@@ -87,7 +93,11 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
           aria-label={title}
           title={title}
           onFocus={() => setCurrent(bit)}
-          onClick={() => flip(bit)}
+          aria-disabled={isLocked}
+          onClick={() => {
+            setRefused(isLocked);
+            if (!isLocked) flip(bit);
+          }}
         />
       );
     });
@@ -101,8 +111,41 @@ export function EntryBits({ label, value, bytes, words, changed, flip }: BitsPro
           {[...changed].toSorted((a, b) => b - a).join(', ')}
         </p>
       )}
+      {isRefused && isFull && (
+        <p class="bits-changed" role="alert">
+          Nothing is flipped: {FULL[0].toLowerCase()}
+          {FULL.slice(1)}. Undo one first.
+        </p>
+      )}
     </div>
   );
+}
+
+/** Said of a bit that cannot be flipped. */
+const FULL = `There can be no more than ${MAX_CHANGES} changes`;
+
+/** Pixels of a letter of a name, and of what surrounds it. */
+const LETTER = 6.2;
+const EDGES = 3;
+/** Pixels at which enough of a name is seen. */
+const CUT = 24;
+
+function nameOf({ words }: BitGroup): string {
+  return words?.field.name ?? 'not used';
+}
+
+/**
+ * How a name is written below its bits: turned where it is longer than they are wide. What has no name of its own (`ignored`)
+ * is cut instead where there is room for some of it.
+ */
+function nameClass(group: BitGroup, bit: number): string {
+  const room = (group.high - group.low + 1) * bit - EDGES;
+  const isCut = bit > 0 && nameOf(group).length * LETTER > room;
+  const marks = [
+    group.words?.shown !== true && 'rest',
+    isCut && (room < CUT || (group.words !== undefined && isNamed(group.words))) && 'turned',
+  ];
+  return `bit-name ${marks.filter(Boolean).join(' ')}`;
 }
 
 /** The fields of an entry with their values and what they mean, in the words of `explain`. */

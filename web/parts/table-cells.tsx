@@ -10,8 +10,7 @@ interface StripProps {
   readonly taken: number;
   /** What opening does, in words. */
   readonly label: string;
-  /** Told which entry was pointed at; by the keyboard, the one that is taken. */
-  readonly open: (index: number) => void;
+  readonly open: () => void;
 }
 
 /** Height of a strip, and of the mark above it, in CSS pixels. */
@@ -43,14 +42,8 @@ export function TableStrip({ cells, taken, label, open }: StripProps) {
     painter.rect(middle - wide / 2, MARK, 1, STRIP, 'mark');
     painter.rect(middle + wide / 2 - 1, MARK, 1, STRIP, 'mark');
   });
-  const onClick = (event: MouseEvent) => {
-    const count = cells?.length ?? 0;
-    // Enter has no place.
-    const isKey = event.detail === 0 || width === 0;
-    open(isKey ? taken : Math.max(0, Math.min(count - 1, Math.floor((event.offsetX / width) * count))));
-  };
   return (
-    <button type="button" class="table-strip" aria-label={label} title={label} onClick={onClick}>
+    <button type="button" class="table-strip" aria-label={label} title={label} onClick={open}>
       <canvas ref={canvas} style={{ height: `${STRIP + MARK}px` }} />
     </button>
   );

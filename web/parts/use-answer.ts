@@ -11,10 +11,12 @@ export interface Answer<T> {
 
 /**
  * Asks anew whenever the key is another. Answers to questions that are no longer asked are dropped.
+ * What
+ * works on such a question is told to give it up.
  *
- * @param ask - `undefined` if there is nothing to ask
+ * @param ask - given when nobody waits for its answer any more; `undefined` if there is nothing to ask
  */
-export function useAnswer<T>(ask: (() => Promise<T>) | undefined, key: string): Answer<T> {
+export function useAnswer<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefined, key: string): Answer<T> {
   const [state, setState] = useState<Omit<Answer<T>, 'waits'> & { readonly key: string }>({
     key: '',
     value: undefined,
@@ -26,14 +28,13 @@ export function useAnswer<T>(ask: (() => Promise<T>) | undefined, key: string): 
       setState({ key, value: undefined, error: undefined });
       return;
     }
-    let isCurrent = true;
-    ask().then(
-      (value) => isCurrent && setState({ key, value, error: undefined }),
-      (error: unknown) => isCurrent && setState({ key, value: undefined, error }),
+    const controller = new AbortController();
+    const { signal } = controller;
+    ask(signal).then(
+      (value) => !signal.aborted && setState({ key, value, error: undefined }),
+      (error: unknown) => !signal.aborted && setState({ key, value: undefined, error }),
     );
-    return () => {
-      isCurrent = false;
-    };
+    return () => controller.abort();
   }, [key, isAsked]);
   return { value: state.value, error: state.error, waits: state.key !== key };
 }

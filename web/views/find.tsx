@@ -13,7 +13,7 @@ export function FindView(props: PanelProps) {
   const { client, version, place, go } = props;
   const { physical } = place;
   const { value: found, error } = useAnswer(
-    physical === undefined ? undefined : () => client.call('find', physical),
+    physical === undefined ? undefined : (signal) => client.callUntil(signal, 'find', physical),
     `${physical} ${version}`,
   );
   return (

@@ -22,16 +22,17 @@ let lists = 0;
 export function useRegionList(client: Client, filter: RegionFilter, version: number): ListState {
   const [state, setState] = useState<ListState>({ list: undefined, error: undefined, isBusy: true });
   useEffect(() => {
-    let isLate = false;
+    const controller = new AbortController();
+    const { signal } = controller;
     setState((last) => ({ ...last, isBusy: true }));
-    client.call('regions', filter).then(
+    client.callUntil(signal, 'regions', filter).then(
       (result) => {
-        if (isLate) return;
+        if (signal.aborted) return;
         lists += 1;
         setState({ list: { ...result, id: lists, version }, error: undefined, isBusy: false });
       },
       (error: unknown) => {
-        if (isLate) return;
+        if (signal.aborted) return;
         // Of other tables, the worker has no list any more.
         setState(({ list }) => ({
           list: list?.version === version ? list : undefined,
@@ -40,9 +41,7 @@ export function useRegionList(client: Client, filter: RegionFilter, version: num
         }));
       },
     );
-    return () => {
-      isLate = true;
-    };
+    return () => controller.abort();
   }, [client, JSON.stringify(filter), version]);
   return state;
 }

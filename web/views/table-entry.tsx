@@ -1,5 +1,5 @@
 import { pageOf } from 'tablewalk/bits';
-import { toggleChange } from '../changes.ts';
+import { MAX_CHANGES, toggleChange } from '../changes.ts';
 import { changedBits } from '../parts/bit-groups.ts';
 import { EntryBits, FieldList } from '../parts/entry-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
@@ -19,7 +19,7 @@ interface EntryProps extends PanelProps {
 export function TableEntry({ client, version, place, go, table, space, index }: EntryProps) {
   const { at, order } = table;
   const { value: list, error } = useAnswer(
-    () => client.call('entries', at, index, index + 1),
+    (signal) => client.callUntil(signal, 'entries', at, index, index + 1),
     `${version} ${tableKey(at)} ${index}`,
   );
   const one = list?.[0];
@@ -57,6 +57,7 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
         bytes={space.entryBytes}
         words={one.fields}
         changed={changedBits(place.changes, at, one.index)}
+        isFull={place.changes.length >= MAX_CHANGES}
         flip={(bit) =>
           go({ changes: toggleChange(place.changes, { kind: 'entry', at, index: one.index, bit }) })
         }

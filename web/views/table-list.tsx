@@ -24,6 +24,7 @@ export function TableList({ client, version, table, space, entry, choose, open }
     texts.current = new Map();
   }
   const asked = useRef(new Set<number>());
+  const asking = useRef(new AbortController());
   const windowOf = useRef({ from: 0, to: 0 });
   const [, setCount] = useState(0);
   const ask = (from: number, to: number) => {
@@ -32,7 +33,7 @@ export function TableList({ client, version, table, space, entry, choose, open }
       if (asked.current.has(block)) continue;
       const mine = asked.current;
       mine.add(block);
-      client.call('entries', table.at, block * BLOCK, (block + 1) * BLOCK).then(
+      client.callUntil(asking.current.signal, 'entries', table.at, block * BLOCK, (block + 1) * BLOCK).then(
         (list) => {
           // Another version is shown by now: its own answers come.
           if (mine !== asked.current) return;
@@ -46,6 +47,8 @@ export function TableList({ client, version, table, space, entry, choose, open }
   useEffect(() => {
     // The old words stay until the new ones are there.
     asked.current = new Set();
+    asking.current.abort();
+    asking.current = new AbortController();
     if (windowOf.current.to > 0) ask(windowOf.current.from, windowOf.current.to);
   }, [version, tableKey(table.at)]);
   const renderRow = (index: number) => {

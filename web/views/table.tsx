@@ -3,10 +3,11 @@ import { pageOf } from 'tablewalk/bits';
 import { cellLook } from '../map/cell-look.ts';
 import { looksOf } from '../map/legend.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
+import { PlaceLink } from '../parts/place-link.tsx';
 import { TableGrid } from '../parts/table-cells.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { SpaceInfo, Table, TableAt } from '../protocol.ts';
-import { entryLabel, linearOf, tableKey } from '../words.ts';
+import { entryLabel, linearOf, tableKey, tableName } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 import { TableAbout } from './table-about.tsx';
 import { TableEntry } from './table-entry.tsx';
@@ -22,7 +23,7 @@ export function TableView(props: PanelProps) {
   const at = place.table ?? spaceOf(spaces, place.address).root;
   const known = spaces[at.space]?.levels[at.depth] !== undefined;
   const { value, error, waits } = useAnswer(
-    known ? () => client.call('table', at) : undefined,
+    known ? (signal) => client.callUntil(signal, 'table', at) : undefined,
     `${version} ${tableKey(at)}`,
   );
   if (error !== undefined || !known) return <NoTable {...props} at={at} error={error} />;
@@ -46,18 +47,36 @@ function spaceOf(spaces: readonly SpaceInfo[], address: bigint | undefined): Spa
   return spaces.find(({ lowEnd, highStart }) => page < lowEnd || page >= highStart) ?? spaces[0];
 }
 
-function NoTable({ tables, go, at, error }: PanelProps & { readonly at: TableAt; readonly error: unknown }) {
-  const root = (tables.spaces[at.space] ?? tables.spaces[0]).root;
+interface NoTableProps extends PanelProps {
+  readonly at: TableAt;
+  readonly error: unknown;
+}
+
+/** Why there is no such table, and the way to one that there is. */
+function NoTable({ tables: { spaces }, place, go, at, error }: NoTableProps) {
+  const { root } = spaces[at.space] ?? spaces[0];
   return (
     <div>
-      {error === undefined ? <p>There is no such table: depth {at.depth}.</p> : <ErrorText error={error} />}
+      {error === undefined ? <p>{noTableText(at, spaces)}</p> : <ErrorText error={error} />}
       <p>
-        <button type="button" onClick={() => go({ table: root, entry: undefined })}>
-          Open the root
-        </button>
+        <PlaceLink place={place} go={go} to={{ table: root, entry: undefined }}>
+          Open the {tableName(root, spaces)}
+        </PlaceLink>
+        , the root
       </p>
     </div>
   );
+}
+
+/** Which part of a place is what no table has. */
+function noTableText({ space, depth }: TableAt, spaces: readonly SpaceInfo[]): string {
+  const one = spaces[space];
+  if (one === undefined) {
+    const known = spaces.length === 1 ? 'the only one is 0' : `expected one of 0 to ${spaces.length - 1}`;
+    return `There is no such table: there is no address space ${space}; ${known}, ${spaces[0].title}.`;
+  }
+  const last = one.levels.length - 1;
+  return `There is no such table: ${one.title} has none at depth ${depth}; expected one of 0, the root, to ${last}, the ${one.levels[last].table}.`;
 }
 
 /** All entries, as cells and as a list, and the one that is chosen. */

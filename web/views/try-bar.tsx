@@ -1,5 +1,5 @@
 import { plural, sizeText } from 'tablewalk/report';
-import { isAttemptOf, withoutChange } from '../changes.ts';
+import { isAttemptOf, MAX_CHANGES, withoutChange } from '../changes.ts';
 import { PlaceLink } from '../parts/place-link.tsx';
 import type { Attempt } from '../protocol.ts';
 import type { Go, Place } from '../state.ts';
@@ -16,7 +16,8 @@ interface TryBarProps {
 /** Says on every panel that a scratch copy is looked at, and what its changes come to. */
 export function TryBar({ attempt, failed, place, go }: TryBarProps) {
   const { changes } = place;
-  const isBad = failed && !isAttemptOf(attempt, changes);
+  const isMade = isAttemptOf(attempt, changes);
+  const isBad = failed && !isMade;
   const isShown = attempt !== undefined || isBad;
   // What is announced has to stand there before it says something.
   return (
@@ -26,7 +27,11 @@ export function TryBar({ attempt, failed, place, go }: TryBarProps) {
           <>
             <strong>Scratch copy:</strong>{' '}
             {isBad && `${plural(changes.length, 'change')} that cannot be made as they stand. `}
-            {attempt !== undefined && `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
+            {!isMade && !isBad && `${plural(changes.length, 'change')} …`}
+            {attempt !== undefined &&
+              (isMade || isBad) &&
+              `${isBad ? 'What is shown: ' : ''}${attemptText(attempt)}`}
+            {changes.length >= MAX_CHANGES && `. There can be no more than ${MAX_CHANGES}`}
           </>
         )}
       </p>

@@ -39,7 +39,7 @@ export function TryView(props: PanelProps) {
 }
 
 /** The control flags by their registers, each a switch. */
-function Flags({ tables, place, go }: PanelProps) {
+function Flags({ attempt, tables, place, go }: PanelProps) {
   const { changes } = place;
   const registers = [...new Set(tables.flags.map(({ register }) => register))];
   return (
@@ -56,6 +56,7 @@ function Flags({ tables, place, go }: PanelProps) {
                   key={flag.name}
                   flag={flag}
                   changes={changes}
+                  made={attempt?.changes ?? []}
                   flip={(change) => go({ changes: toggleChange(changes, change) })}
                 />
               ))}
@@ -69,12 +70,17 @@ function Flags({ tables, place, go }: PanelProps) {
 interface FlagProps {
   readonly flag: ControlFlag;
   readonly changes: readonly Change[];
+  /** Those of which the tables that are shown are. */
+  readonly made: readonly Change[];
   flip(change: Change): void;
 }
 
-function Flag({ flag: { register, name, on, meaning, source }, changes, flip }: FlagProps) {
+function Flag({ flag, changes, made, flip }: FlagProps) {
+  const { register, name, meaning, source } = flag;
   const change = { kind: 'flag', register, name } as const;
   const isFlipped = changes.some((one) => isSameChange(one, change));
+  // The switch is where the reader put it, also while what it comes to is worked out.
+  const on = flag.on !== (isFlipped !== made.some((one) => isSameChange(one, change)));
   const id = `flag-${register}-${name}`;
   return (
     <div class={isFlipped ? 'flag flipped' : 'flag'}>
@@ -85,7 +91,7 @@ function Flag({ flag: { register, name, on, meaning, source }, changes, flip }: 
           disabled={!isFlipped && changes.length >= MAX_CHANGES}
           aria-describedby={id}
           onClick={(event) => {
-            // The worker says what it comes to.
+            // The place says how it is set.
             event.preventDefault();
             flip(change);
           }}

@@ -18,7 +18,7 @@ export function WalkView(props: PanelProps) {
   const { client, tables, version, place } = props;
   const { address } = place;
   const { value, error, waits } = useAnswer(
-    address === undefined ? undefined : () => client.call('explain', address),
+    address === undefined ? undefined : (signal) => client.callUntil(signal, 'explain', address),
     `${version} ${address}`,
   );
   const heading = useRef<HTMLHeadingElement>(null);

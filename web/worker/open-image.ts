@@ -47,7 +47,6 @@ import type {
   Attempt,
   Change,
   EntryText,
-  Explorer,
   Found,
   Image,
   ImageSource,
@@ -62,6 +61,7 @@ import type {
 } from '../protocol.ts';
 import { buildAtlas } from './build-atlas.ts';
 import type { Looked } from './looked.ts';
+import type { Methods } from './requests.ts';
 import { Scratch } from './scratch.ts';
 import { entriesOf, tableOf } from './table.ts';
 import { stoppable, watched } from './watched.ts';
@@ -73,11 +73,6 @@ const MAX_TABLES = 1 << 17;
 const MAX_ROWS = '300000';
 /** Linear ranges that are told of a physical address. */
 const MAX_FOUND = 500;
-
-/** Each method of the protocol, given its work besides. */
-type Methods = {
-  readonly [M in keyof Explorer]: (work: Work, ...args: Parameters<Explorer[M]>) => ReturnType<Explorer[M]>;
-};
 
 /** What the worker holds: one image, its tables, and a scratch copy of them. */
 export class OpenImage implements Methods {
@@ -125,7 +120,8 @@ export class OpenImage implements Methods {
       const roots = this.session.spaces.map(spaceText).join('; ');
       throw new PageTableError('NO_ROOT', `the root table is not in the image: ${roots}`);
     }
-    return this.tables(work);
+    this.forget();
+    return await outlined(work, this.looked(), this.captured.size);
   }
 
   async explain(_work: Work, address: bigint): Promise<Walk> {
@@ -244,10 +240,13 @@ export class OpenImage implements Methods {
     if (this.session === undefined || this.machine === undefined) throw nothingOpen();
     const scratch = new Scratch(this.machine, this.session, this.options, this.captured);
     for (const change of changes) await scratch.make(work, change);
+    await work.breathe('comparing', 0);
+    const differences = scratch.differences();
+    const tables = await outlined(work, scratch, this.captured.size);
+    // Nothing of what was shown before is given up until all of it is there.
     this.scratch = changes.length === 0 ? undefined : scratch;
-    this.list = [];
-    this.indexes.clear();
-    return { ...scratch.differences(), changes, done: scratch.done, tables: await this.tables(work) };
+    this.forget();
+    return { ...differences, changes, done: scratch.done, tables };
   }
 
   async exportRegions(work: Work): Promise<Blob> {
@@ -286,28 +285,35 @@ export class OpenImage implements Methods {
     for (const { paging } of session.spaces) await captureTables(reader, paging, { into: this.captured });
   }
 
-  /** Everything that the page shows of tables without asking again. */
-  private async tables(work: Work): Promise<Tables> {
+  /** Other tables are looked at: what is known of those before is of no use. */
+  private forget(): void {
     this.indexes.clear();
     this.list = [];
-    const { session, memory } = this.looked();
-    const atlases = [];
-    const counted = [];
-    for (const space of session.spaces) {
-      await work.breathe('outlining tables', this.captured.size, this.captured.size);
-      atlases.push(buildAtlas(memory, space.paging));
-      await work.breathe('counting pages', this.captured.size, this.captured.size);
-      counted.push({ space, census: takeCensus(memory, space.paging) });
-    }
-    return {
-      spaces: session.spaces.map(spaceInfo),
-      unread: session.unread,
-      assumed: session.assumed.map(({ text }) => text),
-      flags: session.flags,
-      rows: tableRows(session, counted),
-      atlases,
-    };
   }
+}
+
+/**
+ * Everything that the page shows of tables without asking again.
+ *
+ * @param tables - how many there are, for the reports of progress
+ */
+async function outlined(work: Work, { session, memory }: Looked, tables: number): Promise<Tables> {
+  const atlases = [];
+  const counted = [];
+  for (const space of session.spaces) {
+    await work.breathe('outlining tables', tables, tables);
+    atlases.push(buildAtlas(memory, space.paging));
+    await work.breathe('counting pages', tables, tables);
+    counted.push({ space, census: takeCensus(memory, space.paging) });
+  }
+  return {
+    spaces: session.spaces.map(spaceInfo),
+    unread: session.unread,
+    assumed: session.assumed.map(({ text }) => text),
+    flags: session.flags,
+    rows: tableRows(session, counted),
+    atlases,
+  };
 }
 
 function spaceInfo(space: Space, i: number): SpaceInfo {

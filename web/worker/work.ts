@@ -25,6 +25,17 @@ export class Work {
   }
 
   /**
+   * Waits until what was sent before has come, a stop among it.
+   *
+   * @throws {@link Stopped} if one has come
+   */
+  async begin(): Promise<void> {
+    await macrotask();
+    this.turn = performance.now();
+    if (this.stopped) throw new Stopped();
+  }
+
+  /**
    * Lets a stop come in between, now and then.
    *
    * @throws {@link Stopped} once it has come
