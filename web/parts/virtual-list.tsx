@@ -94,7 +94,12 @@ export function VirtualList(props: ListProps) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const next = rowAfterKey(size, row, event.key);
-    if (next !== undefined) take(next);
+    if (next !== undefined) {
+      // A link in the row that was current may be drawn no longer.
+      if (event.target !== event.currentTarget && event.currentTarget instanceof HTMLElement)
+        event.currentTarget.focus({ preventScroll: true });
+      take(next);
+    }
     // A link in a row is opened by its own Enter.
     else if (event.key === 'Enter' && event.target === event.currentTarget && row !== undefined)
       onActivate?.(row);

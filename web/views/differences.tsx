@@ -1,8 +1,9 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { hex64 } from 'tablewalk/bits';
 import { plural, sizeText } from 'tablewalk/report';
 import { type Part, splitMeanings } from '../meaning-parts.ts';
 import { RangeLinks } from '../parts/range-links.tsx';
+import { useNarrow } from '../parts/use-narrow.ts';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import type { Attempt } from '../protocol.ts';
 import type { PanelProps } from './panel.ts';
@@ -86,18 +87,6 @@ const WIDE_COLUMNS = [
   { name: 'BEFORE, AFTER', width: 'auto' },
 ];
 const NARROW_COLUMNS = [{ name: 'LINEAR, BEFORE, AFTER', width: 'auto' }];
-
-/** Whether there is no room for the columns. */
-function useNarrow(): boolean {
-  const [query] = useState(() => matchMedia('(max-width: 700px)'));
-  const [isNarrow, setNarrow] = useState(query.matches);
-  useEffect(() => {
-    const listen = () => setNarrow(query.matches);
-    query.addEventListener('change', listen);
-    return () => query.removeEventListener('change', listen);
-  }, [query]);
-  return isNarrow;
-}
 
 /** What a range means on one side, with what the other side has not. */
 function Meaning({ label, parts }: { readonly label: string; readonly parts: readonly Part[] }) {

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useNarrow } from '../parts/use-narrow.ts';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import type { EntryText, SpaceInfo, Table } from '../protocol.ts';
 import { address, entryValue, leadsName, linearOf, tableKey } from '../words.ts';
@@ -15,6 +16,10 @@ interface ListProps extends PanelProps {
 /** Entries that are asked for at a time. */
 const BLOCK = 128;
 
+/** Heights of a row: of one line, and where there is less room, of two. */
+const WIDE_ROW = 24;
+const NARROW_ROW = 44;
+
 /** The entries of a table, one a row; their words are asked for as they come into view. */
 export function TableList({ client, version, table, space, entry, choose, open }: ListProps) {
   const texts = useRef(new Map<number, EntryText>());
@@ -27,6 +32,7 @@ export function TableList({ client, version, table, space, entry, choose, open }
   const asking = useRef(new AbortController());
   const windowOf = useRef({ from: 0, to: 0 });
   const [, setCount] = useState(0);
+  const isNarrow = useNarrow();
   const ask = (from: number, to: number) => {
     windowOf.current = { from, to };
     for (let block = Math.floor(from / BLOCK); block * BLOCK < to; block += 1) {
@@ -54,10 +60,27 @@ export function TableList({ client, version, table, space, entry, choose, open }
   const renderRow = (index: number) => {
     const one = texts.current.get(index);
     const value = (BigInt(table.highs[index]) << 32n) | BigInt(table.lows[index]);
-    return [
+    const leads = one !== undefined && <Leads one={one} space={space} />;
+    const leadsClass = one?.target === undefined ? 'where' : undefined;
+    const number = (
       <td key="index" class="number">
         {index}
-      </td>,
+      </td>
+    );
+    if (isNarrow)
+      return [
+        number,
+        <td key="rest">
+          <div class="mono">
+            {linearOf(table, space, index)} {entryValue(value, space)}
+          </div>
+          <div class={leadsClass}>
+            {leads} <span class="mono">{one?.rights?.join(' ')}</span>
+          </div>
+        </td>,
+      ];
+    return [
+      number,
       <td key="linear" class="mono">
         {linearOf(table, space, index)}
       </td>,
@@ -69,24 +92,20 @@ export function TableList({ client, version, table, space, entry, choose, open }
           {one?.rights?.[i]}
         </td>
       )),
-      <td key="leads" class={one?.target === undefined ? 'where' : undefined}>
-        {one !== undefined && <Leads one={one} space={space} />}
+      <td key="leads" class={leadsClass}>
+        {leads}
       </td>,
     ];
   };
   return (
     <VirtualList
-      class="entries"
+      // Other heights of rows: another list.
+      key={`${isNarrow}`}
+      class={isNarrow ? 'entries narrow' : 'entries'}
       label="Entries of the table"
       count={table.count}
-      rowHeight={24}
-      columns={[
-        { name: 'entry', width: '58px', class: 'number' },
-        { name: 'linear address', width: '146px' },
-        { name: 'value', width: space.entryBytes === 8 ? '162px' : '100px' },
-        ...space.privileges.map((name) => ({ name, width: `${Math.max(4, name.length) * 9 + 18}px` })),
-        { name: 'leads to', width: 'auto' },
-      ]}
+      rowHeight={isNarrow ? NARROW_ROW : WIDE_ROW}
+      columns={isNarrow ? NARROW_COLUMNS : wideColumns(space)}
       renderRow={renderRow}
       onWindow={ask}
       current={entry}
@@ -96,6 +115,21 @@ export function TableList({ client, version, table, space, entry, choose, open }
       }}
     />
   );
+}
+
+const NARROW_COLUMNS = [
+  { name: 'entry', width: '52px', class: 'number' },
+  { name: 'linear address, value, leads to', width: 'auto' },
+];
+
+function wideColumns({ entryBytes, privileges }: SpaceInfo) {
+  return [
+    { name: 'entry', width: '58px', class: 'number' },
+    { name: 'linear address', width: '146px' },
+    { name: 'value', width: entryBytes === 8 ? '162px' : '100px' },
+    ...privileges.map((name) => ({ name, width: `${Math.max(4, name.length) * 9 + 18}px` })),
+    { name: 'leads to', width: 'auto' },
+  ];
 }
 
 /** Where an entry leads: the address first, which is what differs from row to row. */

@@ -63,7 +63,7 @@ export function WalkLevel({ client, version, attempt, place, go, walk, space, st
         flip={(bit) => go({ changes: toggleChange(place.changes, { kind: 'entry', at, index, bit }) })}
       />
       {changed.size > 0 && (
-        <p class="bits-changed">{isAttemptOf(attempt, place.changes) ? `Now ${outcomeOf(walk)}` : 'Now …'}</p>
+        <p class="bits-now">{isAttemptOf(attempt, place.changes) ? `Now ${outcomeOf(walk)}` : 'Now …'}</p>
       )}
       <FieldList words={words} value={level.value} />
       <p class="does">
