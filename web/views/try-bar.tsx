@@ -18,7 +18,7 @@ export function TryBar({ attempt, failed, place, go }: TryBarProps) {
   const { changes } = place;
   const isMade = isAttemptOf(attempt, changes);
   const isBad = failed && !isMade;
-  const isShown = attempt !== undefined || isBad;
+  const isShown = attempt !== undefined || changes.length > 0;
   // What is announced has to stand there before it says something.
   return (
     <div class={isShown ? 'try-bar' : undefined}>
