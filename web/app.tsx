@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Client } from './client.ts';
 import { MapView } from './map/map-view.tsx';
 import { ErrorText } from './parts/error-text.tsx';
@@ -41,6 +41,11 @@ export function App() {
   const opened = stage.kind === 'open' ? stage : undefined;
   const { attempt, ...tried } = useAttempt(client, opened?.version, place.changes);
   useDrop(image.take);
+  // A reader may be far below, and would not see that there is something to read.
+  const errors = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (told !== undefined || tried.error !== undefined) errors.current?.scrollIntoView({ block: 'nearest' });
+  }, [told, tried.error]);
   const tables = opened === undefined ? undefined : (attempt?.tables ?? opened.tables);
   return (
     <>
@@ -52,18 +57,20 @@ export function App() {
         close={stage.kind === 'start' && opening === undefined ? undefined : image.close}
       />
       <main>
-        {told !== undefined && (
-          <ErrorText error={told.error} title={told.title}>
-            <button type="button" onClick={image.dismiss}>
-              Dismiss
+        <div ref={errors}>
+          {told !== undefined && (
+            <ErrorText error={told.error} title={told.title}>
+              <button type="button" onClick={image.dismiss}>
+                Dismiss
+              </button>
+            </ErrorText>
+          )}
+          <ErrorText error={tried.error} title="The changes cannot be made.">
+            <button type="button" onClick={() => go({ changes: [] })}>
+              Discard these changes
             </button>
           </ErrorText>
-        )}
-        <ErrorText error={tried.error} title="The changes cannot be made.">
-          <button type="button" onClick={() => go({ changes: [] })}>
-            Discard these changes
-          </button>
-        </ErrorText>
+        </div>
         {progress !== undefined && <ProgressBar progress={progress} stop={() => client.stop()} />}
         {opening !== undefined && progress === undefined && <p role="status">Opening {opening} …</p>}
         {stage.kind === 'start' && (

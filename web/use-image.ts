@@ -108,12 +108,12 @@ export function useImage(client: Client, place: Place, go: Go): OpenedImage {
   };
   /** The same for another image than the one that is open. */
   const openOther = async (image: ImageSource, options: TableOptions, arrive = () => {}) => {
-    const kept = stage.kind === 'start' ? '' : ` ${stage.image.name} stays open.`;
+    const kept = stage.kind === 'start' ? '.' : '; what is open stays.';
     const thrown = await open(image, options, (isLast) => {
       setStage({ kind: 'start' });
       if (isLast) arrive();
     });
-    if (thrown !== undefined) end({ title: `${image.name} was not opened.${kept}`, error: thrown });
+    if (thrown !== undefined) end({ title: `${image.name} was not opened${kept}`, error: thrown });
   };
 
   const openSample = async (name: string, options: TableOptions = {}) => {

@@ -6,7 +6,9 @@ import { useEffect } from 'preact/hooks';
  */
 export function focusOutcome(isThere: boolean): void {
   const [outcome, panel] = ['outcome', 'panel'].map((id) => document.getElementById(id));
-  (isThere && outcome !== null ? outcome : panel)?.focus();
+  if (isThere && outcome !== null) outcome.focus();
+  // Where the outcome will be is where to scroll to.
+  else panel?.focus({ preventScroll: true });
 }
 
 /** The heading of an outcome takes the focus from the panel, each time that there is another. */

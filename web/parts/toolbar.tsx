@@ -26,11 +26,9 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
       </h1>
       {title !== undefined && (
         <div class="what">
-          <strong>{title}</strong>
+          <strong title={title}>{title}</strong>
           {about.map((line) => (
-            <span key={line} title={line}>
-              {line}
-            </span>
+            <span key={line}>{line}</span>
           ))}
         </div>
       )}

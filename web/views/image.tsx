@@ -2,12 +2,7 @@ import type { PanelProps } from './panel.ts';
 
 /** What the image says of itself, what its tables consist of, and what had to be assumed: as `info`. */
 export function ImageView({ image, tables }: PanelProps) {
-  const rows = [
-    ...image.rows,
-    ...tables.rows,
-    ...tables.unread.map((text) => ['unread', text]),
-    ...tables.assumed.map((text) => ['assumed', text]),
-  ];
+  const rows = [...image.rows, ...tables.rows];
   return (
     <dl class="facts">
       {rows.map(([label, text], i) => (
