@@ -2,16 +2,17 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { addressOf } from 'tablewalk/bits';
 import { pagesText } from 'tablewalk/report';
 import type { SpaceInfo } from '../protocol.ts';
+import { save } from '../save-file.ts';
 import { type Go, NO_FILTER, type Place } from '../state.ts';
 import { entryName, namesOf, pieceText } from '../words.ts';
-import { type AtlasData, HOLE, LEAF, TABLE } from './atlas.ts';
+import { type AtlasData, LEAF, TABLE } from './atlas.ts';
 import { drawMap, laneTop, mapHeight, type View } from './draw.ts';
 import { Legend } from './legend.tsx';
 import { CanvasPainter, SvgPainter } from './painter.ts';
-import { readPalette } from './palette.ts';
+import { usePointers, useWheel } from './pointers.ts';
 import { type Piece, Scale } from './scale.ts';
-
-const WHOLE: View = { from: 0, to: 1 };
+import { crumbsOf, keyStep, WHOLE } from './steps.ts';
+import { usePalette, useWidth } from './use-canvas.ts';
 
 /** The narrowest part of the scale that can be seen. */
 const NARROWEST = 2 ** -48;
@@ -235,91 +236,6 @@ function pieceAt(scale: Scale, view: View, at: number, y: number): Piece | undef
   return wide ?? path[0] ?? deepest;
 }
 
-/** The tables that fill what is seen, from the root down. */
-function crumbsOf(scale: Scale, view: View): Piece[] {
-  const middle = (view.from + view.to) / 2;
-  const slack = (view.to - view.from) * 1e-6;
-  return scale
-    .path(middle)
-    .filter(({ left, right, depth }) => depth >= 0 && left <= view.from + slack && right >= view.to - slack)
-    .filter(({ cell }) => cell !== HOLE);
-}
-
-interface KeyContext {
-  readonly scale: Scale;
-  readonly view: View;
-  readonly chosen: Piece | undefined;
-  readonly crumbs: readonly Piece[];
-  setChosen(piece: Piece | undefined): void;
-  show(piece: Piece): void;
-  open(piece: Piece, position: number): void;
-  move(view: View, isStep?: boolean): void;
-  zoomAt(factor: number, at: number): void;
-}
-
-/** What a key does on the map; `false` if nothing. */
-function keyStep(event: KeyboardEvent, context: KeyContext): boolean {
-  const { scale, view, chosen, crumbs, setChosen, show, open, move, zoomAt } = context;
-  if (event.ctrlKey || event.metaKey || event.altKey) return false;
-  const around = () => piecesIn(scale, view, crumbs[crumbs.length - 1]);
-  const beside = (by: 1 | -1) => {
-    const pieces = around();
-    if (pieces.length === 0) return;
-    const i = pieces.findIndex((one) => chosen !== undefined && one.left === chosen.left);
-    const next = i < 0 ? (by > 0 ? 0 : pieces.length - 1) : Math.min(Math.max(i + by, 0), pieces.length - 1);
-    setChosen(pieces[next]);
-  };
-  const up = () => {
-    const above = crumbs[crumbs.length - 2];
-    if (above === undefined) move(WHOLE, true);
-    else show(above);
-  };
-  switch (event.key) {
-    case 'ArrowRight':
-      beside(1);
-      return true;
-    case 'ArrowLeft':
-      beside(-1);
-      return true;
-    case 'ArrowDown':
-    case 'Enter':
-      if (chosen === undefined) beside(1);
-      else open(chosen, (chosen.left + chosen.right) / 2);
-      return true;
-    case 'ArrowUp':
-    case 'Escape':
-    case 'Backspace':
-      up();
-      return true;
-    case '+':
-    case '=':
-      zoomAt(
-        0.5,
-        chosen === undefined ? 0.5 : ((chosen.left + chosen.right) / 2 - view.from) / (view.to - view.from),
-      );
-      return true;
-    case '-':
-      zoomAt(2, 0.5);
-      return true;
-    case 'Home':
-    case '0':
-      move(WHOLE, true);
-      return true;
-  }
-  return false;
-}
-
-/** The pieces of the table that is seen, or of the roots, as far as they are in view. */
-function piecesIn(scale: Scale, view: View, above: Piece | undefined): Piece[] {
-  const pieces: Piece[] = [];
-  const take = (piece: Piece) => {
-    if (piece.right > view.from && piece.left < view.to) pieces.push(piece);
-  };
-  if (above === undefined || above.child < 0) scale.top(view.from, view.to, take);
-  else scale.below(above, view.from, view.to, take);
-  return pieces;
-}
-
 function viewOf(scale: Scale, zoom: Place['zoom']): View {
   if (zoom === undefined || zoom.last < zoom.first) return WHOLE;
   return clamped({ from: scale.place(zoom.first).left, to: scale.place(zoom.last).right });
@@ -335,114 +251,4 @@ function clamped({ from, to }: View): View {
 
 function samePages(a: Place['zoom'], b: Place['zoom']): boolean {
   return a?.first === b?.first && a?.last === b?.last;
-}
-
-/** Hands a text over as a file. */
-export function save(content: string | Blob, name: string, type: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([content], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-/** The width of an element in CSS pixels. */
-export function useWidth(element: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    if (element.current === null) return;
-    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return width;
-}
-
-/** The colours of the theme, also when it changes. */
-export function usePalette(element: { readonly current: HTMLElement | null }) {
-  const [palette, setPalette] = useState(() => readPalette(document.documentElement));
-  useEffect(() => {
-    const read = () => setPalette(readPalette(element.current ?? document.documentElement));
-    const dark = matchMedia('(prefers-color-scheme: dark)');
-    dark.addEventListener('change', read);
-    const observer = new MutationObserver(read);
-    observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
-    return () => {
-      dark.removeEventListener('change', read);
-      observer.disconnect();
-    };
-  }, []);
-  return palette;
-}
-
-/** Listens to the wheel so that the page does not scroll with it. `at` is where the pointer is, in [0, 1]. */
-function useWheel(
-  element: { readonly current: HTMLElement | null },
-  turn: (event: WheelEvent, at: number) => void,
-): void {
-  const latest = useRef(turn);
-  latest.current = turn;
-  useEffect(() => {
-    const target = element.current;
-    if (target === null) return;
-    const listen = (event: WheelEvent) => {
-      event.preventDefault();
-      latest.current(event, event.offsetX / Math.max(1, target.clientWidth));
-    };
-    target.addEventListener('wheel', listen, { passive: false });
-    return () => target.removeEventListener('wheel', listen);
-  }, []);
-}
-
-/** Pixels that a pointer may move and still click. */
-const STILL = 4;
-
-interface PointerUse {
-  pan(by: number): void;
-  zoom(factor: number, at: number): void;
-  hover(x: number | undefined, y: number): void;
-  click(x: number, y: number): void;
-}
-
-/** Dragging pans, two fingers zoom, the rest hovers and clicks. */
-function usePointers(width: number, use: PointerUse) {
-  const down = useRef(new Map<number, { x: number; moved: number }>());
-  return {
-    onPointerDown(event: PointerEvent) {
-      if (event.button !== 0) return;
-      down.current.set(event.pointerId, { x: event.offsetX, moved: 0 });
-      if (event.currentTarget instanceof HTMLElement) event.currentTarget.setPointerCapture(event.pointerId);
-    },
-    onPointerMove(event: PointerEvent) {
-      const held = down.current.get(event.pointerId);
-      if (held === undefined) {
-        use.hover(event.offsetX, event.offsetY);
-        return;
-      }
-      const others = [...down.current.entries()].filter(([id]) => id !== event.pointerId);
-      const by = event.offsetX - held.x;
-      held.moved += Math.abs(by);
-      if (others.length > 0) {
-        const other = others[0][1].x;
-        const before = Math.max(8, Math.abs(held.x - other));
-        const after = Math.max(8, Math.abs(event.offsetX - other));
-        use.zoom(before / after, other / width);
-      } else if (held.moved > STILL) {
-        use.hover(undefined, 0);
-        use.pan(-by / width);
-      }
-      held.x = event.offsetX;
-    },
-    onPointerUp(event: PointerEvent) {
-      const held = down.current.get(event.pointerId);
-      down.current.delete(event.pointerId);
-      if (held !== undefined && held.moved <= STILL) use.click(event.offsetX, event.offsetY);
-    },
-    onPointerCancel(event: PointerEvent) {
-      down.current.delete(event.pointerId);
-    },
-    onPointerLeave() {
-      use.hover(undefined, 0);
-    },
-  };
 }

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { FieldWords } from 'tablewalk/report';
 import { MAX_CHANGES } from '../changes.ts';
-import { useWidth } from '../map/map-view.tsx';
+import { useWidth } from '../map/use-canvas.ts';
 import { type BitGroup, bitGroups, bitText, groupsIn, isNamed } from './bit-groups.ts';
 
 /** The least width of a bit in CSS pixels, where there is room. */

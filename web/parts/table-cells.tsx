@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { cellLook } from '../map/cell-look.ts';
-import { usePalette, useWidth } from '../map/map-view.tsx';
 import { CanvasPainter, type Painter } from '../map/painter.ts';
+import { usePalette, useWidth } from '../map/use-canvas.ts';
 import { cellAfterKey, columnsFor } from './cell-grid.ts';
 
 interface StripProps {

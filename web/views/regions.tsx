@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { save } from '../map/map-view.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
+import { save } from '../save-file.ts';
 import type { PanelProps } from './panel.ts';
 import { RegionFilterForm } from './region-filter.tsx';
 import { useRegionList } from './region-list.ts';

@@ -1,7 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { addressOf, hex64 } from 'tablewalk/bits';
 import { missingText } from 'tablewalk/report';
-import { save } from '../map/map-view.tsx';
 import { AddressBits } from '../parts/address-bits.tsx';
 import { ErrorText } from '../parts/error-text.tsx';
 import { useOutcomeFocus } from '../parts/focus-outcome.ts';
@@ -9,6 +8,7 @@ import { PlaceLink } from '../parts/place-link.tsx';
 import { RightsChips } from '../parts/rights-chips.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { Walk } from '../protocol.ts';
+import { save } from '../save-file.ts';
 import type { PanelProps } from './panel.ts';
 import { suggestPages } from './suggestions.ts';
 import { WalkLevel } from './walk-level.tsx';
