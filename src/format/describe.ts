@@ -30,10 +30,11 @@ export function reservedTexts(
   const set = fields.filter(({ role, high, low }) => role === 'reserved' && holds(high, low) !== 0n);
   return [
     ...(entry.invalid === undefined ? [] : [entry.invalid]),
+    // What no entry may hold says more than the bits that follow from taking it for one of its kind.
+    ...codes.map(({ text }) => text),
     ...set.map(({ name, high, low }) => {
       const where = high === low ? `bit ${low}` : `bits ${high}:${low}`;
       return name === 'reserved' ? `reserved ${where} not 0` : `${name} (${where}) not 0`;
     }),
-    ...codes.map(({ text }) => text),
   ];
 }

@@ -47,10 +47,22 @@ const FIELDS: Readonly<Record<string, readonly (readonly [Name, string, string])
   ],
 };
 
+/** The processor whose registers count, where there are several. */
+const CPU = ['cpu', 'CPU', 'number of the one whose registers count'] as const;
+
 const ARCHITECTURES = ['x86', 'aarch64', 'riscv'] as const;
 
-/** Asks for what an image does not hold. */
-export function RegistersForm({ image, why, options, submit, submitRegisters }: RegistersFormProps) {
+interface RegisterFieldsProps {
+  /** Without an architecture, it is asked for. */
+  readonly image: Image;
+  /** Why the tables cannot be read with what was given. */
+  readonly why: WorkerError | undefined;
+  readonly options: TableOptions;
+  submit(options: TableOptions): void;
+}
+
+/** The registers and the like with which tables are read, each a field. */
+export function RegisterFields({ image, why, options, submit }: RegisterFieldsProps) {
   const [architecture, setArchitecture] = useState<string>(image.architecture ?? 'x86');
   const [given, setGiven] = useState<Readonly<Record<string, string>>>(() =>
     Object.fromEntries(
@@ -59,13 +71,11 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
   );
   /** What the last answer is about. */
   const sent = useRef(given);
-  const [text, setText] = useState('');
-  const [textWrong, setTextWrong] = useState<unknown>();
-  const fields = FIELDS[architecture];
+  const fields = image.cpus.length > 1 ? [CPU, ...FIELDS[architecture]] : FIELDS[architecture];
   const told = useRef<HTMLDivElement>(null);
   const first = useRef(why);
   // The first option that is named and given is the one that is refused.
-  const named = [...why.message.matchAll(/--([a-z0-9-]+)/g)].map(([, name]) => name);
+  const named = [...(why?.message ?? '').matchAll(/--([a-z0-9-]+)/g)].map(([, name]) => name);
   const wrong = fields.find(([name, label]) => {
     const isNamed = named.includes(name) || named.includes(label);
     return isNamed && (given[name] ?? '').trim() !== '' && given[name] === sent.current[name];
@@ -86,16 +96,7 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
     submit(Object.fromEntries(kept.map(([name, value]) => [name, value.trim()])));
   };
   return (
-    <div class="registers">
-      <h2>{image.name}: which tables?</h2>
-      <dl class="facts">
-        {image.rows.map(([label, value], i) => (
-          <div key={`${i} ${label}`} class="fact">
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+    <>
       <div ref={told} tabIndex={-1} id="registers-wrong">
         <ErrorText error={why} />
       </div>
@@ -147,6 +148,26 @@ export function RegistersForm({ image, why, options, submit, submitRegisters }: 
           </p>
         </fieldset>
       </form>
+    </>
+  );
+}
+
+/** Asks for what an image does not hold. */
+export function RegistersForm({ image, why, options, submit, submitRegisters }: RegistersFormProps) {
+  const [text, setText] = useState('');
+  const [textWrong, setTextWrong] = useState<unknown>();
+  return (
+    <div class="registers">
+      <h2>{image.name}: which tables?</h2>
+      <dl class="facts">
+        {image.rows.map(([label, value], i) => (
+          <div key={`${i} ${label}`} class="fact">
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <RegisterFields image={image} why={why} options={options} submit={submit} />
       <form
         onSubmit={(event) => {
           event.preventDefault();
