@@ -1,4 +1,6 @@
+import { aarch64Paging } from 'tablewalk/format';
 import { tableIndex } from 'tablewalk/inspect';
+import { SparseMemory } from 'tablewalk/memory';
 import type { Session } from 'tablewalk/session';
 import { expect, test } from 'vitest';
 import { FAULTY, HOLE, LEAF, MISSING, TABLE } from '../../web/map/atlas.ts';
@@ -77,4 +79,16 @@ test('tables show of every entry what the slow walker says of its first page', (
       }
     }
   }
+});
+
+test('an address of the half that is not read lies at the end of the map on its side', () => {
+  const half = (half: 'lower' | 'upper') => {
+    // T0SZ = T1SZ = 16, both granules of 4 KiB (Arm ARM, TCR_EL1).
+    const control = { ttbr0: 0x1000n, ttbr1: 0x1000n, tcr: 0x5_8010_0010n, mair: 0n, sctlr: 1n, pan: false };
+    const paging = aarch64Paging({ ...control, physBits: 48 }, half);
+    if (paging === undefined) throw new Error('no such half');
+    return new Scale([buildAtlas(new SparseMemory().memory, paging)]);
+  };
+  expect(half('upper').place(0x10)).toEqual({ space: 0, left: 0, right: 0 });
+  expect(half('lower').place(2 ** 52 - 1)).toEqual({ space: 0, left: 1, right: 1 });
 });
