@@ -23,11 +23,11 @@ const PATIENCE = 1000;
 export class Client {
   /** Told of progress; `undefined` when nothing is at work. */
   onProgress: (progress: Progress | undefined) => void = () => {};
-  /** Told when the worker had to be ended: what it held is gone. */
+  /** Told when the worker is lost, and the image with it, unless another was asked for since. */
   onLost: () => void = () => {};
   private readonly make: () => Worker;
   private readonly waiting = new Map<number, Waiting>();
-  private worker: Worker;
+  private worker: Worker | undefined;
   private last = 0;
 
   /** @param make - starts a worker */
@@ -70,17 +70,26 @@ export class Client {
     const ids = [...this.waiting.keys()];
     setTimeout(() => {
       if (!ids.some((id) => this.waiting.has(id))) return;
-      this.worker.terminate();
-      this.worker = this.start();
-      this.onProgress(undefined);
-      for (const id of ids) {
-        this.waiting.get(id)?.reject(new WorkerError('STOPPED', 'stopped'));
-        this.waiting.delete(id);
-      }
-      // What was asked since then is for the new worker.
-      for (const { request } of this.waiting.values()) this.post(request);
-      if (this.waiting.size === 0) this.onLost();
+      this.lose(new WorkerError('STOPPED', 'stopped'), ids);
     }, PATIENCE);
+  }
+
+  /** Ends the worker, and what it was asked. The next one has no image: of what else waits, it gets what comes from an `open` on. */
+  private lose(why: WorkerError, ids: readonly number[]): void {
+    this.worker?.terminate();
+    this.worker = undefined;
+    this.onProgress(undefined);
+    let hasImage = false;
+    for (const [id, { request, reject }] of [...this.waiting]) {
+      hasImage ||= !ids.includes(id) && 'method' in request && request.method === 'open';
+      if (hasImage && !ids.includes(id)) {
+        this.post(request);
+      } else {
+        this.waiting.delete(id);
+        reject(why);
+      }
+    }
+    if (!hasImage) this.onLost();
   }
 
   private start(): Worker {
@@ -88,14 +97,16 @@ export class Client {
     worker.onmessage = ({ data }: MessageEvent<Reply>) => this.receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      const lost = [...this.waiting.values()];
-      this.waiting.clear();
-      for (const { reject } of lost) reject(new WorkerError('INTERNAL', event.message));
+      // Whatever it was, such as the end of memory, nobody knows what the worker still holds.
+      const why = event.message || 'the worker could not be started, or was ended';
+      if (this.worker === worker) this.lose(new WorkerError('INTERNAL', why), [...this.waiting.keys()]);
     };
     return worker;
   }
 
   private post(request: Request): void {
+    // One that fails at once is not started again before something is asked.
+    this.worker ??= this.start();
     this.worker.postMessage(request);
   }
 

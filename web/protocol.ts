@@ -11,7 +11,7 @@ export interface Explorer {
   choose(options: TableOptions): Promise<Tables>;
   /** Follows one address. */
   explain(address: bigint): Promise<Walk>;
-  /** One table with all its entries; `undefined` if there is none at such a place. */
+  /** One table with all its entries. Throws `OUT_OF_RANGE` if nothing leads to such a one. */
   table(at: TableAt): Promise<Table>;
   /** What the entries `[from, to)` of a table say, in words. */
   entries(at: TableAt, from: number, to: number): Promise<readonly EntryText[]>;
@@ -201,7 +201,6 @@ export interface Found {
   readonly physical: bigint;
   readonly pages: readonly {
     readonly linear: bigint;
-    readonly end: bigint;
     readonly rights: readonly [user: string, supervisor: string];
     readonly pageShift: number;
   }[];

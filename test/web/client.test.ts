@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Client } from '../../web/client.ts';
 import type { Change, Reply, Request } from '../../web/protocol.ts';
 import { type Methods, Requests } from '../../web/worker/requests.ts';
@@ -73,4 +73,74 @@ test('what others wait for goes on', async () => {
   // An answer that has come cannot be given up.
   controller.abort();
   worker.terminate();
+});
+
+/** Workers that never answer, and what each was sent. */
+function deaf() {
+  const sent: Request[][] = [];
+  const workers: { onerror?: (event: { message: string; preventDefault(): void }) => void }[] = [];
+  const client = new Client(() => {
+    const mine: Request[] = [];
+    sent.push(mine);
+    const worker = { postMessage: (request: Request) => mine.push(request), terminate() {} };
+    workers.push(worker);
+    return worker as unknown as Worker;
+  });
+  const heard: string[] = [];
+  client.onLost = () => heard.push('lost');
+  client.onProgress = (progress) => heard.push(progress?.what ?? 'at rest');
+  const methods = (worker: number) => sent[worker]?.map((one) => ('stop' in one ? 'stop' : one.method));
+  return { client, workers, heard, methods };
+}
+
+const codeOf = (asked: Promise<unknown>) =>
+  asked.then(
+    () => 'answered',
+    (error: { code: string }) => error.code,
+  );
+
+test('of what is asked after a stop that is not heard, the next worker gets what begins with an image', async () => {
+  vi.useFakeTimers();
+  try {
+    const { client, heard, methods } = deaf();
+    const before = codeOf(client.call('choose', {}));
+    client.stop();
+    const without = codeOf(client.call('explain', 0n));
+    void client.call('open', { name: 'another', url: '' });
+    void client.call('choose', {});
+    vi.runAllTimers();
+    expect(await before).toBe('STOPPED');
+    expect(await without).toBe('STOPPED');
+    expect(methods(1)).toEqual(['open', 'choose']);
+    expect(heard).toEqual(['at rest']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('without an image for the next worker, the page is told that there is none', async () => {
+  vi.useFakeTimers();
+  try {
+    const { client, heard, methods } = deaf();
+    void codeOf(client.call('choose', {}));
+    client.stop();
+    const after = codeOf(client.call('explain', 0n));
+    vi.runAllTimers();
+    expect(await after).toBe('STOPPED');
+    expect(methods(1)).toBeUndefined();
+    expect(heard).toEqual(['at rest', 'lost']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a worker that breaks down is replaced when something is asked again', async () => {
+  const { client, workers, heard, methods } = deaf();
+  const asked = codeOf(client.call('explain', 0n));
+  workers[0]?.onerror?.({ message: 'out of memory', preventDefault() {} });
+  expect(await asked).toBe('INTERNAL');
+  expect(heard).toEqual(['at rest', 'lost']);
+  expect(methods(1)).toBeUndefined();
+  void client.call('open', { name: 'again', url: '' });
+  expect(methods(1)).toEqual(['open']);
 });

@@ -15,10 +15,10 @@ import { FONT_SIZE, fitting, type Look, type Painter } from './painter.ts';
 import { GAP, type Piece, type Scale } from './scale.ts';
 
 /** Heights of the map's parts, in CSS pixels. */
-export const RAIL = 16;
-export const LANE = 20;
-export const BAND = 72;
-export const AXIS = 20;
+const RAIL = 16;
+const LANE = 20;
+const BAND = 72;
+const AXIS = 20;
 
 /** What part of the scale is seen. */
 export interface View {

@@ -38,14 +38,20 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   const [hover, setHover] = useState<{ x: number; y: number; piece: Piece } | undefined>();
   const [chosen, setChosen] = useState<Piece | undefined>();
   const palette = usePalette(canvas);
-  const shown = useRef(place.zoom);
+  const shown = useRef({ scale, zoom: place.zoom });
+  const settle = useRef<ReturnType<typeof setTimeout>>(undefined);
 
-  // What the URL says counts, unless it came from here.
+  // What the URL says counts, unless it came from here. Other tables have another scale, and other pieces.
   const zoomKey = place.zoom && `${place.zoom.first}-${place.zoom.last}`;
   useEffect(() => {
-    if (samePages(place.zoom, shown.current)) return;
-    shown.current = place.zoom;
+    const before = shown.current;
+    if (scale === before.scale && samePages(place.zoom, before.zoom)) return;
+    shown.current = { scale, zoom: place.zoom };
     setView(viewOf(scale, place.zoom));
+    if (scale === before.scale) return;
+    clearTimeout(settle.current);
+    setHover(undefined);
+    setChosen(undefined);
   }, [zoomKey, scale]);
 
   const page = place.address === undefined ? undefined : Number(place.address >> 12n);
@@ -61,7 +67,6 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   }, [scale, view, width, palette, names, page, chosen]);
 
   // Moves are told to the URL when they rest; a step to another piece makes a step in the history.
-  const settle = useRef<ReturnType<typeof setTimeout>>(undefined);
   const move = useCallback(
     (next: View, isStep = false) => {
       const view = clamped(next);
@@ -72,7 +77,7 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
         const zoom = isWhole
           ? undefined
           : { first: scale.pageAt(view.from), last: scale.pageAt(view.to - (view.to - view.from) * 1e-9) };
-        shown.current = zoom;
+        shown.current = { scale, zoom };
         go({ zoom }, !isStep);
       };
       if (isStep) tell();

@@ -34,8 +34,8 @@ interface Layout {
   readonly edges: Float64Array;
 }
 
-/** Tables of which the layout is kept. */
-const MAX_LAYOUTS = 8192;
+/** Runs of which the layout is kept, and of one table more. */
+const MAX_RUNS = 1 << 19;
 
 /**
  * The compressed scale of the map. Each table divides its width among its runs: a hole gets little however large it is, pages get
@@ -47,6 +47,8 @@ export class Scale {
   /** Levels of the space that has most. */
   readonly levels: number;
   private readonly layouts = new Map<number, Layout>();
+  /** Runs in those. */
+  private kept = 0;
   /** Where each space begins and ends. */
   private readonly bounds: readonly { readonly left: number; readonly right: number }[];
 
@@ -99,12 +101,17 @@ export class Scale {
     return pieces;
   }
 
-  /** Where a linear page lies; positions of its first byte and of its end. Pages in the gap lie there. */
+  /**
+   * Where a linear page lies; positions of its first byte and of its end. Pages between the spaces lie in the gap there, those
+   * below or above the only space at its end.
+   */
   place(page: number): { space: number; left: number; right: number } {
     const space = this.spaceOf(page);
     if (space < 0) {
-      const left = this.bounds[0].right;
-      return { space: 0, left, right: this.bounds[1]?.left ?? left };
+      // Of two halves, the upper one can be the only one that is read.
+      const isBelow = this.atlases[0].lowEnd === 0 && page < this.atlases[0].highStart;
+      const left = isBelow ? 0 : this.bounds[0].right;
+      return { space: 0, left, right: isBelow ? 0 : (this.bounds[1]?.left ?? left) };
     }
     const atlas = this.atlases[space];
     const counted = countedPage(atlas, page);
@@ -218,7 +225,10 @@ export class Scale {
     const key = node * this.atlases.length + space;
     const known = this.layouts.get(key);
     if (known !== undefined) return known;
-    if (this.layouts.size >= MAX_LAYOUTS) this.layouts.clear();
+    if (this.kept >= MAX_RUNS) {
+      this.layouts.clear();
+      this.kept = 0;
+    }
     const atlas = this.atlases[space];
     const runs = node === 0 ? withGap(atlas, runsOf(atlas, node)) : runsOf(atlas, node);
     const edges = new Float64Array(runs.length);
@@ -230,6 +240,7 @@ export class Scale {
     for (let i = 0; i < edges.length; i += 1) edges[i] /= sum;
     const layout = { runs, edges };
     this.layouts.set(key, layout);
+    this.kept += runs.length;
     return layout;
   }
 }

@@ -1,3 +1,4 @@
+import { PageTableError } from 'tablewalk/bits';
 import {
   andRights,
   type CompiledFormat,
@@ -33,7 +34,14 @@ import {
 /** Slots of the rights that are kept; a power of two. */
 const KNOWN_RIGHTS = 4096;
 
-/** Outlines the tables that a root reaches. Its arrays are exactly as long as they need to be: they can be handed over. */
+/** Tables in an outline at most, each counted once for every depth and every set of rights that it inherits. */
+const MAX_NODES = 1 << 18;
+
+/**
+ * Outlines the tables that a root reaches. Its arrays are exactly as long as they need to be: they can be handed over.
+ *
+ * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there are more than {@link MAX_NODES}
+ */
 export function buildAtlas(memory: PhysicalMemory, paging: Paging): AtlasData {
   return new Builder(memory, paging).build();
 }
@@ -43,8 +51,12 @@ class Builder {
   private readonly paging: Paging;
   private readonly counts: Uint32Array;
   private readonly orders: Uint8Array;
-  /** Nodes by frame, depth and inherited rights. */
-  private readonly known = new Map<string, number>();
+  /** By depth: what is inherited there, and with each the nodes by frame. It is of few kinds, since few bits count. */
+  private readonly known: {
+    readonly and: number;
+    readonly or: number;
+    readonly nodes: Map<number, number>;
+  }[][];
   private readonly depths: number[] = [];
   private readonly frames: number[] = [];
   private readonly starts: number[] = [];
@@ -52,7 +64,8 @@ class Builder {
   private readonly riches: number[] = [];
   private readonly pages: number[] = [];
   private readonly childStarts: number[] = [];
-  private readonly children: number[] = [];
+  private children = new Int32Array(1 << 14);
+  private childrenUsed = 0;
   private cells = new Uint8Array(1 << 16);
   private used = 0;
   /** Rights that were worked out: of which bits of an entry and of those above, and what they are. */
@@ -65,6 +78,7 @@ class Builder {
     this.paging = paging;
     this.counts = Uint32Array.from({ length: levels }, (_, depth) => lastIndex(facts, depth) + 1);
     this.orders = Uint8Array.from({ length: levels }, (_, depth) => entryOrder(facts, depth));
+    this.known = Array.from({ length: levels }, () => []);
   }
 
   build(): AtlasData {
@@ -79,7 +93,7 @@ class Builder {
       pages: Float64Array.from(this.pages),
       cells: this.cells.slice(0, this.used),
       childStarts: Int32Array.from(this.childStarts),
-      children: Int32Array.from(this.children),
+      children: this.children.slice(0, this.childrenUsed),
       counts: this.counts,
       orders: this.orders,
       lowEnd,
@@ -89,24 +103,51 @@ class Builder {
 
   /** The node of a table, made if it is new. Depths only grow, so this ends. */
   private node(depth: number, frame: number, and: number, or: number): number {
-    const key = `${frame} ${depth} ${and} ${or}`;
-    const known = this.known.get(key);
+    const nodes = this.nodesOf(depth, and, or);
+    const known = nodes.get(frame);
     if (known !== undefined) return known;
     const node = this.depths.length;
-    this.known.set(key, node);
+    if (node === MAX_NODES) {
+      throw new PageTableError(
+        'LIMIT_EXCEEDED',
+        `map: more than ${MAX_NODES} tables, of which each counts once for every depth and all rights that it inherits`,
+        { maxTables: MAX_NODES },
+      );
+    }
+    nodes.set(frame, node);
     const start = this.room(this.counts[depth]);
     this.depths.push(depth);
     this.frames.push(frame);
     this.starts.push(start);
     const leads = depth < this.counts.length - 1;
-    this.childStarts.push(leads ? this.children.length : 0);
-    if (leads) for (let i = 0; i < this.counts[depth]; i += 1) this.children.push(-1);
+    this.childStarts.push(leads ? this.childRoom(this.counts[depth]) : 0);
     this.marks.push(0);
     this.riches.push(0);
     for (let i = 0; i < CLASSES; i += 1) this.pages.push(0);
     this.fill(node, start, depth, frame, and, or);
     this.sumUp(node, start, depth);
     return node;
+  }
+
+  private nodesOf(depth: number, and: number, or: number): Map<number, number> {
+    const kinds = this.known[depth];
+    const kind = kinds.find((one) => one.and === and && one.or === or);
+    if (kind !== undefined) return kind.nodes;
+    const nodes = new Map<number, number>();
+    kinds.push({ and, or, nodes });
+    return nodes;
+  }
+
+  private childRoom(count: number): number {
+    const start = this.childrenUsed;
+    this.childrenUsed += count;
+    if (this.childrenUsed > this.children.length) {
+      const children = new Int32Array(Math.max(this.childrenUsed, this.children.length * 2));
+      children.set(this.children);
+      this.children = children;
+    }
+    this.children.fill(-1, start, this.childrenUsed);
+    return start;
   }
 
   private room(count: number): number {

@@ -41,7 +41,14 @@ import {
   spaceText,
   type TableOptions,
 } from 'tablewalk/session';
-import { blobBytes, httpBytes, openImage, parseRegisters, withRegisters } from 'tablewalk/source';
+import {
+  type ByteSource,
+  blobBytes,
+  httpBytes,
+  openImage,
+  parseRegisters,
+  withRegisters,
+} from 'tablewalk/source';
 import { tableAddress } from 'tablewalk/walk';
 import type {
   Attempt,
@@ -71,7 +78,7 @@ import type { Work } from './work.ts';
 const MAX_TABLES = 1 << 17;
 /** Rows of a list of regions at most. */
 const MAX_ROWS = '300000';
-/** Linear ranges that are told of a physical address. */
+/** Linear addresses that are told of a physical one, of each half. */
 const MAX_FOUND = 500;
 
 /** What the worker holds: one image, its tables, and a scratch copy of them. */
@@ -88,17 +95,10 @@ export class OpenImage implements Methods {
   async open(work: Work, image: ImageSource): Promise<Image> {
     // What is open stays until this one is.
     const bytes = image.blob === undefined ? await httpBytes(image.url ?? '') : blobBytes(image.blob);
-    const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
-    const limit = image.maxUnpackedBytes === undefined ? {} : { maxUnpackedBytes: image.maxUnpackedBytes };
-    const source = watched(bytes, work, 'reading the file');
-    const opened = await openImage(source, {
-      ...base,
-      ...limit,
-      ...(image.raw === true || image.base !== undefined ? { format: 'raw' as const } : {}),
+    const machine = await machineOf(work, image, bytes).catch(async (error: unknown) => {
+      await bytes.close();
+      throw error;
     });
-    source.rest();
-    const machine =
-      image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
     const before = this.machine;
     this.machine = machine;
     this.session = undefined;
@@ -213,15 +213,12 @@ export class OpenImage implements Methods {
     return {
       physical,
       pages: found.flatMap(({ references }) =>
-        references.mappings.flatMap(({ first, end, rights, pageShift }) =>
-          // One frame is asked for: where one page follows another that leads there too, each is told by itself.
-          Array.from({ length: Math.min(end - first, MAX_FOUND) }, (_, i) => ({
-            linear: addressOf(first + i) + offset,
-            end: addressOf(first + i + 1),
-            rights: [rightsText(rights, true), rightsText(rights, false)] as const,
-            pageShift,
-          })),
-        ),
+        // One frame is asked for: each mapping is one page.
+        references.mappings.map(({ first, rights, pageShift }) => ({
+          linear: addressOf(first) + offset,
+          rights: [rightsText(rights, true), rightsText(rights, false)] as const,
+          pageShift,
+        })),
       ),
       count: found.reduce((sum, { references }) => sum + references.pages, 0),
       more: found.some(({ references }) => references.moreMappings),
@@ -339,6 +336,20 @@ function spaceInfo(space: Space, i: number): SpaceInfo {
     lowEnd,
     highStart,
   };
+}
+
+/** The machine in a file, with the registers that were given. */
+async function machineOf(work: Work, image: ImageSource, bytes: ByteSource): Promise<Machine> {
+  const base = image.base === undefined ? {} : { base: parseHex('the physical address', image.base) };
+  const limit = image.maxUnpackedBytes === undefined ? {} : { maxUnpackedBytes: image.maxUnpackedBytes };
+  const source = watched(bytes, work, 'reading the file');
+  const opened = await openImage(source, {
+    ...base,
+    ...limit,
+    ...(image.raw === true || image.base !== undefined ? { format: 'raw' as const } : {}),
+  });
+  source.rest();
+  return image.registers === undefined ? opened : withRegisters(opened, parseRegisters(image.registers));
 }
 
 function nothingOpen(): PageTableError {

@@ -1,4 +1,4 @@
-import { addressOf, joinHalves, PageTableError } from 'tablewalk/bits';
+import { addressOf, joinHalves, PageTableError, pageOf } from 'tablewalk/bits';
 import {
   andRights,
   entryOrder,
@@ -148,8 +148,8 @@ export function entriesOf(
           : fieldTexts(level.fields).join(', '),
       leads:
         level.leads === 'table' && level.target !== undefined
-          ? { space: at.space, depth: depth + 1, frame: Number(level.target >> 12n) }
-          : undefined, // below 2^44
+          ? { space: at.space, depth: depth + 1, frame: pageOf(level.target) }
+          : undefined,
       target: level.target,
       rights: isPage ? [rightsText(it.rights, true), rightsText(it.rights, false)] : undefined,
       fields: fieldWords(level.fields),
