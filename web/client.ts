@@ -24,7 +24,7 @@ export class Client {
   /** Told of progress; `undefined` when nothing is at work. */
   onProgress: (progress: Progress | undefined) => void = () => {};
   /** Told when the worker is lost, and the image with it, unless another was asked for since. */
-  onLost: () => void = () => {};
+  onLost: (why: WorkerError) => void = () => {};
   private readonly make: () => Worker;
   private readonly waiting = new Map<number, Waiting>();
   private worker: Worker | undefined;
@@ -57,9 +57,11 @@ export class Client {
       this.waiting.set(id, { request, resolve, reject }),
     );
     this.post(request);
-    signal?.addEventListener('abort', () => {
+    const giveUp = () => {
       if (this.waiting.has(id)) this.post({ stop: id });
-    });
+    };
+    if (signal?.aborted) giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
     // The worker answers with what its method gives.
     return (await result) as Awaited<ReturnType<Explorer[M]>>;
   }
@@ -89,7 +91,7 @@ export class Client {
         reject(why);
       }
     }
-    if (!hasImage) this.onLost();
+    if (!hasImage) this.onLost(why);
   }
 
   private start(): Worker {

@@ -13,7 +13,7 @@ export interface Explorer {
   explain(address: bigint): Promise<Walk>;
   /** One table with all its entries. Throws `OUT_OF_RANGE` if nothing leads to such a one. */
   table(at: TableAt): Promise<Table>;
-  /** What the entries `[from, to)` of a table say, in words. */
+  /** What the entries `[from, to)` of a table say, in words; those in a part of it that is not in the image are left out. */
   entries(at: TableAt, from: number, to: number): Promise<readonly EntryText[]>;
   /** Lists regions anew; rows are asked for afterwards. */
   regions(filter: RegionFilter): Promise<RegionList>;

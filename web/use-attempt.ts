@@ -54,12 +54,8 @@ export function useAttempt(
         })),
       (error: unknown) =>
         signal.aborted ||
-        setState((now) => ({
-          ...now,
-          of: opened,
-          error,
-          attempt: now.of === opened ? now.attempt : undefined,
-        })),
+        // What cannot be made leaves the tables of the image.
+        setState(({ version }) => ({ of: opened, attempt: undefined, error, version: version + 1 })),
     );
   }, [key, opened]);
   return state.of === opened ? state : { attempt: undefined, error: undefined, version: state.version };

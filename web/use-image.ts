@@ -57,6 +57,8 @@ export function useImage(client: Client, place: Place, go: Go): OpenedImage {
   /** How often something was begun: what is overtaken is dropped. */
   const turn = useRef(0);
   const version = useRef(0);
+  /** Whether the image was closed, and no other has come. */
+  const isLeft = useRef(true);
 
   const begin = (name: string | undefined) => {
     turn.current += 1;
@@ -98,6 +100,7 @@ export function useImage(client: Client, place: Place, go: Go): OpenedImage {
     const isLast = begin(image.name);
     try {
       const opened = await client.call('open', image);
+      isLeft.current = false;
       source.current = image;
       arrive(isLast());
       if (isLast()) await choose(opened, options);
@@ -131,6 +134,7 @@ export function useImage(client: Client, place: Place, go: Go): OpenedImage {
   };
 
   const leave = () => {
+    isLeft.current = true;
     client.stop();
     sample.current = undefined;
     begin(undefined);
@@ -159,10 +163,12 @@ export function useImage(client: Client, place: Place, go: Go): OpenedImage {
   }, [place.sample, key]);
 
   useEffect(() => {
-    client.onLost = () => {
+    client.onLost = (why) => {
+      // The reader closed it: another may be on its way.
+      if (isLeft.current) return;
       begin(undefined);
       setStage({ kind: 'start' });
-      setTold({ error: new WorkerError('STOPPED', 'stopped: the file is closed; open it again') });
+      setTold({ error: new WorkerError(why.code, `${why.message}: the file is closed; open it again`) });
     };
   }, [client]);
 

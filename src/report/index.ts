@@ -1,40 +1,29 @@
-export { accessName, accessText, faultText, refusedRows } from './accesses.ts';
+export { accessName, accessText } from './accesses.ts';
 export { clusterCells, clusterHeader, clusterJson } from './clusters.ts';
 export { dumpLines } from './dump.ts';
 export {
   explanationLines,
   explanationRows,
   leadsText,
-  levelLines,
-  levelTitle,
-  linuxText,
   missingText,
-  outcomeText,
 } from './explanation.ts';
 export { explanationJson } from './explanation-json.ts';
 export { type FieldWords, fieldTexts, fieldWords } from './fields.ts';
 export { filterRows, parsePages, parseRange, type RowFilter } from './filters.ts';
 export {
   type CountedSpace,
-  censusJson,
-  censusRows,
   type InfoRow,
   infoJson,
   machineRows,
   tableRows,
 } from './info.ts';
 export { type Json, sessionJson } from './json.ts';
-export { reasonText } from './reason.ts';
 export { regionJson } from './region-json.ts';
 export {
-  pageSizesText,
-  privilegeHeaders,
   regionCells,
   regionHeader,
   repeatText,
-  reservedText,
   ruleText,
-  tracksWrites,
   writableAndExecutable,
 } from './regions.ts';
 export { listRows, type RegionRow, type RowList, type RowOptions } from './rows.ts';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { refusal } from '../../src/cli/explorer/requests.ts';
-import { type Explorer, startExplorer } from '../../src/cli/explorer/server.ts';
+import { type ExplorerServer, startExplorer } from '../../src/cli/explorer/server.ts';
 import { listWebFiles, type PageSource } from '../../src/cli/explorer/web-files.ts';
 import { type ByteSource, httpBytes, memoryBytes } from '../../src/source/index.ts';
 import { pattern } from '../source/build-elf.ts';
@@ -30,8 +30,8 @@ const PAGE_SOURCE: PageSource = {
 
 let folder = '';
 let web = '';
-let explorer: Explorer;
-const running: Explorer[] = [];
+let explorer: ExplorerServer;
+const running: ExplorerServer[] = [];
 const children: ChildProcess[] = [];
 const reports: string[] = [];
 
@@ -56,7 +56,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function start(source: ByteSource, port = 0): Promise<Explorer> {
+async function start(source: ByteSource, port = 0): Promise<ExplorerServer> {
   const files = await listWebFiles(web, PAGE_SOURCE);
   const started = await startExplorer({
     files,
@@ -103,7 +103,7 @@ function sourceIn(page: Buffer): unknown {
   return JSON.parse(json);
 }
 
-function portOf(one: Explorer): string {
+function portOf(one: ExplorerServer): string {
   return new URL(one.url).port;
 }
 

@@ -198,11 +198,9 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
           role="application"
           aria-roledescription="map"
           aria-label={`Map of ${title}. Arrow keys choose, Enter opens, Escape goes up, plus and minus zoom.`}
-          aria-describedby="map-chosen"
           data-from={view.from}
           data-to={view.to}
           onKeyDown={keys}
-          onBlur={() => setChosen(undefined)}
           {...pointer}
         >
           <canvas ref={canvas} style={{ height: `${mapHeight(scale)}px` }} />

@@ -111,17 +111,21 @@ export class OpenImage implements Methods {
   async choose(work: Work, options: TableOptions): Promise<Tables> {
     const { machine } = this;
     if (machine === undefined) throw nothingOpen();
-    this.options = options;
-    this.session = choosePaging(machine, options);
+    // Until all is read, nothing is.
+    this.session = undefined;
+    const session = choosePaging(machine, options);
     this.captured = new SparseMemory(MAX_TABLES);
     this.scratch = undefined;
-    await this.capture(work, this.session);
-    if (this.session.spaces.every(({ paging }) => this.captured.locate(paging.root.frame) === ABSENT)) {
-      const roots = this.session.spaces.map(spaceText).join('; ');
+    await this.capture(work, session);
+    if (session.spaces.every(({ paging }) => this.captured.locate(paging.root.frame) === ABSENT)) {
+      const roots = session.spaces.map(spaceText).join('; ');
       throw new PageTableError('NO_ROOT', `the root table is not in the image: ${roots}`);
     }
     this.forget();
-    return await outlined(work, this.looked(), this.captured.size);
+    const tables = await outlined(work, { session, memory: this.captured.memory }, this.captured.size);
+    this.session = session;
+    this.options = options;
+    return tables;
   }
 
   async explain(_work: Work, address: bigint): Promise<Walk> {
@@ -235,14 +239,15 @@ export class OpenImage implements Methods {
 
   async attempt(work: Work, changes: readonly Change[]): Promise<Attempt> {
     if (this.session === undefined || this.machine === undefined) throw nothingOpen();
+    // Whatever becomes of it: what cannot be made leaves the tables of the image, as the page shows them then.
+    this.scratch = undefined;
+    this.forget();
     const scratch = new Scratch(this.machine, this.session, this.options, this.captured);
     for (const change of changes) await scratch.make(work, change);
     await work.breathe('comparing', 0);
     const differences = scratch.differences();
     const tables = await outlined(work, scratch, this.captured.size);
-    // Nothing of what was shown before is given up until all of it is there.
-    this.scratch = changes.length === 0 ? undefined : scratch;
-    this.forget();
+    if (changes.length > 0) this.scratch = scratch;
     return { ...differences, changes, done: scratch.done, tables };
   }
 

@@ -1,7 +1,7 @@
 import { addressOf, hex, PageTableError } from 'tablewalk/bits';
 import { captureTables } from 'tablewalk/capture';
 import { isFaultyTable, isPresent, lastIndex, leadsToTable, type Paging, tableFrame } from 'tablewalk/format';
-import { diffRegions, tableIndex } from 'tablewalk/inspect';
+import { diffRegions, type TableIndex, tableIndex } from 'tablewalk/inspect';
 import type { Machine } from 'tablewalk/machine';
 import { ABSENT, OverlayMemory, type PhysicalMemory, type SparseMemory } from 'tablewalk/memory';
 import { repeatText } from 'tablewalk/report';
@@ -31,6 +31,8 @@ export class Scratch implements Looked {
   private readonly captured: SparseMemory;
   private options: TableOptions;
   private overlay: OverlayMemory | undefined;
+  /** By space: its tables, as they were when one was last looked for in vain. */
+  private readonly indexes = new Map<number, TableIndex>();
   /** Entries that were changed so far. */
   private readonly written: EntryChange[] = [];
 
@@ -128,7 +130,7 @@ export class Scratch implements Looked {
     this.overlay ??= new OverlayMemory(this.captured.memory);
     const address = hex(tableAddress(paging, depth, frame));
     const from = this.placeOf(paging, at, index);
-    if (tableIndex(this.memory, paging).numberOf(depth, frame) === undefined || from === ABSENT) {
+    if (!this.leadsTo(paging, at) || from === ABSENT) {
       throw new PageTableError('OUT_OF_RANGE', `try: no table at ${address}, depth ${depth}, in the image`);
     }
     const words = this.memory.current();
@@ -170,5 +172,13 @@ export class Scratch implements Looked {
   private halvesAt({ format }: Paging, from: number): readonly [low: number, high: number] {
     const words = this.memory.current();
     return [words[from] | 0, format.entryShift === 1 ? words[from + 1] | 0 : 0];
+  }
+
+  /** Whether any entry leads to a table, or did before a change. */
+  private leadsTo(paging: Paging, { space, depth, frame }: TableAt): boolean {
+    if (this.indexes.get(space)?.numberOf(depth, frame) !== undefined) return true;
+    const index = tableIndex(this.memory, paging);
+    this.indexes.set(space, index);
+    return index.numberOf(depth, frame) !== undefined;
   }
 }

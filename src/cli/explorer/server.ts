@@ -21,7 +21,7 @@ export interface ExplorerOptions {
 }
 
 /** A server that runs. */
-export interface Explorer {
+export interface ExplorerServer {
   /** Address of the page. */
   readonly url: string;
   /** Ends every connection. */
@@ -54,7 +54,7 @@ const PIECE = 2 ** 18;
  *
  * @throws {@link PageTableError} `BAD_ARGUMENT` if the port cannot be had
  */
-export async function startExplorer(options: ExplorerOptions): Promise<Explorer> {
+export async function startExplorer(options: ExplorerOptions): Promise<ExplorerServer> {
   const server = createServer({ headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS });
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = IDLE_MS;
