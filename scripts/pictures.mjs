@@ -36,6 +36,10 @@ try {
     await page.goto(`${PAGE}#${place}`);
     await page.getByRole('application', { name: /^Map of/ }).waitFor();
     await page.getByRole('tabpanel').getByRole('heading').first().waitFor();
+    // Until changes are made, they are told with dots.
+    await page.waitForFunction(
+      () => document.querySelector('.progress') === null && !/changes? …/.test(document.body.innerText),
+    );
     await page.evaluate(() => document.fonts.ready);
     const path = join(FOLDER, `explorer-${name}.png`);
     await page.screenshot({ path, fullPage: height === undefined });
