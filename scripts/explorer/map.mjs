@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { SAMPLES } from './command.mjs';
-import { ExplorerPage } from './page.mjs';
+import { ExplorerPage, NARROW } from './page.mjs';
 
 /** Zooming, history, and what the address bar keeps. */
 export async function mapSubject({ browser, fileUrl }, checks) {
@@ -32,6 +32,26 @@ export async function mapSubject({ browser, fileUrl }, checks) {
     await one.viewLike(whole, 'the whole space');
     await one.page.goBack();
     await one.viewLike(first, "the browser's own step back");
+    await one.close();
+  });
+
+  await checks.check('two fingers zoom, one moves', async () => {
+    const one = await ExplorerPage.open(browser, fileUrl, { size: NARROW, touch: true });
+    await one.sample(sample);
+    const whole = await one.view();
+    await one.fingers('touchStart', [180]);
+    await one.fingers('touchStart', [180, 210]);
+    for (let by = 10; by <= 80; by += 10) await one.fingers('touchMove', [180 - by, 210 + by]);
+    await one.fingers('touchEnd', []);
+    const near = await one.viewOtherThan(whole);
+    // From 30 to 190 pixels apart.
+    const part = near.to - near.from;
+    if (part < 0.1 || part > 0.25) throw new Error(`fingers that part show ${part} of all`);
+    await one.fingers('touchStart', [250]);
+    for (let by = 12; by <= 96; by += 12) await one.fingers('touchMove', [250 - by]);
+    await one.fingers('touchEnd', []);
+    const moved = await one.viewOtherThan(near);
+    if (moved.from <= near.from) throw new Error('a finger that goes left did not move the map');
     await one.close();
   });
 

@@ -19,18 +19,29 @@ export const NARROW = { width: 390, height: 844 };
 export class ExplorerPage {
   page;
   #context;
+  #touches;
   #problems = [];
 
   /**
    * Opens the page.
    *
    * @param url - of `index.html`, with a fragment or not
+   * @param options.touch - whether it has a touch screen
    * @param options.axe - whether {@link violations} will be asked for
    * @param options.prepare - runs in the page before its own scripts
    */
-  static async open(browser, url, { size = WIDE, theme = 'light', axe = false, prepare } = {}) {
+  static async open(
+    browser,
+    url,
+    { size = WIDE, theme = 'light', axe = false, touch = false, prepare } = {},
+  ) {
     const one = new ExplorerPage();
-    one.#context = await browser.newContext({ viewport: size, colorScheme: theme, acceptDownloads: true });
+    one.#context = await browser.newContext({
+      viewport: size,
+      colorScheme: theme,
+      acceptDownloads: true,
+      hasTouch: touch,
+    });
     one.#context.setDefaultTimeout(PATIENCE);
     one.page = await one.#context.newPage();
     if (axe) await one.page.addInitScript({ path: AXE });
@@ -100,6 +111,14 @@ export class ExplorerPage {
       const now = await this.view();
       return Math.abs(now.from - from) <= slack && Math.abs(now.to - to) <= slack;
     });
+  }
+
+  /** Fingers on the map that begin, move or end (`touchStart`, `touchMove`, `touchEnd`): places in it, in pixels from the left. */
+  async fingers(type, places) {
+    const { x, y } = await this.map.boundingBox();
+    this.#touches ??= await this.#context.newCDPSession(this.page);
+    const touchPoints = places.map((place, id) => ({ x: x + place, y: y + 80, id }));
+    await this.#touches.send('Input.dispatchTouchEvent', { type, touchPoints });
   }
 
   /** Types an address into the head of the page. */
