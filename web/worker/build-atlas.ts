@@ -38,12 +38,29 @@ const KNOWN_RIGHTS = 4096;
 const MAX_NODES = 1 << 18;
 
 /**
- * Outlines the tables that a root reaches. Its arrays are exactly as long as they need to be: they can be handed over.
+ * Outlines the tables that a root reaches, and tells after each how many were done. The arrays are exactly as long as they need
+ * to be: they can be handed over.
  *
  * @throws {@link PageTableError} `LIMIT_EXCEEDED` if there are more than {@link MAX_NODES}
  */
+export function* outlineTables(memory: PhysicalMemory, paging: Paging): Generator<number, AtlasData> {
+  return yield* new Builder(memory, paging).build();
+}
+
+/** The same at one go. */
 export function buildAtlas(memory: PhysicalMemory, paging: Paging): AtlasData {
-  return new Builder(memory, paging).build();
+  const steps = outlineTables(memory, paging);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** An entry that leads to a table: its place among the cells, and what the table is. */
+interface Lead {
+  readonly at: number;
+  readonly frame: number;
+  readonly and: number;
+  readonly or: number;
 }
 
 class Builder {
@@ -81,8 +98,8 @@ class Builder {
     this.known = Array.from({ length: levels }, () => []);
   }
 
-  build(): AtlasData {
-    this.node(0, this.paging.root.frame, -1, 0);
+  *build(): Generator<number, AtlasData> {
+    yield* this.node(0, this.paging.root.frame, -1, 0);
     const { lowEnd, highStart } = this.paging.format;
     return {
       depths: Uint8Array.from(this.depths),
@@ -102,7 +119,7 @@ class Builder {
   }
 
   /** The node of a table, made if it is new. Depths only grow, so this ends. */
-  private node(depth: number, frame: number, and: number, or: number): number {
+  private *node(depth: number, frame: number, and: number, or: number): Generator<number, number> {
     const nodes = this.nodesOf(depth, and, or);
     const known = nodes.get(frame);
     if (known !== undefined) return known;
@@ -124,8 +141,13 @@ class Builder {
     this.marks.push(0);
     this.riches.push(0);
     for (let i = 0; i < CLASSES; i += 1) this.pages.push(0);
-    this.fill(node, start, depth, frame, and, or);
+    for (const lead of this.fill(node, start, depth, frame, and, or)) {
+      const child = yield* this.node(depth + 1, lead.frame, lead.and, lead.or);
+      this.children[this.childStarts[node] + lead.at - start] = child;
+      this.marks[node] |= this.marks[child];
+    }
     this.sumUp(node, start, depth);
+    yield this.depths.length;
     return node;
   }
 
@@ -162,8 +184,9 @@ class Builder {
     return start;
   }
 
-  /** Reads a table's entries. */
-  private fill(node: number, start: number, depth: number, frame: number, and: number, or: number): void {
+  /** Reads a table's entries, and gives those that lead to tables. */
+  private fill(node: number, start: number, depth: number, frame: number, and: number, or: number): Lead[] {
+    const leads: Lead[] = [];
     const { format } = this.paging;
     const { facts } = format;
     const order = this.orders[depth];
@@ -182,14 +205,12 @@ class Builder {
         case TABLE_ENTRY: {
           cursor.skip();
           this.cells[at] = TABLE;
-          const child = this.node(
-            depth + 1,
-            cursor.frame,
-            andRights(facts, depth, and, cursor.low),
-            orRights(facts, depth, or, cursor.high),
-          );
-          this.children[this.childStarts[node] + at - start] = child;
-          this.marks[node] |= this.marks[child];
+          leads.push({
+            at,
+            frame: cursor.frame,
+            and: andRights(facts, depth, and, cursor.low),
+            or: orRights(facts, depth, or, cursor.high),
+          });
           break;
         }
         case MISSING_TABLE:
@@ -202,6 +223,7 @@ class Builder {
           break;
       }
     }
+    return leads;
   }
 
   /** Effective rights of a page; many have the same bits. They stand in the lowest 12 and the highest 12 of an entry. */

@@ -66,7 +66,7 @@ import type {
   Tables,
   Walk,
 } from '../protocol.ts';
-import { buildAtlas } from './build-atlas.ts';
+import { outlineTables } from './build-atlas.ts';
 import type { Looked } from './looked.ts';
 import type { Methods } from './requests.ts';
 import { Scratch } from './scratch.ts';
@@ -303,8 +303,11 @@ async function outlined(work: Work, { session, memory }: Looked, tables: number)
   const atlases = [];
   const counted = [];
   for (const space of session.spaces) {
-    await work.breathe('outlining tables', tables, tables);
-    atlases.push(buildAtlas(memory, space.paging));
+    const steps = outlineTables(memory, space.paging);
+    let step = steps.next();
+    // A table may count several times, for each set of rights that it inherits.
+    for (; !step.done; step = steps.next()) await work.breathe('outlining tables', step.value);
+    atlases.push(step.value);
     await work.breathe('counting pages', tables, tables);
     counted.push({ space, census: takeCensus(memory, space.paging) });
   }
