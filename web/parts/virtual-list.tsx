@@ -1,4 +1,4 @@
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import {
   contentHeight,
@@ -31,6 +31,13 @@ interface ListProps {
   readonly onActivate?: (index: number) => void;
   /** Name for the style sheet, where the height of the list and the least width of its table stand. */
   readonly class?: string;
+}
+
+/** The rows that are drawn, and what they were drawn for. */
+interface DrawnRows {
+  readonly renderRow: ListProps['renderRow'];
+  readonly row: number | undefined;
+  readonly rows: ReadonlyMap<number, VNode>;
 }
 
 /** Milliseconds of rest after which the scroll bar is put where it belongs, in lists taller than an element can be. */
@@ -118,22 +125,30 @@ export function VirtualList(props: ListProps) {
   const first = Math.max(from, Math.ceil((offset - position.scrollTop) / rowHeight));
   const above = position.scrollTop - offset + first * rowHeight;
   const below = contentHeight(size) - above - (to - first) * rowHeight;
-  const rows = [];
+  // Scrolling alone leaves rows as they are: the same objects are not looked into again.
+  const drawn = useRef<DrawnRows>({ renderRow, row, rows: new Map() });
+  const known =
+    drawn.current.renderRow === renderRow && drawn.current.row === row ? drawn.current.rows : undefined;
+  const rows = new Map<number, VNode>();
   for (let index = first; index < to; index += 1) {
-    rows.push(
-      <tr
-        key={index}
-        id={`${id}-${index}`}
-        class={index === row ? 'current' : undefined}
-        aria-rowindex={index + 2}
-        aria-selected={index === row}
-        data-row={index}
-        style={{ height: `${rowHeight}px` }}
-      >
-        {renderRow(index)}
-      </tr>,
+    rows.set(
+      index,
+      known?.get(index) ?? (
+        <tr
+          key={index}
+          id={`${id}-${index}`}
+          class={index === row ? 'current' : undefined}
+          aria-rowindex={index + 2}
+          aria-selected={index === row}
+          data-row={index}
+          style={{ height: `${rowHeight}px` }}
+        >
+          {renderRow(index)}
+        </tr>
+      ),
     );
   }
+  drawn.current = { renderRow, row, rows };
   return (
     <div ref={scroller} class={`list ${props.class ?? ''}`} onScroll={onScroll}>
       <table
@@ -161,7 +176,7 @@ export function VirtualList(props: ListProps) {
           </tr>
         </thead>
         <Space height={above} />
-        <tbody>{rows}</tbody>
+        <tbody>{[...rows.values()]}</tbody>
         <Space height={below} />
       </table>
     </div>
