@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Client } from '../client.ts';
 import type { RegionFilter, RegionList } from '../protocol.ts';
 
@@ -16,11 +16,10 @@ export interface ListState {
   readonly isBusy: boolean;
 }
 
-let lists = 0;
-
 /** The list for a filter. While another is made, and where its filter says nothing, the one before stays. */
 export function useRegionList(client: Client, filter: RegionFilter, version: number): ListState {
   const [state, setState] = useState<ListState>({ list: undefined, error: undefined, isBusy: true });
+  const lists = useRef(0);
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
@@ -28,8 +27,8 @@ export function useRegionList(client: Client, filter: RegionFilter, version: num
     client.callUntil(signal, 'regions', filter).then(
       (result) => {
         if (signal.aborted) return;
-        lists += 1;
-        setState({ list: { ...result, id: lists, version }, error: undefined, isBusy: false });
+        lists.current += 1;
+        setState({ list: { ...result, id: lists.current, version }, error: undefined, isBusy: false });
       },
       (error: unknown) => {
         if (signal.aborted) return;
