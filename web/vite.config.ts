@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { SAMPLES } from './samples.ts';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
@@ -44,7 +45,7 @@ function samples(): Plugin {
     name: 'samples',
     apply: 'build',
     generateBundle() {
-      for (const name of ['linux-amd64-la48', 'linux-arm64-4k-nokaslr', 'linux-riscv64-sv39']) {
+      for (const { name } of SAMPLES) {
         const folder = new URL(`../samples/${name}/`, import.meta.url);
         const core = readFileSync(new URL('core.elf.gz', folder)).toString('base64');
         const registers = readFileSync(new URL('registers.json', folder), 'utf8');

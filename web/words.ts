@@ -1,7 +1,7 @@
 import { addressOf, hex64, hexPage } from 'tablewalk/bits';
 import { rightsText } from 'tablewalk/format';
 import { pageSizeText, pagesText, rangeText } from 'tablewalk/report';
-import { FAULTY, HOLE, LEAF, MISSING, TABLE } from './map/atlas.ts';
+import { FAULTY, HOLE, isWx, LEAF, MISSING, TABLE } from './map/atlas.ts';
 import type { Names } from './map/draw.ts';
 import { GAP, type Piece, type Scale } from './map/scale.ts';
 import type { EntryText, SpaceInfo, Table, TableAt } from './protocol.ts';
@@ -71,7 +71,7 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
         : `${piece.count} pages of ${pageSizeText(shift)}`;
     lines.push(`${size}: ${pages}, ${name}`);
     lines.push(`${user} ${rightsText(rights, true)}, ${supervisor} ${rightsText(rights, false)}`);
-    if ((rights & 6) === 6 || (rights & 48) === 48) lines.push('can be written and executed');
+    if (isWx(piece.cell)) lines.push('can be written and executed');
     return lines;
   }
   const level = spaces[piece.space].levels[piece.depth + 1];
@@ -85,11 +85,6 @@ export function pieceText(scale: Scale, spaces: readonly SpaceInfo[], piece: Pie
         : `the same ${level?.table ?? 'table'} ${piece.count} times`,
   };
   return [...lines, `${size}: ${says[piece.cell]}, ${name}`];
-}
-
-/** An address in 16 digits. */
-export function address(value: bigint): string {
-  return hex64(value);
 }
 
 /** The value of an entry with all its digits. */

@@ -69,11 +69,14 @@ export type ClassName = (typeof CLASS_NAMES)[number];
 /** How many there are. */
 export const CLASSES = CLASS_NAMES.length;
 
+/** Index of the class of pages that one privilege may both write and execute. */
+export const WX_CLASS = CLASS_NAMES.indexOf('wx');
+
 /** By effective rights: the index of their class in {@link CLASS_NAMES}. */
 export const CLASS_OF: Uint8Array = Uint8Array.from({ length: 64 }, (_, rights) => {
   const user = rights & 7;
   const kernel = rights >> 3;
-  if ((user & 6) === 6 || (kernel & 6) === 6) return CLASS_NAMES.indexOf('wx');
+  if ((user & 6) === 6 || (kernel & 6) === 6) return WX_CLASS;
   const [who, bits] = user === 0 ? (['kernel', kernel] as const) : (['user', user] as const);
   if (bits === 0) return CLASS_NAMES.indexOf('none');
   const what = (bits & 2) !== 0 ? 'rw' : (bits & 4) !== 0 ? 'rx' : 'r';
@@ -87,6 +90,11 @@ export function childOf(
   index: number,
 ): number {
   return cells[starts[node] + index] === TABLE ? children[childStarts[node] + index] : -1;
+}
+
+/** Whether a cell is a page that one privilege may both write and execute. */
+export function isWx(cell: number): boolean {
+  return cell >= LEAF && CLASS_OF[cell & 63] === WX_CLASS;
 }
 
 /** A run of alike cells of one table. */

@@ -1,12 +1,12 @@
 import {
   type AtlasData,
   CLASS_NAMES,
-  CLASS_OF,
   CLASSES,
   HAS_FAULTY,
   HAS_MISSING,
   HAS_WX,
   HOLE,
+  isWx,
   LEAF,
   TABLE,
 } from './atlas.ts';
@@ -192,11 +192,8 @@ class Drawing {
 
   /** Remembers where something can be written and executed. */
   private rail({ space, cell, child }: Piece, left: number, width: number): void {
-    const wx =
-      cell >= LEAF
-        ? CLASS_OF[cell & 63] === 0
-        : cell === TABLE && (this.scale.atlases[space].marks[child] & HAS_WX) !== 0;
-    if (!wx) return;
+    const holds = cell === TABLE && (this.scale.atlases[space].marks[child] & HAS_WX) !== 0;
+    if (!holds && !isWx(cell)) return;
     const last = this.risks[this.risks.length - 1];
     if (last !== undefined && left - last.right < 3) last.right = Math.max(last.right, left + width);
     else this.risks.push({ left, right: left + width });

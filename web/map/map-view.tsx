@@ -5,7 +5,7 @@ import type { SpaceInfo } from '../protocol.ts';
 import { save } from '../save-file.ts';
 import { type Go, NO_FILTER, type Place } from '../state.ts';
 import { entryName, namesOf, pieceText } from '../words.ts';
-import { type AtlasData, LEAF, TABLE } from './atlas.ts';
+import { type AtlasData, LEAF, TABLE, WX_CLASS } from './atlas.ts';
 import { drawMap, laneTop, mapHeight, type View } from './draw.ts';
 import { Legend } from './legend.tsx';
 import { CanvasPainter, SvgPainter } from './painter.ts';
@@ -117,7 +117,7 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
 
   useWheel(canvas, (event, at) => {
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey)
-      pan(((event.deltaX || event.deltaY) / width) * 1.0);
+      pan((event.deltaX || event.deltaY) / width);
     else zoomAt(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), at);
   });
 
@@ -136,8 +136,7 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   });
 
   const crumbs = crumbsOf(scale, view);
-  // Pages of the class that stands first.
-  const risky = atlases.reduce((sum, { pages }) => sum + pages[0], 0);
+  const risky = atlases.reduce((sum, { pages }) => sum + pages[WX_CLASS], 0);
   const keys = (event: KeyboardEvent) => {
     const done = keyStep(event, { scale, view, chosen, crumbs, setChosen, show, open, move, zoomAt });
     if (done) event.preventDefault();
@@ -228,15 +227,14 @@ export function MapView({ spaces, atlases, place, go, title }: MapProps) {
   );
 }
 
-/** The piece under the pointer: that of the lane, or the deepest. */
+/** The piece under the pointer: that of its lane; below the lanes, the deepest that can be pointed at. */
 function pieceAt(scale: Scale, view: View, at: number, y: number): Piece | undefined {
   const path = scale.path(view.from + (view.to - view.from) * at);
   const lane = path.find(({ depth }) => y < laneTop(depth + 1));
-  const deepest = path[path.length - 1];
   if (lane !== undefined) return lane;
   // In the band below the lanes: what is too narrow to be pointed at is taken with its table.
   const wide = path.findLast((piece) => (piece.right - piece.left) / (view.to - view.from) > 0.004);
-  return wide ?? path[0] ?? deepest;
+  return wide ?? path[0];
 }
 
 function viewOf(scale: Scale, zoom: Place['zoom']): View {

@@ -21,13 +21,6 @@ export const HATCHED: readonly Look[] = ['wx', 'missing', 'faulty', 'gap'];
 /** Colours by look, and of the hatching of those that have one. */
 export type Palette = Readonly<Record<Look, string>> & { readonly hatch: string };
 
-/** Where the map is drawn: a canvas, or a drawing that is exported. Lengths are CSS pixels. */
-export interface Painter {
-  rect(x: number, y: number, width: number, height: number, look: Look): void;
-  /** Text that is cut off where the width ends. `y` is its middle. */
-  text(x: number, y: number, width: number, text: string, look: Look, align?: 'left' | 'center'): void;
-}
-
 /** Characters of a text that fit: the font's characters are 0.6 em wide. */
 export function fitting(text: string, width: number, size: number): string {
   const room = Math.floor(width / (size * 0.6));
@@ -37,14 +30,32 @@ export function fitting(text: string, width: number, size: number): string {
 /** Size of texts on the map. */
 export const FONT_SIZE = 11;
 
+/** Where a text stands in its room. */
+type Align = 'left' | 'center';
+
+/** Where the map is drawn: a canvas, or a drawing that is exported. Lengths are CSS pixels. */
+export abstract class Painter {
+  abstract rect(x: number, y: number, width: number, height: number, look: Look): void;
+
+  /** Writes a text whole: `x` is its left end or its middle, `y` its middle. */
+  protected abstract write(x: number, y: number, text: string, look: Look, align: Align): void;
+
+  /** Text that is cut off where the width ends. `y` is its middle. */
+  text(x: number, y: number, width: number, text: string, look: Look, align: Align = 'left'): void {
+    const shown = fitting(text, width, FONT_SIZE);
+    if (shown !== '') this.write(align === 'center' ? x + width / 2 : x, y, shown, look, align);
+  }
+}
+
 const HATCH_STEP = 6;
 
 /** Draws on a canvas. Made anew for each size, density and palette. */
-export class CanvasPainter implements Painter {
+export class CanvasPainter extends Painter {
   private readonly context: CanvasRenderingContext2D;
   private readonly fills = new Map<Look, string | CanvasPattern>();
 
   constructor(context: CanvasRenderingContext2D, palette: Palette, density: number) {
+    super();
     this.context = context;
     context.setTransform(density, 0, 0, density, 0, 0);
     context.font = `${FONT_SIZE}px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace`;
@@ -60,19 +71,10 @@ export class CanvasPainter implements Painter {
     this.context.fillRect(x, y, width, height);
   }
 
-  text(
-    x: number,
-    y: number,
-    width: number,
-    text: string,
-    look: Look,
-    align: 'left' | 'center' = 'left',
-  ): void {
-    const shown = fitting(text, width, FONT_SIZE);
-    if (shown === '') return;
+  protected write(x: number, y: number, text: string, look: Look, align: Align): void {
     this.context.fillStyle = this.fills.get(look) ?? '';
     this.context.textAlign = align;
-    this.context.fillText(shown, align === 'center' ? x + width / 2 : x, y);
+    this.context.fillText(text, x, y);
   }
 }
 
@@ -96,11 +98,12 @@ function hatching(context: CanvasRenderingContext2D, palette: Palette, look: Loo
 }
 
 /** Makes a drawing of its own. */
-export class SvgPainter implements Painter {
+export class SvgPainter extends Painter {
   private readonly parts: string[] = [];
   private readonly palette: Palette;
 
   constructor(palette: Palette) {
+    super();
     this.palette = palette;
   }
 
@@ -111,20 +114,10 @@ export class SvgPainter implements Painter {
     );
   }
 
-  text(
-    x: number,
-    y: number,
-    width: number,
-    text: string,
-    look: Look,
-    align: 'left' | 'center' = 'left',
-  ): void {
-    const shown = fitting(text, width, FONT_SIZE);
-    if (shown === '') return;
+  protected write(x: number, y: number, text: string, look: Look, align: Align): void {
     const anchor = align === 'center' ? ' text-anchor="middle"' : '';
-    const at = align === 'center' ? x + width / 2 : x;
     this.parts.push(
-      `<text x="${short(at)}" y="${short(y + FONT_SIZE * 0.36)}" fill="${this.palette[look]}"${anchor}>${escaped(shown)}</text>`,
+      `<text x="${short(x)}" y="${short(y + FONT_SIZE * 0.36)}" fill="${this.palette[look]}"${anchor}>${escaped(text)}</text>`,
     );
   }
 

@@ -1,9 +1,9 @@
 import {
   type AtlasData,
-  CLASS_OF,
   countedPage,
   entryPage,
   HOLE,
+  isWx,
   LEAF,
   linearPage,
   type Run,
@@ -248,7 +248,7 @@ export class Scale {
 function weightOf(atlas: AtlasData, { cell, child, count }: Run): number {
   if (cell === TABLE) return atlas.riches[child] === 0 ? 0.2 : 1 + Math.sqrt(atlas.riches[child]);
   // What can be written and executed must not be overlooked.
-  if (cell >= LEAF) return (1 + Math.log2(count) / 2) * (CLASS_OF[cell & 63] === 0 ? 4 : 1);
+  if (cell >= LEAF) return (1 + Math.log2(count) / 2) * (isWx(cell) ? 4 : 1);
   return cell === HOLE ? 0.8 + Math.log2(count) / 12 : 1;
 }
 

@@ -1,7 +1,6 @@
-import { pageOf } from 'tablewalk/bits';
+import { hex64, pageOf } from 'tablewalk/bits';
 import { rangeText } from 'tablewalk/report';
 import type { Go, Place } from '../state.ts';
-import { address as addressText } from '../words.ts';
 import { PlaceLink } from './place-link.tsx';
 
 interface RangeLinksProps {
@@ -26,7 +25,7 @@ export function RangeLinks({ first, end, place, go, tabIndex }: RangeLinksProps)
         place={place}
         go={go}
         to={{ zoom: { first: pages.first, last: pages.end - 1 } }}
-        label={`Show ${addressText(first)} on the map`}
+        label={`Show ${hex64(first)} on the map`}
         tabIndex={tabIndex}
       >
         map

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { hex64 } from 'tablewalk/bits';
 import type { Go, Place } from '../state.ts';
-import { address as addressText } from '../words.ts';
 import { focusOutcome } from './focus-outcome.ts';
 import { Help } from './help.tsx';
 import { HexForm } from './hex-form.tsx';
@@ -38,7 +38,7 @@ export function Toolbar({ title, about, place, go, close }: ToolbarProps) {
           label="Address"
           action="Walk"
           example="0xffffffff81000000"
-          value={place.address === undefined ? '' : addressText(place.address)}
+          value={place.address === undefined ? '' : hex64(place.address)}
           at={place}
           submit={(address) => {
             go({ address, panel: 'walk' });

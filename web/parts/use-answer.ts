@@ -10,9 +10,8 @@ export interface Answer<T> {
 }
 
 /**
- * Asks anew whenever the key is another. Answers to questions that are no longer asked are dropped.
- * What
- * works on such a question is told to give it up.
+ * Asks anew whenever the key is another. Answers to questions that are no longer asked are dropped, and what works on them is
+ * told to give up.
  *
  * @param ask - given when nobody waits for its answer any more; `undefined` if there is nothing to ask
  */

@@ -5,7 +5,6 @@ import { HexForm } from '../parts/hex-form.tsx';
 import { PlaceLink } from '../parts/place-link.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { Found } from '../protocol.ts';
-import { address as addressText } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 
 /** What leads to a physical address, and which tables lie there. */
@@ -23,7 +22,7 @@ export function FindView(props: PanelProps) {
         label="Physical address"
         action="Find"
         example="0x1000000"
-        value={physical === undefined ? '' : addressText(physical)}
+        value={physical === undefined ? '' : hex64(physical)}
         submit={(value) => go({ physical: value })}
       />
       <ErrorText error={error} />
@@ -112,7 +111,7 @@ function FoundPages({ found, tables, place, go }: PanelProps & { readonly found:
                 <tr key={linear}>
                   <td>
                     <PlaceLink place={place} go={go} to={{ address: linear, panel: 'walk' }}>
-                      {addressText(linear)}
+                      {hex64(linear)}
                     </PlaceLink>
                   </td>
                   <td>{rights[0]}</td>
@@ -123,7 +122,7 @@ function FoundPages({ found, tables, place, go }: PanelProps & { readonly found:
                       place={place}
                       go={go}
                       to={{ zoom: { first, last: first + pages - 1 } }}
-                      label={`Show ${addressText(linear)} on the map`}
+                      label={`Show ${hex64(linear)} on the map`}
                     >
                       map
                     </PlaceLink>

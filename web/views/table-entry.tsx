@@ -1,4 +1,4 @@
-import { pageOf } from 'tablewalk/bits';
+import { hex64, pageOf } from 'tablewalk/bits';
 import { MAX_CHANGES, toggleChange } from '../changes.ts';
 import { changedBits } from '../parts/bit-groups.ts';
 import { EntryBits, FieldList } from '../parts/entry-bits.tsx';
@@ -6,7 +6,7 @@ import { ErrorText } from '../parts/error-text.tsx';
 import { PlaceLink } from '../parts/place-link.tsx';
 import { useAnswer } from '../parts/use-answer.ts';
 import type { SpaceInfo, Table } from '../protocol.ts';
-import { address as addressText, entryLabel, entryValue, leadsWords, tableKey } from '../words.ts';
+import { entryLabel, entryValue, leadsWords, tableKey } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 
 interface EntryProps extends PanelProps {
@@ -29,7 +29,7 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
   if (one === undefined) return <p class="card ends">This part of the table is not in the image.</p>;
   const { leads, target, linear, rights } = one;
   const name = entryLabel(at, one.index, one.index, space);
-  const where = addressText(table.address + BigInt(one.index * space.entryBytes));
+  const where = hex64(table.address + BigInt(one.index * space.entryBytes));
   const first = pageOf(linear);
   return (
     <section class="card entry-card" aria-label={`Entry ${name}`}>
@@ -42,7 +42,7 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
       <p class="does">
         <strong>{leadsWords(one, space)}</strong>
         <span>
-          for linear address <span class="mono">{addressText(linear)}</span>
+          for linear address <span class="mono">{hex64(linear)}</span>
         </span>
         {rights !== undefined && (
           <span>
@@ -74,7 +74,7 @@ export function TableEntry({ client, version, place, go, table, space, index }: 
         </PlaceLink>
         {target !== undefined && (
           <PlaceLink place={place} go={go} to={{ panel: 'find', physical: target }}>
-            Find what reaches {addressText(target)}
+            Find what reaches {hex64(target)}
           </PlaceLink>
         )}
         <PlaceLink place={place} go={go} to={{ zoom: { first, last: first + 2 ** order - 1 } }}>

@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { hex64 } from 'tablewalk/bits';
 import { useNarrow } from '../parts/use-narrow.ts';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import type { EntryText, SpaceInfo, Table } from '../protocol.ts';
-import { address, entryValue, leadsName, linearOf, tableKey } from '../words.ts';
+import { entryValue, leadsName, linearOf, tableKey } from '../words.ts';
 import type { PanelProps } from './panel.ts';
 
 interface ListProps extends PanelProps {
@@ -137,7 +138,7 @@ function Leads({ one, space }: { readonly one: EntryText; readonly space: SpaceI
   if (one.target === undefined) return <>{one.text}</>;
   return (
     <>
-      <span class="mono">{address(one.target)}</span> {leadsName(one, space)}
+      <span class="mono">{hex64(one.target)}</span> {leadsName(one, space)}
     </>
   );
 }

@@ -29,6 +29,7 @@ import {
   LEAF,
   MISSING,
   TABLE,
+  WX_CLASS,
 } from '../map/atlas.ts';
 
 /** Slots of the rights that are kept; a power of two. */
@@ -249,7 +250,6 @@ class Builder {
   private sumUp(node: number, start: number, depth: number): void {
     const end = start + this.counts[depth];
     const span = 2 ** this.orders[depth];
-    const wx = 0;
     let rich = 0;
     let before = -1;
     let childBefore = -1;
@@ -267,7 +267,7 @@ class Builder {
         this.pages[node * CLASSES + kind] += span;
       }
     }
-    if (this.pages[node * CLASSES + wx] > 0) this.marks[node] |= HAS_WX;
+    if (this.pages[node * CLASSES + WX_CLASS] > 0) this.marks[node] |= HAS_WX;
     // A table without anything in it is no more than a hole.
     this.riches[node] = rich === 1 && before === HOLE ? 0 : rich;
   }

@@ -1,5 +1,4 @@
-import type { AtlasData } from '../map/atlas.ts';
-import { buffersOf } from '../map/atlas.ts';
+import { type AtlasData, buffersOf } from '../map/atlas.ts';
 import type { Attempt, Reply, Request, Tables } from '../protocol.ts';
 import { OpenImage } from './open-image.ts';
 import { Requests } from './requests.ts';
