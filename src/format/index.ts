@@ -97,6 +97,7 @@ export {
   type ReservedCode,
 } from './format.ts';
 export { withHole, withoutHole } from './hole.ts';
+export { inheritedBits } from './inherited.ts';
 export { LIVE_RULES, type LiveRules } from './live-rules.ts';
 export { roleMask } from './masks.ts';
 export type { AccessResult, EntryBits, MemoryType, Paging, Root, WalkEnd } from './paging.ts';

@@ -14,6 +14,7 @@ import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
 import type { Choice, Space, TableOptions } from './choice.ts';
 import { controlFlags } from './flags.ts';
 import { parseCount, parseHex } from './parse.ts';
+import { firstGiven, rootText } from './root-text.ts';
 
 /** Options that only AArch64 machines have. */
 export const AARCH64_OPTIONS = ['ttbr0', 'ttbr1', 'tcr', 'mair', 'sctlr', 'pstate'] as const;
@@ -43,7 +44,17 @@ export function chooseAarch64(machine: Machine, cpu: Cpu | undefined, options: T
   const unread: string[] = [];
   for (const { half, register, option } of HALVES) {
     const paging = aarch64Paging(control, half);
-    if (paging !== undefined) spaces.push({ paging, rootFrom: fromText(option, register), half });
+    if (paging !== undefined)
+      spaces.push({
+        paging,
+        rootFrom: rootText(
+          firstGiven(given, [option]),
+          held[option] === undefined ? undefined : register,
+          cpu,
+          named,
+        ),
+        half,
+      });
     else unread.push(`${half} half: ${whyNot(control.tcr, half, register, option)}`);
   }
   if (spaces.length === 0) {
@@ -60,12 +71,6 @@ export function chooseAarch64(machine: Machine, cpu: Cpu | undefined, options: T
     PSTATE: ['pstate', control.pan ? PSTATE_PAN : 0n],
   });
   return { spaces, unread, assumed, flags };
-
-  function fromText(option: 'ttbr0' | 'ttbr1', register: string): string {
-    if (given[option] !== undefined) return `--${option}`;
-    if (held[option] !== undefined) return `${register} of CPU ${cpu?.index ?? 0}`;
-    return `${named?.name} (${named?.source})`;
-  }
 }
 
 function whyNot(tcr: bigint, half: Half, register: string, option: string): string {

@@ -19,6 +19,7 @@ import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
 import type { Choice, TableOptions } from './choice.ts';
 import { controlFlags } from './flags.ts';
 import { parseCount, parseHex } from './parse.ts';
+import { firstGiven, rootText } from './root-text.ts';
 
 /** Options that RISC-V machines have; x86 machines have some of them too. */
 export const RISCV_OPTIONS = ['root', 'mode', 'satp', 'sstatus', 'menvcfg', 'svnapot', 'svpbmt'] as const;
@@ -61,7 +62,17 @@ export function chooseRiscv(machine: Machine, cpu: Cpu | undefined, options: Tab
   const facts = RISCV_FLAGS.filter(({ name }) => name !== 'PBMTE' || options.svpbmt !== false);
   const { sum, mxr, svpbmt, adue } = control;
   return {
-    spaces: [{ paging, rootFrom: rootFromText(options, cpu, held?.satp, named) }],
+    spaces: [
+      {
+        paging,
+        rootFrom: rootText(
+          firstGiven(options, ['root', 'satp']),
+          held === undefined ? undefined : 'satp',
+          cpu,
+          named,
+        ),
+      },
+    ],
     unread: [],
     assumed,
     flags: controlFlags(facts, paging.format.fact, {
@@ -100,18 +111,6 @@ function noRoot(machine: Machine): PageTableError {
     'NO_ROOT',
     `${machine.kind} holds no satp and names no root table; give registers with --registers FILE, or --satp, or --root with --mode`,
   );
-}
-
-function rootFromText(
-  options: TableOptions,
-  cpu: Cpu | undefined,
-  satp: bigint | undefined,
-  named: NamedRoot | undefined,
-): string {
-  if (options.root !== undefined) return '--root';
-  if (options.satp !== undefined) return '--satp';
-  if (satp !== undefined) return `satp of CPU ${cpu?.index ?? 0}`;
-  return `${named?.name} (${named?.source})`;
 }
 
 function givenControl(options: TableOptions): KnownRiscvControl {

@@ -10,11 +10,12 @@ import {
   type X86Control,
   x86Paging,
 } from '../format/index.ts';
-import type { Cpu, Machine, NamedRoot } from '../machine/index.ts';
+import type { Cpu, Machine } from '../machine/index.ts';
 import { tableAddress } from '../walk/index.ts';
 import type { Choice, TableOptions } from './choice.ts';
 import { controlFlags } from './flags.ts';
 import { parseCount, parseHex } from './parse.ts';
+import { firstGiven, rootText } from './root-text.ts';
 
 /** Options that only x86 machines have. */
 export const X86_OPTIONS = [
@@ -64,7 +65,17 @@ export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: Table
     );
   }
   return {
-    spaces: [{ paging, rootFrom: rootFromText(options, cpu, known.cr3, named) }],
+    spaces: [
+      {
+        paging,
+        rootFrom: rootText(
+          firstGiven(options, ['root', 'cr3']),
+          known.cr3 === undefined ? undefined : 'CR3',
+          cpu,
+          named,
+        ),
+      },
+    ],
     unread: [],
     assumed,
     flags: controlFlags(X86_FLAGS, paging.format.fact, {
@@ -73,18 +84,6 @@ export function chooseX86(machine: Machine, cpu: Cpu | undefined, options: Table
       EFER: ['efer', control.efer],
     }),
   };
-}
-
-function rootFromText(
-  options: TableOptions,
-  cpu: Cpu | undefined,
-  cr3: bigint | undefined,
-  named: NamedRoot | undefined,
-): string {
-  if (options.root !== undefined) return '--root';
-  if (options.cr3 !== undefined) return '--cr3';
-  if (cr3 !== undefined) return `CR3 of CPU ${cpu?.index ?? 0}`;
-  return `${named?.name} (${named?.source})`;
 }
 
 function givenControl(options: TableOptions): Partial<X86Control> {

@@ -1,4 +1,4 @@
-import { addressOf, FRAME_BYTES, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
+import { addressOf, hex, hex64, offsetOf, PageTableError, pageOf } from '../bits/index.ts';
 import {
   AttributeEncoder,
   commit,
@@ -12,8 +12,6 @@ import {
   MOST_TABLES,
   mapRange,
   OpsStore,
-  type Overlap,
-  type PageOptions,
   pageMasks,
   protectRange,
   Sharing,
@@ -22,61 +20,39 @@ import {
   takeFrames,
   unmapRange,
 } from '../edit/index.ts';
-import {
-  andRights,
-  EntryEncoder,
-  lastIndex,
-  orRights,
-  type Paging,
-  rightsText,
-  withoutHole,
-} from '../format/index.ts';
+import { EntryEncoder, inheritedBits, type Paging, rightsText, withoutHole } from '../format/index.ts';
 import { listRegions, type Region, type RegionOptions } from '../inspect/index.ts';
 import type { PhysicalMemory, TableOps } from '../memory/index.ts';
-import { type Path, type Step, Walker } from '../walk/index.ts';
+import { type Path, Walker } from '../walk/index.ts';
+import {
+  checkAligned,
+  checkPolicy,
+  checkRoots,
+  checkTables,
+  checkWord,
+  described,
+  rangesOf,
+} from './arguments.ts';
 import { copyTables, shareTables } from './copies.ts';
-import { type Control, type KnownControl, type SpaceFormat, spaceKind, withRoots } from './machines.ts';
+import { type Control, spaceKind, withRoots } from './machines.ts';
+import type {
+  CommitOptions,
+  CompactOptions,
+  CreateOptions,
+  JsonOptions,
+  MapOptions,
+  ProtectOptions,
+  SpacePolicy,
+  SpaceTranslation,
+  UnmapOptions,
+} from './options.ts';
 import type { PlanHome } from './plan-from-json.ts';
 import { countReferences } from './references.ts';
-import { type EditResult, invalidationsOf, type SpaceInvalidation } from './result.ts';
+import { type EditResult, invalidationsOf } from './result.ts';
 import { type ReadMapping, readSpaceJson, type SpaceJson, spaceJson } from './space-json.ts';
 import { SpacePlan } from './space-plan.ts';
 import { UnfinishedEdit } from './unfinished-edit.ts';
 import { type PageReason, whyNotLarger } from './why.ts';
-
-/** How a space is edited. */
-export interface SpacePolicy {
-  /** Whether processors may be using the tables while they are changed; not by default. */
-  readonly live?: boolean;
-  /** Whether no page may be both writable and executable, whoever it is for; not by default. */
-  readonly writeXorExecute?: boolean;
-  /**
-   * Whether a processor may be left to fault once where rights have become wider or an entry present: `tolerate` asks for fewer
-   * invalidations of whoever has a handler that tries again, as far as the architecture leaves it open (x86: the processor may
-   * then also not set again marks of use that were cleared). `avoid` by default.
-   */
-  readonly spuriousFaults?: 'avoid' | 'tolerate';
-  /** What is done with tables that other entries or spaces use, too: `copy` (the default) or `refuse`. */
-  readonly whenShared?: 'copy' | 'refuse';
-  /** Tables that one edit may make, a bound on its work; 1,048,576 by default. */
-  readonly maxTables?: number;
-  /** Address-space identifier (x86: PCID), of which invalidations tell; 0 by default. */
-  readonly asid?: number;
-}
-
-/** How a new space is made. */
-export interface CreateOptions extends SpacePolicy {
-  readonly format: SpaceFormat;
-  /** Where the tables are to lie. */
-  readonly memory: PhysicalMemory;
-  /** Where their frames come from. */
-  readonly allocator: FrameAllocator;
-  /** Control state that shall not be as by default: `{ pat }`, `{ mair }`, `{ svpbmt: true }`. Roots are not taken from it. */
-  readonly control?: KnownControl;
-}
-
-/** Where the tables of a space lie that is made from JSON, and how it is edited. */
-export type JsonOptions = SpacePolicy & Pick<CreateOptions, 'memory' | 'allocator'>;
 
 /** How tables that are there become a space. */
 export type OpenOptions<A = never> = SpacePolicy & {
@@ -96,66 +72,6 @@ export type OpenOptions<A = never> = SpacePolicy & {
       }
   );
 
-/** How a range is mapped. */
-export interface MapOptions extends PageOptions {
-  /** Physical byte address; a multiple of 4096. */
-  readonly physical: bigint;
-  /** Largest page, in bytes: one that the format has; all that it has by default. */
-  readonly maxPage?: bigint;
-  /** Whether pages become contiguous groups where they fit (AArch64 Contiguous bit, Svnapot); not by default. */
-  readonly groups?: boolean;
-  /** What is done where something is mapped already: `refuse` by default. */
-  readonly overlap?: Overlap;
-}
-
-/** What is changed of a mapped range; the rest stays. */
-export interface ProtectOptions extends Partial<PageOptions> {
-  /** What is done with pages that are not mapped: `refuse` by default. */
-  readonly missing?: 'refuse' | 'ignore';
-}
-
-/** How a range is unmapped. */
-export interface UnmapOptions {
-  /** What is done with pages that are not mapped: `ignore` by default. */
-  readonly missing?: 'refuse' | 'ignore';
-}
-
-/** How far pages are merged. */
-export interface CompactOptions {
-  /** First byte address and bytes of the range; all by default. */
-  readonly address?: bigint;
-  readonly bytes?: bigint;
-  /** Largest page, in bytes; all that the format has by default. */
-  readonly maxPage?: bigint;
-  /** Whether contiguous groups are made; not by default. */
-  readonly groups?: boolean;
-}
-
-/** How a plan is committed. */
-export interface CommitOptions {
-  /**
-   * Asks the processors that use a live space to invalidate, and returns when they have. It may be called twice: while entries
-   * are absent, where the plan needs that, and at the end.
-   */
-  readonly invalidate?: (invalidations: readonly SpaceInvalidation[]) => void;
-}
-
-/** What an address translates to. */
-export type SpaceTranslation =
-  | {
-      readonly kind: 'mapped';
-      /** Physical byte address. */
-      readonly physical: bigint;
-      /** Bytes of the page in which it lies. */
-      readonly pageBytes: bigint;
-      /** Effective rights of applications and of the kernel: `rw-`. */
-      readonly user: string;
-      readonly supervisor: string;
-      /** Name of the memory type. */
-      readonly type: string;
-    }
-  | { readonly kind: 'not-present' | 'reserved' | 'not-in-memory' | 'non-canonical' };
-
 /** The tables under one root, and what edits them. */
 interface Half {
   tree: Tree;
@@ -170,7 +86,6 @@ interface Range {
   readonly end: number;
 }
 
-const PAGE_MASK = 0xfffn;
 const MOST_FRAMES = 2 ** 52;
 
 /**
@@ -564,7 +479,7 @@ export class AddressSpace {
     if (end !== 'mapped' || frame === undefined || pageShift === undefined) {
       return { kind: end === 'mapped' ? 'not-present' : end };
     }
-    const [and, or] = inherited(paging, steps);
+    const { and, or } = inheritedBits(paging.format, steps.slice(0, -1));
     const rights = paging.rights(and, or, last.low, last.high);
     return {
       kind: 'mapped',
@@ -742,53 +657,6 @@ export class AddressSpace {
   }
 }
 
-/** Refuses tables larger than a frame: those of the 16K and 64K granules. */
-function checkTables({ format }: Paging): void {
-  const { fact, facts, levels, entryShift } = format;
-  const bytes = Math.max(
-    ...Array.from({ length: levels }, (_, depth) => (lastIndex(facts, depth) + 1) * 4 * 2 ** entryShift),
-  );
-  if (bytes <= FRAME_BYTES) return;
-  throw new PageTableError(
-    'BAD_ARGUMENT',
-    `address space: ${fact.title} has tables of ${bytes} bytes; expected a format with tables of at most ${FRAME_BYTES}`,
-    { bytes },
-  );
-}
-
-/** Refuses roots that registers cannot hold: CR3 of PAE and 32-bit paging has 32 bits. */
-function checkRoots(pagings: readonly Paging[], frames: readonly number[]): void {
-  pagings.forEach(({ root, format }, i) => {
-    if (root.frame === frames[i]) return;
-    throw new PageTableError(
-      'INVALID_FRAME',
-      `create: the allocator gave frame ${hex(frames[i])} for the root; expected one that the registers of ${format.fact.title} can hold`,
-      { frame: frames[i] },
-    );
-  });
-}
-
-/** Refuses what is none of some words. */
-function checkWord(operation: Described, name: string, word: string, words: readonly string[]): void {
-  if (words.includes(word)) return;
-  throw new PageTableError(
-    'BAD_ARGUMENT',
-    `${operation}: ${name} ${JSON.stringify(word)}; expected ${words.map((one) => JSON.stringify(one)).join(' or ')}`,
-  );
-}
-
-function checkPolicy({ spuriousFaults, whenShared, maxTables }: SpacePolicy): void {
-  if (spuriousFaults !== undefined)
-    checkWord('address space', 'spuriousFaults', spuriousFaults, ['avoid', 'tolerate']);
-  if (whenShared !== undefined) checkWord('address space', 'whenShared', whenShared, ['copy', 'refuse']);
-  if (maxTables !== undefined && !(Number.isInteger(maxTables) && maxTables >= 0)) {
-    throw new PageTableError(
-      'OUT_OF_RANGE',
-      `address space: maxTables ${maxTables}; expected a whole number from 0`,
-    );
-  }
-}
-
 /** The tables of a half as they are now. */
 function treeOf(half: Half): Tree {
   const memory = half.store.begin();
@@ -796,51 +664,8 @@ function treeOf(half: Half): Tree {
   return half.tree;
 }
 
-function checkAligned(operation: Described, what: string, value: bigint): void {
-  if (typeof value === 'bigint' && BigInt.asUintN(64, value) === value && offsetOf(value) === 0) return;
-  const found = typeof value === 'bigint' ? hex(value) : String(value);
-  const isRange = typeof value === 'bigint' && (value & PAGE_MASK) === 0n;
-  throw new PageTableError(
-    isRange ? 'OUT_OF_RANGE' : 'MISALIGNED',
-    `${operation}: ${what} ${found}; expected a bigint in [0, 2^64) that is a multiple of 4096`,
-    typeof value === 'bigint' ? { value } : {},
-  );
-}
-
-/** What is done with a range, in words. */
-function described(verb: string, address: bigint, bytes: bigint): Described {
-  return { toString: () => `${verb} ${rangeText(address, bytes)}` };
-}
-
-function rangeText(address: bigint, bytes: bigint): string {
-  return typeof address === 'bigint' && typeof bytes === 'bigint'
-    ? `${hex64(address)}, ${hex(bytes)} bytes`
-    : `${String(address)}, ${String(bytes)} bytes`;
-}
-
-/** The ranges that a half translates, in words. */
-function rangesOf({ format }: Paging): string[] {
-  const { lowEnd, highStart } = format;
-  const text = (first: number, end: number) => `[${hex64(addressOf(first))}, ${hex64(BigInt(end) << 12n)})`;
-  return [
-    ...(lowEnd > 0 ? [text(0, lowEnd)] : []),
-    ...(highStart < MOST_FRAMES ? [text(highStart, MOST_FRAMES)] : []),
-  ];
-}
-
 /** Pages that a half translates. */
 function pagesOf({ tree }: Half): number {
   const { lowEnd, highStart } = tree.paging.format;
   return lowEnd + (MOST_FRAMES - highStart);
-}
-
-/** What the entries above the last one say of rights. */
-function inherited({ format }: Paging, steps: readonly Step[]): [and: number, or: number] {
-  let and = -1;
-  let or = 0;
-  for (const { depth, low, high } of steps.slice(0, -1)) {
-    and = andRights(format.facts, depth, and, low);
-    or = orRights(format.facts, depth, or, high);
-  }
-  return [and, or];
 }

@@ -1,23 +1,22 @@
 export type { FrameAllocator, Overlap, PageOptions, PlannedWrite, RawBits, Rights } from '../edit/index.ts';
-export {
-  AddressSpace,
-  type CommitOptions,
-  type CompactOptions,
-  type CreateOptions,
-  type JsonOptions,
-  type MapOptions,
-  type OpenOptions,
-  type ProtectOptions,
-  type SpacePolicy,
-  type SpaceTranslation,
-  type UnmapOptions,
-} from './address-space.ts';
+export { AddressSpace, type OpenOptions } from './address-space.ts';
 export {
   type InstructionOptions,
   type InvalidationInstruction,
   invalidationInstructions,
 } from './instructions.ts';
 export { type Control, type KnownControl, SPACE_FORMATS, type SpaceFormat } from './machines.ts';
+export type {
+  CommitOptions,
+  CompactOptions,
+  CreateOptions,
+  JsonOptions,
+  MapOptions,
+  ProtectOptions,
+  SpacePolicy,
+  SpaceTranslation,
+  UnmapOptions,
+} from './options.ts';
 export type { PlanPiece } from './pieces.ts';
 export { planFromJSON } from './plan-from-json.ts';
 export type { InvalidationJson, PlanJson, WriteJson } from './plan-json.ts';

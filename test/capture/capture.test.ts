@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
 import { capturePath, captureTables, readLinear } from '../../src/capture/index.ts';
-import { aarch64Paging, x86Paging } from '../../src/format/index.ts';
+import { x86Paging } from '../../src/format/index.ts';
 import { listRegions } from '../../src/inspect/index.ts';
 import { SparseMemory } from '../../src/memory/index.ts';
 import { Walker } from '../../src/walk/index.ts';
+import { granule64K } from '../support/granule-64k.ts';
 import { machineFrom } from '../support/machine-from.ts';
 import { interestingAddresses, randomTables } from '../support/random-tables.ts';
 import { entryTo, Tables } from '../support/tables.ts';
@@ -44,19 +45,7 @@ describe('captureTables', () => {
 
   test('a table of 64 KiB is brought with all of its sixteen frames', async () => {
     // TG0 = 64K, T0SZ = 22: 42 bits, two levels; IPS = 48 bits. Descriptors: DDI 0487, "VMSAv8-64 Table descriptor".
-    const paging = aarch64Paging(
-      {
-        ttbr0: 0x1_0000n,
-        ttbr1: 0n,
-        tcr: 22n | (1n << 14n) | (16n << 16n) | (2n << 30n) | (5n << 32n),
-        mair: 0xffn,
-        sctlr: 1n,
-        pan: false,
-        physBits: 48,
-      },
-      'lower',
-    );
-    if (paging === undefined) throw new Error('no walks');
+    const paging = granule64K(22n);
     // Entry 8191 of each table is the last of its sixteenth frame; bit 10 is AF.
     const tables = new Tables().set(0x1f, 511, entryTo(0x20, 3n)).set(0x2f, 511, entryTo(0x50, 0x403n));
     for (let frame = 0x10; frame < 0x30; frame += 1) tables.add(frame);

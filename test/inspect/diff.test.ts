@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { PageTableError } from '../../src/bits/index.ts';
-import { aarch64Paging, riscvPaging, x86Paging } from '../../src/format/index.ts';
+import { riscvPaging, x86Paging } from '../../src/format/index.ts';
 import { type DiffOptions, diffRegions, type PageMeaning, type RegionDiff } from '../../src/inspect/index.ts';
 import { ABSENT, type FrameLookup, OverlayMemory, PhysicalMemory } from '../../src/memory/index.ts';
+import { granule64K } from '../support/granule-64k.ts';
 import { satpOf } from '../support/riscv-cases.ts';
 import { entryTo, Tables } from '../support/tables.ts';
 import { controlsOf, type Switches, sparseFrom } from '../support/x86-cases.ts';
@@ -117,19 +118,7 @@ describe('what is a change', () => {
 
 test('of a table of 64 KiB any frame can be the one that is not there', () => {
   // TG0 = 64K, 29 bits: one table of 8,192 pages of 16 frames; IPS = 48 bits; AF and AP[1] in each page, and nG = 0: global.
-  const paging = aarch64Paging(
-    {
-      ttbr0: 0x1_0000n,
-      ttbr1: 0n,
-      tcr: 35n | (1n << 14n) | (16n << 16n) | (2n << 30n) | (5n << 32n),
-      mair: 0xffn,
-      sctlr: 1n,
-      pan: false,
-      physBits: 48,
-    },
-    'lower',
-  );
-  if (paging === undefined) throw new Error('no walks');
+  const paging = granule64K(35n);
   const tables = (missing?: number) => {
     const made = new Tables();
     for (let frame = 0x10; frame < 0x20; frame += 1) if (frame !== missing) made.add(frame);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { aarch64Paging, type Paging, x86Paging } from '../../src/format/index.ts';
+import { type Paging, x86Paging } from '../../src/format/index.ts';
 import { type TableIndex, tableIndex } from '../../src/inspect/index.ts';
 import { ABSENT, type FrameLookup, PhysicalMemory } from '../../src/memory/index.ts';
+import { granule64K } from '../support/granule-64k.ts';
 import { entryTo, Tables } from '../support/tables.ts';
 import { controlsOf, type Switches, sparseFrom } from '../support/x86-cases.ts';
 
@@ -142,19 +143,7 @@ describe('looking up', () => {
 
   test('a table of 64 KiB lies in sixteen frames', () => {
     // TG0 = 64K, 42 bits: two levels; IPS = 48 bits.
-    const paging = aarch64Paging(
-      {
-        ttbr0: 0x1_0000n,
-        ttbr1: 0n,
-        tcr: 22n | (1n << 14n) | (16n << 16n) | (2n << 30n) | (5n << 32n),
-        mair: 0xffn,
-        sctlr: 1n,
-        pan: false,
-        physBits: 48,
-      },
-      'lower',
-    );
-    if (paging === undefined) throw new Error('no walks');
+    const paging = granule64K(22n);
     // Entry 8191 is the last of the sixteenth frame.
     const made = new Tables().set(0x1f, 511, entryTo(0x20, 3n));
     for (let frame = 0x10; frame < 0x30; frame += 1) made.add(frame);

@@ -1,16 +1,7 @@
 import { addressOf, joinHalves, PageTableError, pageOf } from 'tablewalk/bits';
-import {
-  andRights,
-  entryOrder,
-  lastIndex,
-  orRights,
-  type Paging,
-  rightsText,
-  withHole,
-  withoutHole,
-} from 'tablewalk/format';
+import { entryOrder, inheritedBits, lastIndex, rightsText, withHole, withoutHole } from 'tablewalk/format';
 import { explain, type TableIndex } from 'tablewalk/inspect';
-import { ABSENT, type PhysicalMemory } from 'tablewalk/memory';
+import { ABSENT } from 'tablewalk/memory';
 import { fieldTexts, fieldWords } from 'tablewalk/report';
 import {
   Cursor,
@@ -64,7 +55,8 @@ export function tableOf({ session, memory }: Looked, index: TableIndex, at: Tabl
     }
   }
   // What the entries are, and the rights of their pages as far as this way of the ways leads to them.
-  const above = inherited(paging, memory, first, depth);
+  const steps = explain(memory, paging, addressOf(first)).levels;
+  const above = inheritedBits(format, steps.slice(0, depth));
   const cursor = new Cursor(memory, paging);
   cursor.start({ depth, frame, page: 0, ...above });
   for (let event = cursor.next(); event !== DONE; event = cursor.next()) {
@@ -95,23 +87,6 @@ export function tableOf({ session, memory }: Looked, index: TableIndex, at: Tabl
     ways,
     missing,
   };
-}
-
-/** What the entries above a table leave of rights, on the way to a page of it. */
-function inherited(
-  paging: Paging,
-  memory: PhysicalMemory,
-  page: number,
-  depth: number,
-): { and: number; or: number } {
-  const { facts } = paging.format;
-  let and = -1;
-  let or = 0;
-  for (const level of explain(memory, paging, addressOf(page)).levels.slice(0, depth)) {
-    and = andRights(facts, level.depth, and, level.low);
-    or = orRights(facts, level.depth, or, level.high);
-  }
-  return { and, or };
 }
 
 /** What entries say, in words. */
